@@ -1,0 +1,48 @@
+"""Agent-based simulator of the tumor microenvironment, every cell decided by one trained network.
+
+The public names load their modules on first use, so that ``import tme_sim`` stays fast.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_scenario": "tme_sim.scenario",
+    "Scenario": "tme_sim.scenario",
+    "ScenarioError": "tme_sim.scenario",
+    "simulate": "tme_sim.simulation",
+    "resume": "tme_sim.simulation",
+    "branch": "tme_sim.simulation",
+    "TumorModel": "tme_sim.model",
+    "open_run": "tme_sim.output.run",
+    "Run": "tme_sim.output.run",
+    "Grid": "tme_sim.fields",
+    "Substrate": "tme_sim.fields",
+    "Microenvironment": "tme_sim.fields",
+    "Population": "tme_sim.state.columns",
+    "Cell": "tme_sim.agents",
+    "CellSet": "tme_sim.agents",
+    "TumorCell": "tme_sim.agents",
+    "Fibroblast": "tme_sim.agents",
+    "CD8TCell": "tme_sim.agents",
+    "Macrophage": "tme_sim.agents",
+    "EndothelialCell": "tme_sim.agents",
+    "EpithelialCell": "tme_sim.agents",
+}
+_PACKAGES = ("scenario", "fields", "therapy", "output", "analysis", "replay")
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"tme_sim.{name}")
+    msg = f"module 'tme_sim' has no attribute {name!r}; public names are {sorted(__all__)}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_PACKAGES])
