@@ -1,0 +1,306 @@
+"""The command line ``tme-sim``: argument parsing and messages, nothing else.
+
+Modules that are slow to import (torch, numba, mesa, matplotlib) load inside the command that needs
+them, so that ``tme-sim --help`` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tme_sim import __version__
+from tme_sim.errors import InputError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3
+DEFAULT_PORT = 8765
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (0 done, 2 bad input, 3 interrupted, 1 otherwise)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except InputError as error:
+        print(f"tme-sim: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("tme-sim: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tme-sim",
+        description="Simulate the tumor microenvironment; every cell decided by a trained network.",
+    )
+    parser.add_argument("--version", action="version", version=f"tme-sim {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_run(commands)
+    _add_validate(commands)
+    _add_schema(commands)
+    _add_examples(commands)
+    _add_branch(commands)
+    _add_replay(commands)
+    _add_report(commands)
+    _add_info(commands)
+    _add_surrogate(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "run", _run, "simulate a scenario and record it")
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO")
+    parser.add_argument("-o", "--output", type=Path, metavar="RUN.h5")
+    parser.add_argument("--seed", type=int, metavar="N")
+    _add_running(parser)
+    parser.add_argument("--until", metavar="TIME", help='stop earlier, such as "10 d"')
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+
+
+def _add_branch(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "branch", _branch, "continue a run under other conditions")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+    parser.add_argument("--at", required=True, metavar="TIME", help='when to branch, such as "5 d"')
+    parser.add_argument("-o", "--output", type=Path, metavar="OTHER.h5")
+    _add_running(parser)
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", dest="overrides")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing run")
+    parser.add_argument("--quiet", action="store_true")
+
+
+def _add_validate(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "validate", _validate, "check a scenario, say what it implies")
+    parser.add_argument("scenarios", type=Path, nargs="+", metavar="SCENARIO")
+
+
+def _add_schema(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "schema", _schema, "print the JSON Schema of scenario files")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE")
+
+
+def _add_examples(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "examples", _examples, "list or copy the scenarios that ship")
+    parser.add_argument("--copy", type=Path, metavar="DIR")
+
+
+def _add_replay(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "replay", _replay, "show a run in the browser")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.h5")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N")
+    parser.add_argument("--no-browser", action="store_true")
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "report", _report, "draw the figures of a run")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.png|.pdf")
+
+
+def _add_info(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "info", _info, "print scenario, provenance, digest and totals")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+
+
+def _add_surrogate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("surrogate", help="list, show, evaluate or train cell models")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    _command(actions, "list", _surrogate_list, "cell models that are installed")
+    show = _command(actions, "show", _surrogate_show, "the card of a cell model")
+    show.add_argument("name", metavar="NAME")
+    evaluate = _command(actions, "evaluate", _surrogate_evaluate, "score it beside its baselines")
+    evaluate.add_argument("name", metavar="NAME")
+    train = _command(actions, "train", _surrogate_train, "train a cell model")
+    train.add_argument("config", type=Path, metavar="CONFIG")
+    train.add_argument("-o", "--output", type=Path, metavar="DIR")
+
+
+def _command(
+    commands: argparse._SubParsersAction, name: str, command: Command, summary: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=summary, description=summary)
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from tme_sim import simulation
+    from tme_sim.scenario import load_scenario
+
+    overrides = _overrides(options.overrides)
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    scenario = load_scenario(options.scenario, overrides)
+    path = options.output or simulation.default_path(scenario)
+    running = {"until": options.until, "device": options.device, "threads": options.threads}
+    with _progress(scenario, quiet=options.quiet) as progress:
+        if options.resume and path.exists():
+            run = simulation.resume(path, progress=progress, **running)
+        else:
+            run = simulation.simulate(
+                scenario, path, force=options.force, progress=progress, **running
+            )
+    return _conclude(run, path, quiet=options.quiet)
+
+
+def _branch(options: argparse.Namespace) -> int:
+    from tme_sim import simulation
+    from tme_sim.output.run import open_run
+
+    scenario = open_run(options.run).scenario
+    with _progress(scenario, quiet=options.quiet) as progress:
+        run = simulation.branch(
+            options.run,
+            options.at,
+            overrides=_overrides(options.overrides),
+            output=options.output,
+            device=options.device,
+            threads=options.threads,
+            force=options.force,
+            progress=progress,
+        )
+    return _conclude(run, run.path, quiet=options.quiet)
+
+
+def _conclude(run: "object", path: Path, *, quiet: bool) -> int:
+    from tme_sim import simulation
+    from tme_sim.analysis import report
+
+    if run.reason == simulation.INTERRUPTED:
+        print(f"interrupted; continue with: tme-sim run {run.scenario.path} -o {path} --resume")
+        return INTERRUPTED
+    figure = report.draw(run, path.with_suffix(".png"))
+    if not quiet:
+        print("\n".join(run.summary_lines(figure)))
+        print(f"next: tme-sim replay {path}    tme-sim info {path}")
+    return DONE
+
+
+def _progress(scenario: "object", *, quiet: bool) -> "object":
+    from tme_sim.progress import progress
+
+    return progress(scenario, quiet=quiet)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from tme_sim.scenario import load_scenario
+    from tme_sim.scenario.implications import implications
+
+    for path in options.scenarios:
+        print(implications(load_scenario(path)).text())
+    return DONE
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from tme_sim.scenario import schema
+
+    text = json.dumps(schema(), indent=2)
+    if options.output is None:
+        print(text)
+    else:
+        options.output.write_text(text + "\n", encoding="utf-8")
+        print(f"wrote {options.output}")
+    return DONE
+
+
+def _examples(options: argparse.Namespace) -> int:
+    import shutil
+
+    files = sorted(_examples_folder().glob("*.yaml"))
+    if options.copy is not None:
+        options.copy.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        print(f"{file.name:28s} {_first_comment(file)}")
+        if options.copy is not None:
+            shutil.copyfile(file, options.copy / file.name)
+    print(f"copied to {options.copy}" if options.copy else "copy them with: tme-sim examples --copy DIR")
+    return DONE
+
+
+def _examples_folder() -> Path:
+    """The scenarios as installed, or those of the source tree."""
+    here = Path(__file__).parent
+    installed = here / "examples"
+    return installed if installed.is_dir() else here.parent / "scenarios"
+
+
+def _first_comment(file: Path) -> str:
+    first = file.read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.lstrip("# ")
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from tme_sim.replay.server import serve
+
+    serve(options.runs, port=options.port, open_browser=not options.no_browser)
+    return DONE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tme_sim.analysis import report
+    from tme_sim.output.run import open_run
+
+    print(report.draw(open_run(options.run), options.output or options.run.with_suffix(".png")))
+    return DONE
+
+
+def _info(options: argparse.Namespace) -> int:
+    from tme_sim.output.run import open_run
+
+    print(open_run(options.run).info())
+    return DONE
+
+
+def _surrogate_list(_options: argparse.Namespace) -> int:
+    from surrogates import registry
+
+    for name, summary in registry.available().items():
+        print(f"{name:14s} {summary}")
+    return DONE
+
+
+def _surrogate_show(options: argparse.Namespace) -> int:
+    from surrogates import registry
+
+    print(registry.show(options.name))
+    return DONE
+
+
+def _surrogate_evaluate(options: argparse.Namespace) -> int:
+    from surrogates.evaluate import evaluate
+
+    print(evaluate(options.name).table())
+    return DONE
+
+
+def _surrogate_train(options: argparse.Namespace) -> int:
+    from surrogates.train import train
+
+    train(options.config, options.output or Path("outputs") / options.config.stem, report=print)
+    return DONE
+
+
+def _overrides(pairs: Sequence[str]) -> dict[str, object]:
+    overrides: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            msg = f"--set {pair!r}: expected A.B=VALUE, such as --set therapy.0.dose='480 mg'"
+            raise InputError(msg)
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+if __name__ == "__main__":
+    sys.exit(main())

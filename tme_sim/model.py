@@ -1,0 +1,192 @@
+"""``TumorModel``: a Mesa model that owns the state of the tissue and steps the tick."""
+
+from collections.abc import Callable
+
+import mesa
+import numpy as np
+import surrogates
+
+from tme_sim import agents, seeding, tick
+from tme_sim.bodies import Bodies
+from tme_sim.clones import Clones
+from tme_sim.device import resolve_device
+from tme_sim.errors import InputError
+from tme_sim.fields import Grid, Microenvironment, Substrate
+from tme_sim.processes import exchange
+from tme_sim.scenario import Scenario
+from tme_sim.scenario.implications import refuse_if_too_large
+from tme_sim.scenario.units import minutes
+from tme_sim.state.columns import Population
+from tme_sim.therapy import Therapy
+
+ALIVE = 0
+
+
+class TumorModel(mesa.Model):
+    """A tissue of cells on substrates, stepped by one tick at a time.
+
+    ``step()`` runs the processes of ``tme_sim.tick`` in their order. Between ticks the columns of
+    ``model.population``, the fields of ``model.env`` and single agents may be read and changed.
+
+    Args:
+        scenario: what ``load_scenario`` returned.
+        cell_model: an object with the cell-model contract; the scenario's surrogate otherwise.
+        device: ``auto``, ``cpu`` or ``cuda``: where the cell model is evaluated.
+        state: a state as returned by ``state()``, to continue from.
+
+    Raises:
+        InputError: the scenario does not fit in memory or names what the cell model does not know.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        cell_model: object | None = None,
+        device: str = "auto",
+        state: dict | None = None,
+    ) -> None:
+        super().__init__(seed=scenario.seed)
+        refuse_if_too_large(scenario)
+        self.scenario = scenario
+        self.seed = scenario.seed
+        self.device = resolve_device(device)
+        self.cell_model = cell_model or _load_cell_model(scenario, self.device)
+        self.bodies = Bodies.of(scenario)
+        self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
+        self.env = Microenvironment(self.grid, [_substrate(n, s) for n, s in _fields(scenario)])
+        self.ports = exchange.ports(
+            scenario.substrates, tuple(c.name for c in self.cell_model.outputs)
+        )
+        self.therapy = Therapy(scenario)
+        self.clones = Clones()
+        self.population = Population(
+            len(self.cell_model.nodes), len(self.cell_model.inputs), len(self.cell_model.outputs)
+        )
+        self.tick_index = 0
+        self.baseline: float | None = None
+        self.lineage: list[tuple] = []
+        self.events: list[tuple[float, str, str]] = []
+        self.timers = dict.fromkeys(tick.NAMES, 0.0)
+        self._hooks: list[Callable[[TumorModel], object]] = []
+        self._stopped: str | None = None
+        agents.install(self)
+        if state is None:
+            seeding.seed(self)
+        else:
+            self.restore(state)
+
+    @property
+    def now(self) -> float:
+        """Simulated time [min]."""
+        return self.tick_index * self.scenario.time.tick
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What the cell model decided last, by name: views of one column each, (n_cells,)."""
+        values = self.population["outputs"]
+        return {c.name: values[:, k] for k, c in enumerate(self.cell_model.outputs)}
+
+    def step(self) -> None:
+        """Advance by one tick."""
+        tick.advance(self)
+        for hook in self._hooks:
+            hook(self)
+
+    def run_for(self, duration: str | float) -> None:
+        """Step until ``duration`` (a string with a unit, or minutes) has passed."""
+        end = self.now + minutes(duration)
+        self.run_until(lambda model: model.now >= end)
+
+    def run_until(self, condition: Callable[["TumorModel"], bool]) -> None:
+        """Step until ``condition(model)`` holds, the model is stopped or its duration is over."""
+        while not condition(self) and self.stop_reason() is None:
+            self.step()
+
+    def on_tick(self, hook: Callable[["TumorModel"], object]) -> None:
+        """Call ``hook(model)`` after every tick: look, change columns or fields, ``stop()``."""
+        self._hooks.append(hook)
+
+    def stop(self, reason: str = "stopped by a hook") -> None:
+        """End the run after the present tick."""
+        self._stopped = reason
+
+    def stop_reason(self) -> str | None:
+        """Why the run should end now, or None: a hook, or a stop condition of the scenario."""
+        stop, burden = self.scenario.stop, self.burden
+        if self._stopped is not None:
+            return self._stopped
+        if stop.burden_below is not None and burden < stop.burden_below:
+            return f"burden below {stop.burden_below:g} cells"
+        if stop.burden_above is not None and burden > stop.burden_above:
+            return f"burden above {stop.burden_above:g} cells"
+        return None
+
+    def count(self, name: str) -> int:
+        """Number of living cells of a scenario group or of a cell type.
+
+        Raises:
+            InputError: neither a group nor a type has this name.
+        """
+        alive = self.population["status"] == ALIVE
+        groups = list(self.scenario.cells)
+        if name in groups:
+            return int(np.sum(alive & (self.population["group"] == groups.index(name))))
+        return int(np.sum(alive & (self.population["type"] == self.bodies.code(name))))
+
+    @property
+    def burden(self) -> int:
+        """Living tumor cells (not apoptotic, necrotic or debris)."""
+        alive = self.population["status"] == ALIVE
+        return int(np.sum(alive & self.bodies.tumor[self.population["type"]]))
+
+    def branch(self) -> "TumorModel":
+        """A second future from this state: an independent copy of the model."""
+        return TumorModel(
+            self.scenario, cell_model=self.cell_model, device=self.device, state=self.state()
+        )
+
+    def state(self) -> dict:
+        """Everything the future depends on, as nested dicts of arrays and plain values."""
+        return {
+            "tick_index": self.tick_index,
+            "baseline": self.baseline,
+            "population": self.population.state(),
+            "env": self.env.state(),
+            "therapy": self.therapy.state(),
+            "clones": self.clones.state(),
+            "timers": dict(self.timers),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Continue from a state of ``state()``; the result is the same to the bit."""
+        self.tick_index = int(state["tick_index"])
+        self.baseline = state["baseline"]
+        self.population.restore(state["population"])
+        self.env.restore(state["env"])
+        self.therapy.restore(state["therapy"])
+        self.clones.restore(state["clones"])
+        self.timers.update(state["timers"])
+        tick.exchange_with_fields(self)
+
+
+def _load_cell_model(scenario: Scenario, device: str) -> object:
+    try:
+        return surrogates.load(**scenario.surrogate.options(), device=device)
+    except (ValueError, KeyError, OSError) as error:
+        msg = f"surrogate: {error}"
+        raise InputError(msg) from error
+
+
+def _fields(scenario: Scenario) -> list[tuple[str, object]]:
+    return list(scenario.substrates.items())
+
+
+def _substrate(name: str, spec: object) -> Substrate:
+    return Substrate(
+        name,
+        diffusivity=spec.diffusivity,
+        decay_rate=spec.decay_rate,
+        initial=spec.initial,
+        boundary=spec.boundary,
+    )
