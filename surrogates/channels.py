@@ -1,0 +1,153 @@
+"""Name every input, node and output of the cell model: unit, range, basal value, meaning, evidence.
+
+The tables live in `prior/*.tsv`; a released order is kept, new channels are appended. Inputs reach
+the network in [0, 1] through one documented transform per channel:
+
+    saturating  x = c / (c + a)                      ligands, metabolites, contacts; a = half saturation
+    log         x = ln(1 + c/a) / ln(1 + b/a)        drugs, whose doses span decades; clipped at 1
+    ramp        x = (c - a) / (b - a), clipped       pH, size, stiffness, phase flags
+
+Half saturations: tissue levels of ligands are 1e-3 to 0.3 nM, so an input scaled to 1 nM would
+never leave zero. Drugs are nominal concentrations in a medium with 10 % serum.
+"""
+
+import csv
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+CELL_TYPES = ("tumor", "fibroblast", "cd8_t", "macrophage", "endothelial", "epithelium")
+GENOTYPES = (
+    "BRAF_V600E",
+    "BRAF_amp",
+    "NRAS_Q61",
+    "NF1_loss",
+    "MEK1_mut",
+    "MET_amp",
+    "EGFR_mut",
+    "PTEN_loss",
+    "PIK3CA_mut",
+    "TP53_loss",
+    "JAK1_loss",
+    "B2M_loss",
+    "STK11_loss",
+    "MYC_amp",
+    "EGFR_T790M",
+    "RB1_loss",
+    "CDKN2A_loss",
+)  # bit k of the int32 column `genotype`
+
+SATURATING, LOG, RAMP = 0, 1, 2
+_TRANSFORMS = {"saturating": SATURATING, "log": LOG, "ramp": RAMP}
+
+
+class UnknownName(KeyError):
+    """A name that the cell model does not have; the message names the nearest one it has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One named number that goes into, stays in or comes out of a cell."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    basal: float
+    meaning: str
+    evidence: str
+
+
+def read_table(name: str) -> list[dict[str, str]]:
+    """Rows of `prior/<name>.tsv`."""
+    text = (Path(__file__).parent / "prior" / f"{name}.tsv").read_text("utf-8")
+    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+
+
+def find(name: str, names: Sequence[str], kind: str) -> int:
+    """Index of `name` in `names`; an unknown name is refused with the nearest valid one."""
+    try:
+        return names.index(name)
+    except ValueError:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        msg = f"{kind} {name!r} is unknown to the cell model; nearest is {near[0]!r}"
+        raise UnknownName(msg) from None
+
+
+def genotype_bits(names: Iterable[str]) -> int:
+    """Bit mask of a collection of genotype names."""
+    bits = 0
+    for name in names:
+        bits |= 1 << find(name, GENOTYPES, "genotype")
+    return bits
+
+
+def genotype_names(bits: int) -> tuple[str, ...]:
+    """Names of the alterations set in a bit mask."""
+    return tuple(name for k, name in enumerate(GENOTYPES) if bits >> k & 1)
+
+
+def cell_type_code(name: str) -> int:
+    """Code of a cell type in the int8 column `type`."""
+    return find(name, CELL_TYPES, "cell type")
+
+
+def basal_inputs(n: int = 1) -> np.ndarray:
+    """Documented basal value of every input, float32 (n, n_inputs)."""
+    return np.tile(np.array([c.basal for c in INPUT_CHANNELS], dtype=np.float32), (n, 1))
+
+
+def transform_value(value, kind, a, b):
+    """Transform one raw input to [0, 1] (scalar, compiled by the callers)."""
+    if kind == SATURATING:
+        positive = max(value, 0.0)
+        return positive / (positive + a)
+    if kind == LOG:
+        return min(np.log(1.0 + max(value, 0.0) / a) / np.log(1.0 + b / a), 1.0)
+    return min(max((value - a) / (b - a), 0.0), 1.0)
+
+
+def transform_inputs(raw: np.ndarray) -> np.ndarray:
+    """Transform raw inputs (n, n_inputs) to [0, 1], as `transform_value` does per element."""
+    a, b, kind = TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
+    positive = np.maximum(raw, 0.0)
+    saturating = positive / (positive + np.where(kind == SATURATING, a, 1.0))
+    scale = np.where(kind == LOG, a, 1.0)
+    log = np.log(1.0 + positive / scale) / np.log(1.0 + np.where(kind == LOG, b, 1.0) / scale)
+    ramp = np.clip((raw - a) / np.where(kind == RAMP, b - a, 1.0), 0.0, 1.0)
+    x = np.where(kind == SATURATING, saturating, np.where(kind == LOG, np.minimum(log, 1.0), ramp))
+    return x.astype(raw.dtype)
+
+
+def _channel(row: dict[str, str], unit: str = "1", low: str = "0", high: str = "1") -> Channel:
+    return Channel(
+        name=row["name"],
+        unit=row.get("unit", unit),
+        low=float(row.get("low", low)),
+        high=float(row.get("high", high)),
+        basal=float(row.get("basal", "nan")),
+        meaning=row["meaning"],
+        evidence=row["evidence"],
+    )
+
+
+_INPUT_ROWS = read_table("inputs")
+_NODE_ROWS = read_table("nodes")
+_OUTPUT_ROWS = read_table("outputs")
+
+INPUT_CHANNELS = tuple(_channel(row) for row in _INPUT_ROWS)
+NODE_CHANNELS = tuple(_channel(row) for row in _NODE_ROWS)
+OUTPUT_CHANNELS = tuple(_channel(row) for row in _OUTPUT_ROWS)
+INPUTS = tuple(channel.name for channel in INPUT_CHANNELS)
+NODES = tuple(channel.name for channel in NODE_CHANNELS)
+OUTPUTS = tuple(channel.name for channel in OUTPUT_CHANNELS)
+
+TRANSFORM_KIND = np.array([_TRANSFORMS[row["transform"]] for row in _INPUT_ROWS], dtype=np.int8)
+TRANSFORM_A = np.array([row["a"] for row in _INPUT_ROWS], dtype=np.float64)
+TRANSFORM_B = np.array([row["b"] for row in _INPUT_ROWS], dtype=np.float64)
