@@ -1,0 +1,171 @@
+"""Launch kernels that are written once, as the body of one index, on the CPU or on CUDA.
+
+A body is a plain function ``body(i, *columns)`` that writes element ``i`` of its columns only:
+
+    def drift(i, position, velocity, dt):
+        position[i] += velocity[i] * dt
+
+    launch(drift, n, position, velocity, dt)
+
+On the CPU it becomes a serial loop for few items and a parallel loop for many (a parallel launch
+costs 50 us), on CUDA a loop over the grid. Every variant is compiled when first used and kept in
+numba's disk cache. Since a loop writes its own element only, no result depends on the variant or
+on the number of threads.
+"""
+
+# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
+
+import functools
+import hashlib
+import os
+import types
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other: 10x
+
+import numba as nb
+import numpy as np
+from numba.core.registry import CPUDispatcher
+
+DEVICES = ("auto", "cpu", "cuda")
+PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it saves
+_CUDA_BLOCK = 128
+
+
+class DeviceError(ValueError):
+    """A device that was asked for is not there. The message is made for users."""
+
+    exit_code = 2
+
+
+def launch(body: Callable, n: int, *args: object, device: str = "cpu") -> None:
+    """Run ``body(i, *args)`` for every i < n.
+
+    Arrays must be C-contiguous, so that one compiled variant serves every length.
+    """
+    if n == 0:
+        return
+    if device == "cuda":
+        _cuda_loop(body)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, args)
+    else:
+        _cpu_loop(body, parallel=n >= PARALLEL_FROM)(n, args)
+
+
+def resolve_device(name: str = "auto") -> str:
+    """Turn ``auto`` into ``cuda`` where torch and numba both see a device, else into ``cpu``."""
+    if name not in DEVICES:
+        msg = f"device {name!r} is not one of {', '.join(DEVICES)}"
+        raise DeviceError(msg)
+    if name == "cpu" or nb.config.ENABLE_CUDASIM:
+        return "cpu"
+    found = _has_cuda()
+    if name == "cuda" and not found:
+        msg = "device 'cuda' was asked for, but no CUDA device was found; use 'auto' or 'cpu'"
+        raise DeviceError(msg)
+    return "cuda" if found else "cpu"
+
+
+def set_threads(n: int | None = None) -> int:
+    """Use ``n`` CPU threads in kernels, at most what the machine has; None uses all of them."""
+    if n is not None and n < 1:
+        msg = f"the number of threads must be at least 1, not {n}"
+        raise DeviceError(msg)
+    available = nb.config.NUMBA_NUM_THREADS
+    threads = available if n is None else min(n, available)
+    nb.set_num_threads(threads)
+    return threads
+
+
+def _has_cuda() -> bool:
+    from numba import cuda
+
+    if not cuda.is_available():
+        return False
+    import torch  # slow to import: only where a driver answered
+
+    return torch.cuda.is_available()
+
+
+@functools.cache
+def _cpu_loop(body: Callable, *, parallel: bool) -> CPUDispatcher:
+    compiled = nb.njit(body, error_model="numpy")  # the default model blocks vectorisation
+    names = {"body": compiled, "prange": nb.prange, "np": np}
+    template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
+    loop = _loop_of(body, template, kind, names)
+    return nb.njit(loop, parallel=parallel, error_model="numpy", cache=True)
+
+
+@functools.cache
+def _cuda_loop(body: Callable) -> Callable:
+    from numba import cuda
+
+    compiled = cuda.jit(body, device=True)
+    return cuda.jit(_loop_of(body, _grid, "cuda", {"body": compiled, "cuda": cuda}), cache=True)
+
+
+def _serial(fingerprint: str) -> Callable:
+    def loop(n, args):
+        fingerprint  # noqa: B018 - a closure value is part of the key of numba's disk cache
+        for i in range(n):
+            body(i, *args)  # noqa: F821
+
+    return loop
+
+
+def _parallel(fingerprint: str) -> Callable:
+    def loop(n, args):
+        fingerprint  # noqa: B018
+        for i in prange(n):  # noqa: F821
+            body(np.int64(i), *args)  # noqa: F821 - numba's own index is unsigned
+
+    return loop
+
+
+def _grid(fingerprint: str) -> Callable:
+    def loop(n, args):
+        fingerprint  # noqa: B018
+        for i in range(cuda.grid(1), n, cuda.gridsize(1)):  # noqa: F821
+            body(i, *args)  # noqa: F821
+
+    return loop
+
+
+def _loop_of(body: Callable, template: Callable, kind: str, names: dict) -> Callable:
+    """Make a loop that numba's disk cache files under the body's place in the sources.
+
+    numba keys a cached kernel by file, line, name and closure, and notices only changes of that
+    one file. The fingerprint in the closure makes it notice the other functions and constants.
+    """
+    loop = template(_fingerprint(body))
+    code = loop.__code__.replace(
+        co_filename=body.__code__.co_filename,
+        co_firstlineno=body.__code__.co_firstlineno,
+        co_name=f"{body.__name__}_{kind}",
+    )
+    made = types.FunctionType(
+        code, {**names, "__name__": body.__module__}, code.co_name, None, loop.__closure__
+    )
+    made.__module__ = body.__module__
+    made.__qualname__ = code.co_name
+    return made
+
+
+def _fingerprint(body: Callable) -> str:
+    """Hash of the bytecode of a body and all it calls, and of the global constants they read."""
+    return hashlib.sha256("\n".join(_meaning(body, set())).encode()).hexdigest()
+
+
+def _meaning(function: Callable, seen: set[Callable]) -> Iterator[str]:
+    seen.add(function)
+    code = function.__code__
+    constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
+    yield f"{function.__qualname__} {code.co_code.hex()} {constants} {code.co_names}"
+    for name in code.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, CPUDispatcher):
+            value = value.py_func
+        if isinstance(value, types.FunctionType):
+            if value not in seen:
+                yield from _meaning(value, seen)
+        elif not isinstance(value, types.ModuleType):
+            yield f"{name} = {value!r}"

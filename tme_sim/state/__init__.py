@@ -1,0 +1,1 @@
+"""Hold the state of the cells, in memory and in checkpoints."""
