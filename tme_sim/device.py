@@ -15,6 +15,7 @@ on the number of threads.
 
 # ruff: noqa: ANN001, ANN202 - kernels carry no annotations
 
+import enum
 import functools
 import hashlib
 import os
@@ -30,6 +31,7 @@ from numba.core.registry import CPUDispatcher
 DEVICES = ("auto", "cpu", "cuda")
 PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it saves
 _CUDA_BLOCK = 128
+_CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
 
 
 class DeviceError(ValueError):
@@ -160,12 +162,20 @@ def _meaning(function: Callable, seen: set[Callable]) -> Iterator[str]:
     code = function.__code__
     constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
     yield f"{function.__qualname__} {code.co_code.hex()} {constants} {code.co_names}"
-    for name in code.co_names:
-        value = function.__globals__.get(name)
-        if isinstance(value, CPUDispatcher):
-            value = value.py_func
+    for name, value in _globals_of(function):
         if isinstance(value, types.FunctionType):
             if value not in seen:
                 yield from _meaning(value, seen)
-        elif not isinstance(value, types.ModuleType):
-            yield f"{name} = {value!r}"
+        elif isinstance(value, (*_CONSTANTS, enum.EnumType)):
+            yield f"{name} = {list(value) if isinstance(value, enum.EnumType) else value!r}"
+
+
+def _globals_of(function: Callable) -> Iterator[tuple[str, object]]:
+    """What the names in a function's code stand for, in its module or in modules it names."""
+    names = function.__code__.co_names
+    home = function.__globals__
+    modules = [home[name] for name in names if isinstance(home.get(name), types.ModuleType)]
+    for place in (home, *map(vars, modules)):
+        for name in names:
+            value = place.get(name)
+            yield name, value.py_func if isinstance(value, CPUDispatcher) else value
