@@ -1,0 +1,1 @@
+"""What a model or a run amounts to: numbers per tick, and figures."""

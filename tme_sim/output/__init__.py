@@ -1,0 +1,1 @@
+"""Runs on disk: the file format, its writer and its reader."""

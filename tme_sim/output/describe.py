@@ -1,0 +1,125 @@
+"""What a run file says about its model: the quantities it records, its scenario, its origin."""
+
+import contextlib
+import datetime
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import h5py
+import numpy as np
+
+from surrogates.channels import CELL_TYPES
+from tme_sim import __version__
+from tme_sim.errors import InputError
+from tme_sim.output import layout
+from tme_sim.state.columns import PHASE_NAMES, STATUS_NAMES
+
+_PACKAGES = ("numpy", "numba", "torch", "mesa", "h5py")
+_SCRATCH = ("nodes", "inputs", "outputs")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One recorded column of ``/cells``: where it is in the model, and how it is stored."""
+
+    name: str
+    source: str  # column | node | output | input
+    index: int  # among the channels of its source; -1 for a column of the body
+    dtype: str
+    shape: tuple[int, ...]
+    units: str
+    meaning: str
+    categories: tuple[str, ...] = ()
+
+    def read(self, population: Any) -> np.ndarray:
+        """The values of all cells."""
+        if self.source == "column":
+            return population[self.name]
+        return population[f"{self.source}s"][:, self.index]
+
+
+def recorded_quantities(model: Any) -> tuple[Quantity, ...]:
+    """The quantities that ``output.columns`` of the scenario asks for, in a fixed order.
+
+    Raises:
+        InputError: it names a column that is none.
+    """
+    known = {q.name: q for q in _all_quantities(model)}
+    wanted = model.scenario.output.columns
+    if wanted == "all":
+        return tuple(known.values())
+    if wanted == "standard":
+        standard = (*layout.STANDARD_COLUMNS, *layout.STANDARD_OUTPUTS, *layout.STANDARD_NODES)
+        return tuple(q for q in known.values() if q.name in standard)
+    unknown = sorted(set(wanted) - known.keys())
+    if unknown:
+        msg = f"output.columns names {unknown}, but a run can record {sorted(known)}"
+        raise InputError(msg)
+    return tuple(q for q in known.values() if q.name in {*layout.REQUIRED_COLUMNS, *wanted})
+
+
+def _all_quantities(model: Any) -> list[Quantity]:
+    categories = {
+        "type": CELL_TYPES,
+        "group": tuple(model.scenario.cells),
+        "status": STATUS_NAMES,
+        "phase": PHASE_NAMES,
+    }
+    found = []
+    for c in model.population.columns.values():
+        if c.name in _SCRATCH:
+            continue
+        dtype = layout.STORED_DTYPE.get(c.name, np.dtype(c.dtype).str)
+        found.append(
+            Quantity(
+                c.name, "column", -1, dtype, c.shape, c.unit, c.meaning, categories.get(c.name, ())
+            )
+        )
+    taken = {q.name for q in found}
+    channels = model.cell_model
+    for source, members in (
+        ("output", channels.outputs),
+        ("node", channels.nodes),
+        ("input", channels.inputs),
+    ):
+        dtype = layout.STORED_DTYPE.get(source, "<f4")
+        for index, c in enumerate(members):
+            name = c.name if c.name not in taken else f"{source}:{c.name}"
+            taken.add(name)
+            found.append(Quantity(name, source, index, dtype, (), c.unit, c.meaning))
+    return found
+
+
+def write_scenario(group: h5py.Group, model: Any) -> None:
+    """The scenario as given and as resolved, and what a reader needs of its geometry."""
+    scenario = model.scenario
+    for name in ("source", "resolved"):
+        if name in group:
+            del group[name]
+    group["source"] = scenario.source
+    group["resolved"] = json.dumps(scenario.resolved())
+    group.attrs["name"] = scenario.name
+    group.attrs["seed"] = scenario.seed
+    group.attrs["size"] = np.array(scenario.domain.size, "f8")
+    group.attrs["voxel"] = float(model.grid.voxel)
+    group.attrs["shape"] = np.array(model.grid.shape, "i8")
+
+
+def provenance_of(model: Any) -> dict[str, str | int]:
+    """Where a run comes from, good enough to make it again."""
+    found: dict[str, str | int] = {
+        "tme_sim": __version__,
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    found["machine"] = f"{platform.system()} {platform.machine()}"
+    found["surrogate"] = model.cell_model.name
+    found["surrogate_hash"] = model.cell_model.hash
+    found["seed"] = int(model.seed)
+    found["started"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return found

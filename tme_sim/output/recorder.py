@@ -1,0 +1,314 @@
+"""Write a run file while the model runs (the format is ``tme_sim.output.layout``)."""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from tme_sim.output import layout
+from tme_sim.output.describe import Quantity, provenance_of, recorded_quantities, write_scenario
+from tme_sim.output.layout import TABLES, Extent, RunFileError
+from tme_sim.output.metrics import Tally, row, units
+
+_COUNTERS = ("tick", "start", "count")
+BUFFERED_TICKS = 240  # a day of ticks; bounds what a run with rare frames keeps in memory
+
+
+class Recorder:
+    """Record a model's run: ``tick`` and ``frame`` as it goes, ``finish`` at its end.
+
+    Args:
+        path: the run file. A new one appears only once it is laid out in full; until then an
+            existing file stays as it is.
+        model: the model before its first tick, or as restored from a checkpoint.
+        resume_from: what ``state`` returned when the checkpoint was written. The file is cut back
+            to what it held then and continues from there.
+        provenance: more facts for ``/provenance``, such as the number of threads.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        model: Any,
+        *,
+        resume_from: Mapping[str, Any] | None = None,
+        provenance: Mapping[str, str | int] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self._tally = Tally()
+        self._cursor = dict.fromkeys(TABLES, 0)
+        self._buffer: dict[str, list[Any]] = {name: [] for name in TABLES}
+        self._metrics: list[list[float]] = []
+        self._last_tick = -1
+        if resume_from is not None:
+            self._tally.restore(resume_from["tally"])
+            # Whatever a restored model lists was in the file when the checkpoint was written.
+            self._cursor = {name: len(_listed(model, name)) for name in TABLES}
+            self._last_tick = model.tick_index
+        self._quantities = recorded_quantities(model)
+        self._fields = tuple(model.scenario.output.fields)
+        self._columns = tuple(row(model, self._tally))
+        facts = provenance_of(model) | dict(provenance or {})
+        if resume_from is None:
+            self._extent = Extent()
+            self._file = self._create(model, facts)
+        else:
+            self._extent = Extent(*(int(n) for n in resume_from["extent"]))
+            self._file = self._reopen(model, facts)
+        self._chunk = self._file["cells/id"].chunks[0]
+
+    def tick(self, model: Any) -> None:
+        """Take down this tick's metrics, births, deaths and events; ``frame`` writes them."""
+        for name in TABLES:
+            listed = _listed(model, name)
+            new = listed[self._cursor[name] :]
+            self._buffer[name].extend(new)
+            self._cursor[name] += len(new)
+            if name == "lineage":
+                self._tally.count(new)
+        values = row(model, self._tally)
+        self._metrics.append([values[name] for name in self._columns])
+        self._last_tick = model.tick_index
+        if len(self._metrics) >= BUFFERED_TICKS:
+            self.flush()
+
+    def frame(self, model: Any) -> None:
+        """Write every recorded column and field as they are now."""
+        if self._last_tick != model.tick_index:
+            self.tick(model)
+        k, start, n = self._extent.frames, self._extent.rows, model.population.n
+        rows = start + layout.padded(n, self._chunk)
+        for quantity in self._quantities:
+            dataset = self._file["cells"][quantity.name]
+            dataset.resize(rows, axis=0)
+            dataset[start : start + n] = quantity.read(model.population)
+        for name in self._fields:
+            _put(self._file["fields"][name], k, np.asarray(model.env[name], "f4")[None])
+        now = {"time": model.time, "tick": model.tick_index, "start": start, "count": n}
+        for name, value in now.items():
+            _put(self._file["frames"][name], k, np.array([value]))
+        self._extent = self._extent._replace(frames=k + 1, rows=rows)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what ``tick`` took down, then declare everything written so far whole."""
+        counts = {name: self._append(name) for name in TABLES}
+        n_metrics = self._extent.metrics + len(self._metrics)
+        if self._metrics:
+            _put(self._file["metrics/values"], self._extent.metrics, np.array(self._metrics))
+            self._metrics.clear()
+        self._extent = self._extent._replace(metrics=n_metrics, **counts)
+        self._file.flush()
+        self._file.attrs.modify("committed", np.array(self._extent, "i8"))
+        self._file.flush()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint must keep to continue this file."""
+        self.flush()
+        return {"extent": [int(n) for n in self._extent], "tally": self._tally.state()}
+
+    def finish(self, model: Any, reason: str) -> None:
+        """Close the file; it is complete unless ``reason`` is ``layout.INTERRUPTED``."""
+        self.flush()
+        for name, seconds in model.timers.items():
+            self._file["timers"].attrs[name] = float(seconds)
+        self._file.attrs["stop_reason"] = reason
+        self._file.flush()
+        self._file.attrs["complete"] = reason != layout.INTERRUPTED
+        self._file.close()
+
+    def close(self) -> None:
+        """Give the file up as it is, after an error or an interruption."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.flush()
+        self._file.close()
+
+    def _append(self, table: str) -> int:
+        """Write the buffered rows of a table behind the whole ones; how many are then there."""
+        rows, start = self._buffer[table], getattr(self._extent, table)
+        if rows:
+            group = self._file[table]
+            for column, values in zip(TABLES[table], zip(*rows, strict=True), strict=True):
+                dtype = object if column.dtype == "text" else column.dtype
+                _put(group[column.name], start, np.array(values, dtype))
+        n_rows = start + len(rows)
+        rows.clear()
+        return n_rows
+
+    def _create(self, model: Any, facts: Mapping[str, str | int]) -> h5py.File:
+        """A new file, laid out beside its place and moved there."""
+        part = self.path.with_name(self.path.name + ".part")
+        file = h5py.File(part, "w")
+        try:
+            file.attrs.update({"format": layout.FORMAT, "format_version": layout.FORMAT_VERSION})
+            file.attrs["committed"] = np.array(Extent(), "i8")
+            file.attrs["complete"] = False
+            file.attrs["stop_reason"] = ""
+            self._lay_out(file, model, facts)
+            file.flush()
+            part.replace(self.path)
+        except BaseException:
+            file.close()
+            part.unlink(missing_ok=True)
+            raise
+        return file
+
+    def _reopen(self, model: Any, facts: Mapping[str, str | int]) -> h5py.File:
+        """An existing file, cut back to the extent of the checkpoint."""
+        try:
+            file = h5py.File(self.path, "r+")
+        except OSError as err:
+            msg = f"{self.path}: cannot be continued: {err}"
+            raise RunFileError(msg) from err
+        held = Extent(*(int(n) for n in file.attrs["committed"]))
+        if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
+            file.close()
+            msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
+            raise RunFileError(msg)
+        file.attrs["complete"] = False
+        file.attrs["stop_reason"] = ""
+        file.attrs.modify("committed", np.array(self._extent, "i8"))
+        _cut(file, self._extent)
+        self._lay_out(file, model, facts)
+        file.flush()
+        return file
+
+    def _lay_out(self, file: h5py.File, model: Any, facts: Mapping[str, str | int]) -> None:
+        """Make whatever group and data set this run needs and the file does not have yet."""
+        write_scenario(file.require_group("scenario"), model)
+        file.require_group("provenance").attrs.update(facts)
+        file.require_group("timers")
+        for name, dtype, unit in (("time", "f8", "min"), *((n, "i8", "1") for n in _COUNTERS)):
+            _require(file, f"frames/{name}", dtype, (), rows=0, chunk=256, units=unit)
+        chunk = layout.chunk_rows(model.population.n)
+        if "cells" in file:
+            chunk = file["cells/id"].chunks[0]
+        else:
+            file.create_group("cells", track_order=True)
+        for q in self._quantities:
+            _require_cells(file, q, rows=self._extent.rows, chunk=chunk)
+        for name in self._fields:
+            unit = model.scenario.substrates[name].unit
+            _require_field(file, name, model.grid.shape, rows=self._extent.frames, units=unit)
+        file.require_group("fields")
+        for table, columns in TABLES.items():
+            for c in columns:
+                dtype = h5py.string_dtype() if c.dtype == "text" else c.dtype
+                dataset = _require(file, f"{table}/{c.name}", dtype, (), units=c.units)
+                dataset.attrs["meaning"] = c.meaning
+        substrate_units = {name: s.unit for name, s in model.scenario.substrates.items()}
+        _require_metrics(file, {name: units(name, substrate_units) for name in self._columns})
+
+
+def _listed(model: Any, table: str) -> list[Any]:
+    """The model's list behind a table, as rows of the table."""
+    if table == "clones":
+        return [(c.index, c.parent, c.genotype, c.time, c.name) for c in model.clones]
+    return getattr(model, table)
+
+
+def _put(dataset: h5py.Dataset, start: int, values: np.ndarray) -> None:
+    """Write rows at ``start``, growing the data set to their end."""
+    end = start + len(values)
+    if dataset.shape[0] < end:
+        dataset.resize(end, axis=0)
+    dataset[start:end] = values
+
+
+def _require(
+    file: h5py.File,
+    name: str,
+    dtype: Any,
+    shape: tuple[int, ...],
+    *,
+    units: str,
+    rows: int = 0,
+    chunk: int = layout.TABLE_CHUNK_ROWS,
+    **storage: Any,
+) -> h5py.Dataset:
+    """The data set ``name``, growing along its first axis; made where it is missing."""
+    if name in file:
+        return file[name]
+    dataset = file.create_dataset(
+        name,
+        (rows, *shape),
+        dtype,
+        maxshape=(None, *shape),
+        chunks=(chunk, *shape),
+        **storage,
+    )
+    dataset.attrs["units"] = units
+    return dataset
+
+
+def _require_cells(file: h5py.File, q: Quantity, *, rows: int, chunk: int) -> None:
+    dataset = _require(
+        file,
+        f"cells/{q.name}",
+        q.dtype,
+        q.shape,
+        units=q.units,
+        rows=rows,
+        chunk=chunk,
+        compression="lzf",
+        shuffle=True,
+    )
+    dataset.attrs.update({"meaning": q.meaning, "source": q.source})
+    if q.categories:
+        dataset.attrs["categories"] = list(q.categories)
+
+
+def _require_field(
+    file: h5py.File, name: str, shape: tuple[int, int, int], *, rows: int, units: str
+) -> None:
+    """One chunk per frame and at most a megabyte: a frame never shares bytes with another."""
+    if f"fields/{name}" in file:
+        return
+    nz, ny, nx = shape
+    slices = max(1, min(nz, 2**18 // (ny * nx)))
+    dataset = file.create_dataset(
+        f"fields/{name}",
+        (rows, *shape),
+        "f4",
+        maxshape=(None, *shape),
+        chunks=(1, slices, ny, nx),
+        compression="lzf",
+        shuffle=True,
+        fillvalue=np.nan,
+    )
+    dataset.attrs["units"] = units
+
+
+def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> None:
+    """The table of metrics; where a branch brings new columns, they are NaN in its past."""
+    past = None
+    if "metrics/values" in file:
+        old = file["metrics/values"]
+        held = [str(name) for name in old.attrs["columns"]]
+        if held == list(columns):
+            return
+        past = np.full((old.shape[0], len(columns)), np.nan)
+        for k, name in enumerate(columns):
+            if name in held:
+                past[:, k] = old[:, held.index(name)]
+        del file["metrics/values"]
+    rows = 0 if past is None else len(past)
+    dataset = _require(
+        file, "metrics/values", "f8", (len(columns),), rows=rows, chunk=BUFFERED_TICKS, units="1"
+    )
+    dataset.attrs["columns"] = list(columns)
+    dataset.attrs["column_units"] = list(columns.values())
+    if past is not None:
+        dataset[:] = past
+
+
+def _cut(file: h5py.File, extent: Extent) -> None:
+    """Drop all rows beyond ``extent``."""
+    rows = {"frames": extent.frames, "cells": extent.rows, "fields": extent.frames}
+    rows |= {"metrics": extent.metrics, **{name: getattr(extent, name) for name in TABLES}}
+    for group, n_rows in rows.items():
+        for dataset in file[group].values():
+            dataset.resize(n_rows, axis=0)

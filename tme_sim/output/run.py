@@ -1,0 +1,292 @@
+"""Read a run file: frames, fields, tables, what was run, and whether it is whole."""
+
+import contextlib
+import functools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from tme_sim.output import layout
+from tme_sim.output.digest import digest
+from tme_sim.output.layout import TABLES, Extent, RunFileError
+from tme_sim.output.summary import Summary, info, summarize
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tme_sim.scenario import Scenario
+
+
+def open_run(path: str | Path) -> "Run":
+    """Open a run file for reading.
+
+    Raises:
+        RunFileError: there is no such file, it is no run file, it is truncated, of a newer
+            format, or a simulation is writing to it.
+    """
+    return Run(path)
+
+
+class Run:
+    """A recorded run. Times are text with a unit (``"5 d"``) or minutes.
+
+    The file is open only while something is read from it, so that a run can be continued while
+    others look at it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        with self._open() as file:
+            self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
+            self.complete = bool(file.attrs["complete"])
+            self.reason = str(file.attrs["stop_reason"])
+            frames = {n: d[: self._extent.frames] for n, d in file["frames"].items()}
+            self._geometry = dict(file["scenario"].attrs)
+        self.times: np.ndarray = frames["time"]
+        self._start, self._count = frames["start"], frames["count"]
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "incomplete"
+        return f"<Run {self.name!r} seed {self.seed}, {len(self.times)} frames, {state}>"
+
+    @property
+    def name(self) -> str:
+        """Name of the scenario."""
+        return str(self._geometry["name"])
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self._geometry["seed"])
+
+    @property
+    def size(self) -> tuple[float, ...]:
+        """Size of the domain [um], x y (z)."""
+        return tuple(float(s) for s in self._geometry["size"])
+
+    @property
+    def voxel(self) -> float:
+        """Width of a voxel [um]."""
+        return float(self._geometry["voxel"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels, z y x; one in z for a 2D tissue."""
+        nz, ny, nx = (int(n) for n in self._geometry["shape"])
+        return nz, ny, nx
+
+    @property
+    def n_cells(self) -> np.ndarray:
+        """Number of cells of any status in each frame."""
+        return self._count
+
+    def frame_at(self, time: str | float) -> int:
+        """Index of the last frame not after ``time``.
+
+        Raises:
+            RunFileError: the run has no frame yet, or none that early.
+        """
+        from tme_sim.scenario.units import minutes
+
+        if len(self.times) == 0:
+            msg = f"{self.path}: holds no whole frame"
+            raise RunFileError(msg)
+        frame = int(np.searchsorted(self.times, minutes(time), side="right")) - 1
+        if frame < 0:
+            msg = f"{self.path}: no frame at {time}; the first is at {self.times[0]:g} min"
+            raise RunFileError(msg)
+        return frame
+
+    def cells(self, time: str | float) -> "pd.DataFrame":
+        """Every recorded column of every cell of a frame; ``position`` as x, y, z [um].
+
+        Codes (type, group, phase, status) come as names; units are in ``.attrs["units"]``.
+        """
+        import pandas as pd
+
+        names = tuple(self.columns)
+        columns: dict[str, Any] = {}
+        for name, values in self.frame(self.frame_at(time), names).items():
+            categories = self.columns[name]["categories"]
+            if name == "position":
+                columns |= {axis: values[:, k] for k, axis in enumerate("xyz")}
+            elif values.ndim == 2:
+                columns |= {f"{name}_{axis}": values[:, k] for k, axis in enumerate("xyz")}
+            elif categories:
+                columns[name] = pd.Categorical.from_codes(values, list(categories))
+            else:
+                columns[name] = values
+        table = pd.DataFrame(columns)
+        table.attrs["units"] = {name: c["units"] for name, c in self.columns.items()}
+        return table
+
+    def frame(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Columns of one frame as stored (codes stay codes), half precision widened to float32."""
+        self._check_known(names, self.columns, "column")
+        start, end = self._start[index], self._start[index] + self._count[index]
+        with self._open() as file:
+            found = {name: file["cells"][name][start:end] for name in names}
+        return {n: v.astype("f4") if v.dtype == np.float16 else v for n, v in found.items()}
+
+    @functools.cached_property
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """What is recorded of every cell: units, meaning, source and categories by name."""
+        with self._open() as file:
+            found = {name: dict(dataset.attrs) for name, dataset in file["cells"].items()}
+        for attributes in found.values():
+            attributes["categories"] = tuple(str(c) for c in attributes.get("categories", ()))
+        return found
+
+    def field(self, name: str, time: str | float) -> np.ndarray:
+        """Concentration of a substrate in a frame, (z, y, x), in ``fields[name]``."""
+        return self.field_frame(name, self.frame_at(time))
+
+    def field_frame(self, name: str, index: int) -> np.ndarray:
+        """Concentration of a substrate in the frame of this index, (z, y, x)."""
+        self._check_known([name], self.fields, "field")
+        with self._open() as file:
+            return file["fields"][name][index]
+
+    @functools.cached_property
+    def fields(self) -> dict[str, str]:
+        """Recorded fields and their units."""
+        with self._open() as file:
+            return {name: str(d.attrs["units"]) for name, d in file["fields"].items()}
+
+    @functools.cached_property
+    def metrics(self) -> "pd.DataFrame":
+        """One row per tick; units are in ``.attrs["units"]``."""
+        import pandas as pd
+
+        with self._open() as file:
+            dataset = file["metrics/values"]
+            names = [str(name) for name in dataset.attrs["columns"]]
+            units = [str(unit) for unit in dataset.attrs["column_units"]]
+            table = pd.DataFrame(dataset[: self._extent.metrics], columns=names)
+        table.attrs["units"] = dict(zip(names, units, strict=True))
+        return table
+
+    @functools.cached_property
+    def lineage(self) -> "pd.DataFrame":
+        """Births, deaths, arrivals: time [min], id, mother, event, cause, clone."""
+        return self._table("lineage")
+
+    @functools.cached_property
+    def events(self) -> "pd.DataFrame":
+        """What happened in the run: time [min], kind, text."""
+        return self._table("events")
+
+    @functools.cached_property
+    def clones(self) -> "pd.DataFrame":
+        """Clones in the order of their origin: index, parent, genotype, time [min], name."""
+        return self._table("clones")
+
+    @functools.cached_property
+    def scenario(self) -> "Scenario":
+        """The scenario that was run, with the overrides that were in force."""
+        from tme_sim.scenario import load_scenario
+
+        return load_scenario(self.resolved)
+
+    @functools.cached_property
+    def resolved(self) -> dict[str, Any]:
+        """Every value that was in force, as plain data."""
+        with self._open() as file:
+            return json.loads(file["scenario/resolved"].asstr()[()])
+
+    @functools.cached_property
+    def scenario_source(self) -> str:
+        """The scenario file as it was given."""
+        with self._open() as file:
+            return file["scenario/source"].asstr()[()]
+
+    @functools.cached_property
+    def provenance(self) -> dict[str, str | int]:
+        """Versions, cell model and its hash, seed, start time."""
+        with self._open() as file:
+            return {
+                name: value if isinstance(value, str) else int(value)
+                for name, value in file["provenance"].attrs.items()
+            }
+
+    @functools.cached_property
+    def timers(self) -> dict[str, float]:
+        """Wall time of each process of the tick [s]."""
+        with self._open() as file:
+            return {name: float(seconds) for name, seconds in file["timers"].attrs.items()}
+
+    def digest(self) -> str:
+        """Hash of the result: equal for two runs if and only if they gave the same."""
+        with self._open() as file:
+            return digest(file, self._extent)
+
+    def summary(self) -> Summary:
+        """Cells, clones, burden at baseline, nadir and end, share outside the domain."""
+        return summarize(self)
+
+    def summary_lines(self, figure: str | Path | None = None) -> list[str]:
+        """What happened, in five lines."""
+        return self.summary().lines(self.path, figure)
+
+    def info(self) -> str:
+        """Scenario, provenance, digest and totals as text."""
+        return info(self)
+
+    def _table(self, name: str) -> "pd.DataFrame":
+        import pandas as pd
+
+        n_rows = getattr(self._extent, name)
+        columns = {}
+        with self._open() as file:
+            for column in TABLES[name]:
+                values = file[name][column.name][:n_rows]
+                if column.dtype == "text" or values.dtype.kind == "S":
+                    values = [text.decode() for text in values]
+                columns[column.name] = values
+        return pd.DataFrame(columns)
+
+    def _check_known(self, names: Sequence[str], known: dict[str, Any], kind: str) -> None:
+        for name in names:
+            if name not in known:
+                msg = f"{self.path}: records no {kind} {name!r}; it has {sorted(known)}"
+                raise RunFileError(msg)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[h5py.File]:
+        with _open_file(self.path) as file:
+            _check_format(file, self.path)
+            yield file
+
+
+def _open_file(path: Path) -> h5py.File:
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        msg = f"{path}: {what}; a run file is needed, such as tme-sim run writes"
+        raise RunFileError(msg)
+    try:
+        return h5py.File(path, "r")
+    except BlockingIOError as err:
+        msg = f"{path}: a simulation is still writing this file; look again when it has ended"
+        raise RunFileError(msg) from err
+    except OSError as err:
+        cause = "is truncated" if "truncated" in str(err) else "is no run file of tme-sim"
+        msg = f"{path}: {cause} ({err})"
+        raise RunFileError(msg) from err
+
+
+def _check_format(file: h5py.File, path: Path) -> None:
+    found = file.attrs.get("format")
+    if found != layout.FORMAT:
+        msg = f"{path}: is no run file of tme-sim: its format is {found!r}, not {layout.FORMAT!r}"
+        raise RunFileError(msg)
+    format_version = int(file.attrs["format_version"])
+    if format_version > layout.FORMAT_VERSION:
+        msg = (
+            f"{path}: has run file format {format_version}, but this version of tme-sim reads up "
+            f"to {layout.FORMAT_VERSION}; a newer tme-sim can read it"
+        )
+        raise RunFileError(msg)

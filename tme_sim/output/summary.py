@@ -1,0 +1,135 @@
+"""What a run came to: burden at baseline, nadir and end, clones, and how far to trust it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MINUTES_PER_DAY = 1440.0
+DOSE = "dose"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The facts of the five lines that a run ends with."""
+
+    name: str
+    seed: int
+    duration: float  # [min]
+    reason: str
+    cells_start: int
+    cells_end: int
+    counts_end: dict[str, int]  # living cells per group
+    births: int
+    deaths: int
+    arrivals: int
+    clones: int
+    clones_alive: int
+    burden_start: float
+    baseline: float | None  # None where no dose was given
+    baseline_time: float | None  # [min]
+    nadir: float | None
+    nadir_time: float | None  # [min]
+    burden_end: float
+    share_out_of_domain: float  # mean over ticks
+    peak_out_of_domain: float
+    sigma_mean: float
+
+    def lines(self, path: Path, figure: str | Path | None = None) -> list[str]:
+        """Cells, clones, burden, trust, files."""
+        counts = ", ".join(f"{n} {name}" for name, n in self.counts_end.items())
+        figure_text = f", figure {figure}" if figure is not None else ""
+        return [
+            f"cells    {self.cells_start} at the start, {self.cells_end} living after "
+            f"{_days(self.duration)} ({counts}); {self.births} births, {self.deaths} deaths, "
+            f"{self.arrivals} arrivals; ended by: {self.reason or 'not yet ended'}",
+            f"clones   {self.clones} in all, {self.clones_alive} alive in the tumor",
+            f"burden   {self._burden()}",
+            f"trust    {self.share_out_of_domain:.1%} of cells outside the training domain "
+            f"(peak {self.peak_out_of_domain:.1%}); mean ensemble spread {self.sigma_mean:.3f}",
+            f"files    run {path}{figure_text}",
+        ]
+
+    def _burden(self) -> str:
+        if self.baseline is None or self.nadir is None:
+            return f"{self.burden_start:.0f} at the start, {self.burden_end:.0f} at the end"
+        return (
+            f"{self.baseline:.0f} at baseline ({_days(self.baseline_time)}), "
+            f"{self.nadir:.0f} at nadir ({_days(self.nadir_time)}), "
+            f"{self.burden_end:.0f} at the end"
+        )
+
+
+def summarize(run: Any) -> Summary:
+    """The summary of a run with at least one tick recorded."""
+    metrics = run.metrics
+    first, last = metrics.iloc[0], metrics.iloc[-1]
+    burden, time = metrics["burden"].to_numpy(), metrics["time"].to_numpy()
+    baseline = baseline_row(run)
+    nadir = None if baseline is None else baseline + int(np.argmin(burden[baseline:]))
+    groups = run.columns["group"]["categories"]
+    return Summary(
+        name=run.name,
+        seed=run.seed,
+        duration=float(last["time"]),
+        reason=run.reason,
+        cells_start=int(sum(first[f"n_{group}"] for group in groups)),
+        cells_end=int(sum(last[f"n_{group}"] for group in groups)),
+        counts_end={group: int(last[f"n_{group}"]) for group in groups},
+        births=int(last["births"]),
+        deaths=int(last["deaths"]),
+        arrivals=int(last["arrivals"]),
+        clones=len(run.clones),
+        clones_alive=int(last["n_clones"]),
+        burden_start=float(burden[0]),
+        baseline=None if baseline is None else float(burden[baseline]),
+        baseline_time=None if baseline is None else float(time[baseline]),
+        nadir=None if nadir is None else float(burden[nadir]),
+        nadir_time=None if nadir is None else float(time[nadir]),
+        burden_end=float(burden[-1]),
+        share_out_of_domain=float(metrics["share_out_of_domain"].mean()),
+        peak_out_of_domain=float(metrics["share_out_of_domain"].max()),
+        sigma_mean=float(metrics["sigma_mean"].mean()),
+    )
+
+
+def dose_times(run: Any) -> np.ndarray:
+    """Times of the doses that were given [min]."""
+    events = run.events
+    return events["time"].to_numpy(dtype="f8")[(events["kind"] == DOSE).to_numpy()]
+
+
+def baseline_row(run: Any) -> int | None:
+    """The row of metrics that holds the burden at the first dose; None where none was given."""
+    doses = dose_times(run)
+    if len(doses) == 0:
+        return None
+    time = run.metrics["time"].to_numpy()
+    return max(0, int(np.searchsorted(time, doses.min(), side="right")) - 1)
+
+
+def info(run: Any) -> str:
+    """Scenario, provenance, digest and totals of a run, as text."""
+    state = "complete" if run.complete else "incomplete: continue it with tme-sim run --resume"
+    nz, ny, nx = run.shape
+    size = " x ".join(f"{s:g}" for s in run.size)
+    lines = [
+        f"{run.path}: {run.name}, seed {run.seed} ({state}; {run.reason or 'no end yet'})",
+        f"digest       {run.digest()}",
+        f"domain       {size} um, {nx} x {ny} x {nz} voxels of {run.voxel:g} um",
+        f"frames       {len(run.times)} up to {_days(max(run.times, default=0.0))}",
+        f"columns      {' '.join(run.columns)}",
+        f"fields       {' '.join(f'{name} [{unit}]' for name, unit in run.fields.items())}",
+        "provenance   " + ", ".join(f"{name} {value}" for name, value in run.provenance.items()),
+    ]
+    if run.timers:
+        spent = sorted(run.timers.items(), key=lambda item: -item[1])
+        lines.append("wall time    " + ", ".join(f"{name} {s:.1f} s" for name, s in spent))
+    if len(run.metrics):
+        lines += run.summary_lines()
+    return "\n".join(lines)
+
+
+def _days(time: float | None) -> str:
+    return "no time" if time is None else f"{round(time / MINUTES_PER_DAY, 2):g} d"
