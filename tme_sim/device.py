@@ -28,16 +28,12 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from tme_sim.errors import InputError
+
 DEVICES = ("auto", "cpu", "cuda")
 PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it saves
 _CUDA_BLOCK = 128
 _CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
-
-
-class DeviceError(ValueError):
-    """A device that was asked for is not there. The message is made for users."""
-
-    exit_code = 2
 
 
 def launch(body: Callable, n: int, *args: object, device: str = "cpu") -> None:
@@ -57,13 +53,13 @@ def resolve_device(name: str = "auto") -> str:
     """Turn ``auto`` into ``cuda`` where torch and numba both see a device, else into ``cpu``."""
     if name not in DEVICES:
         msg = f"device {name!r} is not one of {', '.join(DEVICES)}"
-        raise DeviceError(msg)
+        raise InputError(msg)
     if name == "cpu" or nb.config.ENABLE_CUDASIM:
         return "cpu"
     found = _has_cuda()
     if name == "cuda" and not found:
         msg = "device 'cuda' was asked for, but no CUDA device was found; use 'auto' or 'cpu'"
-        raise DeviceError(msg)
+        raise InputError(msg)
     return "cuda" if found else "cpu"
 
 
@@ -71,7 +67,7 @@ def set_threads(n: int | None = None) -> int:
     """Use ``n`` CPU threads in kernels, at most what the machine has; None uses all of them."""
     if n is not None and n < 1:
         msg = f"the number of threads must be at least 1, not {n}"
-        raise DeviceError(msg)
+        raise InputError(msg)
     available = nb.config.NUMBA_NUM_THREADS
     threads = available if n is None else min(n, available)
     nb.set_num_threads(threads)

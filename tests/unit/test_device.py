@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tme_sim import device, random
+from tme_sim.errors import InputError
 
 THIRD = 3.0
 
@@ -113,6 +114,7 @@ def test_disk_cache_serves_a_second_process_and_notices_a_changed_callee(tmp_pat
 SIMULATED = """
 import numpy as np
 from tme_sim import device, random
+from tme_sim.errors import InputError
 def body(i, ids, seed, out):
     out[i, 0] = random.uniform(seed, random.Stream.FATE, 4, ids[i], 0)
     out[i, 1] = random.normal(seed, random.Stream.FATE, 4, ids[i], 0)
@@ -146,12 +148,12 @@ def test_fingerprint_follows_constants_of_callees(monkeypatch):
 def test_threads_are_limited_to_what_the_machine_has():
     assert device.set_threads(10_000) == nb.config.NUMBA_NUM_THREADS
     assert device.set_threads(1) == 1 == nb.get_num_threads()
-    with pytest.raises(device.DeviceError, match="at least 1"):
+    with pytest.raises(InputError, match="at least 1"):
         device.set_threads(0)
 
 
 def test_device_names_are_checked():
     assert device.resolve_device("cpu") == "cpu"
     assert device.resolve_device() in ("cpu", "cuda")
-    with pytest.raises(device.DeviceError, match="auto, cpu, cuda"):
+    with pytest.raises(InputError, match="auto, cpu, cuda"):
         device.resolve_device("gpu")
