@@ -1,0 +1,201 @@
+"""Integrate the teacher's equations for tiles of cells.
+
+A tile holds TILE cells side by side, one row per source, so that the inner loops vectorise; the
+arithmetic of a cell never depends on its neighbours in the tile. What inputs and genotype alone
+decide is folded into two factors per unit before the first stage (`fold_inputs`). Stages are those
+of the second-order exponential Runge-Kutta method (Cox & Matthews 2002, J Comput Phys 176:430)
+
+    a  = u(h) + (h - u(h)) e^{-d/tau}
+    h' = a + (u(a) - u(h)) (1 - (1 - e^{-d/tau}) tau/d)
+
+a convex combination of h, u(h) and u(a): states stay in [0, 1] for any step.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from surrogates.channels import GENOTYPES, INPUTS, NODES, OUTPUTS, transform_value
+from surrogates.phenotype import outputs_from_fractions
+
+TILE = 32
+ACTIVATES, REQUIRES, INHIBITS = 0, 1, 2
+_ONE = np.float32(1.0)
+N_NODES, N_INPUTS, N_GENOTYPES, N_HEADS = len(NODES), len(INPUTS), len(GENOTYPES), len(OUTPUTS)
+N_SOURCES = N_NODES + N_INPUTS + N_GENOTYPES
+
+_transform = njit(cache=True, error_model="numpy")(transform_value)
+
+
+@njit(cache=True, error_model="numpy")
+def hill(x, half, exponent):
+    """Hill activation x^n / (K^n + x^n), in [0, 1]."""
+    if x <= 0.0:
+        return 0.0
+    return 1.0 / (1.0 + (half / x) ** exponent)
+
+
+@njit(cache=True, error_model="numpy")
+def fold_inputs(edges, sources, raw, silent, factor):
+    """Fold the edges that inputs and genotype decide into two factors per unit of one cell.
+
+    `silent` gathers prod(1 - s hill), the part left unactivated; `factor` gathers requirements and
+    inhibitions. Doses act at their concentration, gated or unitless values as transformed.
+    """
+    source, gate, target, role, strength, half, exponent, use_raw = edges
+    for e in range(source.size):
+        s = source[e]
+        value = raw[s - N_NODES] if use_raw[e] else sources[s]
+        if gate[e] >= 0:
+            value = value * sources[gate[e]]
+        share = strength[e] * hill(value, half[e], exponent[e])
+        if role[e] == ACTIVATES:
+            silent[target[e]] *= _ONE - np.float32(share)
+        elif role[e] == REQUIRES:
+            factor[target[e]] *= np.float32(1.0 - strength[e] + share)
+        else:
+            factor[target[e]] *= np.float32(1.0 - share)
+
+
+@njit(error_model="numpy")
+def drive_tile(edges, first, last, x, silent, factor, competence, u):
+    """Drives u of units first..last for one tile; rows of x are sources, lanes are cells.
+
+    F = (1 - silent prod(1 - s act)) prod(1 - s + s act) prod(1 - s + s / (1 + (v/K)^n)) with
+    act = v^n (1 + K^n) / (K^n + v^n), so that act(1) = 1, and v = x_source x_gate.
+    """
+    start, source, gate, role, strength, half_n, exponent = edges
+    power = np.empty(TILE, np.float32)
+    for unit in range(first, last):
+        left, scale, out = silent[unit].copy(), factor[unit].copy(), u[unit - first]
+        for e in range(start[unit], start[unit + 1]):
+            value = x[source[e]]
+            s, k = strength[e], half_n[e]
+            if gate[e] >= 0:
+                lane_gate = x[gate[e]]
+                value = value * lane_gate
+            for j in range(TILE):
+                power[j] = value[j]
+            for _ in range(exponent[e] - 1):
+                for j in range(TILE):
+                    power[j] *= value[j]
+            if role[e] == ACTIVATES:
+                s = s * (_ONE + k)
+                for j in range(TILE):
+                    left[j] *= _ONE - s * power[j] / (k + power[j])
+            elif role[e] == REQUIRES:
+                rest = _ONE - s
+                s = s * (_ONE + k)
+                for j in range(TILE):
+                    scale[j] *= rest + s * power[j] / (k + power[j])
+            else:
+                for j in range(TILE):
+                    scale[j] *= _ONE - s * power[j] / (k + power[j])
+        rate = competence[unit]
+        for j in range(TILE):
+            out[j] = (_ONE - left[j]) * scale[j] * rate[j]
+
+
+@njit(error_model="numpy")
+def _load_tile(cells, tables, state, inputs, genotype, cell_type, work):
+    """Gather sources, folded factors and competences of the cells of one tile."""
+    static, basal, competence, kind, a, b = tables
+    x, silent, factor, rate = work
+    row = np.empty(N_SOURCES, np.float32)
+    open_row, factor_row = np.empty(basal.size, np.float32), np.empty(basal.size, np.float32)
+    for j in range(TILE):
+        i = cells[j]
+        for k in range(N_NODES):
+            row[k] = state[i, k]
+        for k in range(N_INPUTS):
+            row[N_NODES + k] = _transform(np.float64(inputs[i, k]), kind[k], a[k], b[k])
+        for k in range(N_GENOTYPES):
+            row[N_NODES + N_INPUTS + k] = np.float32((genotype[i] >> k) & 1)
+        for unit in range(basal.size):
+            open_row[unit] = _ONE - basal[unit]
+            factor_row[unit] = _ONE
+        fold_inputs(static, row, inputs[i], open_row, factor_row)
+        for k in range(N_SOURCES):
+            x[k, j] = row[k]
+        for unit in range(basal.size):
+            silent[unit, j] = open_row[unit]
+            factor[unit, j] = factor_row[unit]
+            rate[unit, j] = competence[cell_type[i], unit] if unit < N_NODES else _ONE
+
+
+@njit(error_model="numpy")
+def _advance(edges, n_steps, decay, correction, work, u0, u1):
+    """Move the nodes of one tile by n_steps equal steps."""
+    x, silent, factor, rate = work
+    for _ in range(n_steps):
+        drive_tile(edges, 0, N_NODES, x, silent, factor, rate, u0)
+        for k in range(N_NODES):
+            node, target, keep = x[k], u0[k], decay[k]
+            for j in range(TILE):
+                node[j] = target[j] + (node[j] - target[j]) * keep
+        drive_tile(edges, 0, N_NODES, x, silent, factor, rate, u1)
+        for k in range(N_NODES):
+            node, before, after, weight = x[k], u0[k], u1[k], correction[k]
+            for j in range(TILE):
+                node[j] += (after[j] - before[j]) * weight
+
+
+@njit(error_model="numpy")
+def step_tile(first, model, arrays, n_steps, out_state, out_fractions, out_outputs):
+    """Advance the cells first..first + TILE, then read their heads."""
+    tables, edges, decay, correction, head_competence = model
+    state, inputs, genotype, cell_type = arrays
+    n = state.shape[0]
+    cells = np.empty(TILE, np.int64)
+    for j in range(TILE):
+        cells[j] = min(first + j, n - 1)  # the last tile repeats its last cell
+    n_units = N_NODES + N_HEADS
+    work = (np.empty((N_SOURCES, TILE), np.float32), np.empty((n_units, TILE), np.float32),
+            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
+    u0, u1 = np.empty((N_NODES, TILE), np.float32), np.empty((N_NODES, TILE), np.float32)
+    heads = np.empty((N_HEADS, TILE), np.float32)
+    _load_tile(cells, tables, state, inputs, genotype, cell_type, work)
+    _advance(edges, n_steps, decay, correction, work, u0, u1)
+    drive_tile(edges, N_NODES, n_units, work[0], work[1], work[2], work[3], heads)
+    for j in range(min(TILE, n - first)):
+        i = first + j
+        for k in range(N_NODES):
+            out_state[i, k] = work[0][k, j]
+        for k in range(N_HEADS):
+            out_fractions[i, k] = heads[k, j]
+        outputs_from_fractions(out_fractions[i], inputs[i], head_competence[cell_type[i]],
+                               out_outputs[i])
+
+
+@njit(error_model="numpy")
+def drive_cells(model, arrays, out):
+    """Drives (n, n_units) at the present state: node targets, then head fractions."""
+    tables, edges, _, _, _ = model
+    state, inputs, genotype, cell_type = arrays
+    n, n_units = state.shape[0], N_NODES + N_HEADS
+    cells = np.empty(TILE, np.int64)
+    work = (np.empty((N_SOURCES, TILE), np.float32), np.empty((n_units, TILE), np.float32),
+            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
+    u = np.empty((n_units, TILE), np.float32)
+    for first in range(0, n, TILE):
+        for j in range(TILE):
+            cells[j] = min(first + j, n - 1)
+        _load_tile(cells, tables, state, inputs, genotype, cell_type, work)
+        drive_tile(edges, 0, n_units, work[0], work[1], work[2], work[3], u)
+        for j in range(min(TILE, n - first)):
+            for k in range(n_units):
+                out[first + j, k] = u[k, j]
+
+
+@njit(error_model="numpy", cache=True)
+def step_serial(model, arrays, n_steps, out_state, out_fractions, out_outputs):
+    """All tiles on one thread."""
+    for first in range(0, arrays[0].shape[0], TILE):
+        step_tile(first, model, arrays, n_steps, out_state, out_fractions, out_outputs)
+
+
+@njit(error_model="numpy", parallel=True, cache=True)
+def step_parallel(model, arrays, n_steps, out_state, out_fractions, out_outputs):
+    """Tiles side by side; each writes its own cells."""
+    n_tiles = (arrays[0].shape[0] + TILE - 1) // TILE
+    for tile in prange(n_tiles):
+        step_tile(tile * TILE, model, arrays, n_steps, out_state, out_fractions, out_outputs)
