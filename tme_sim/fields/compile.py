@@ -1,0 +1,65 @@
+"""Compile the field kernels twice: serial, and with their outer `prange` over threads.
+
+A `body` is plain compiled code. A `kernel` loops over blocks with `prange`. A `driver` calls
+kernels: `compiled(driver)` is one compiled function with serial kernels, for small grids, where a
+Python call per kernel would cost more than the work; `interpreted(driver)` is the same source run
+by Python, whose kernels use threads wherever a level is large enough. Which of the two runs
+depends on the grid's shape alone, never on the number of threads.
+"""
+
+import types
+
+import numba as nb
+
+PARALLEL_VOXELS = 20_000  # below it a launch over threads costs more than it saves
+_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
+
+body = nb.njit(**_OPTIONS)
+
+
+class Kernel:
+    """One kernel in its serial and its threaded form, compiled when first used."""
+
+    def __init__(self, function):
+        self.serial = nb.njit(**_OPTIONS)(function)
+        # numba's disk cache tells functions apart by qualified name, not by compile options
+        twin = types.FunctionType(function.__code__, function.__globals__, function.__name__)
+        twin.__qualname__ = f"{function.__qualname__}_threaded"
+        twin.__module__ = function.__module__
+        self.threaded = nb.njit(parallel=True, **_OPTIONS)(twin)
+
+    def __call__(self, *args):
+        """Run the threaded form if the largest array is worth it."""
+        largest = max(getattr(arg, "size", 0) for arg in args)
+        return (self.threaded if largest >= PARALLEL_VOXELS else self.serial)(*args)
+
+
+kernel = Kernel
+
+
+class Driver:
+    """A function that calls kernels: compiled whole for small grids, run by Python for large."""
+
+    def __init__(self, function):
+        self.interpreted = function
+        names = dict(function.__globals__)
+        for name, value in names.items():
+            if isinstance(value, Kernel):
+                names[name] = value.serial
+            elif isinstance(value, Driver):
+                names[name] = value.compiled
+        twin = types.FunctionType(function.__code__, names, function.__name__)
+        twin.__qualname__ = f"{function.__qualname__}_compiled"
+        twin.__module__ = function.__module__
+        self.compiled = nb.njit(**_OPTIONS)(twin)
+
+    def __call__(self, *args):
+        """Run by Python; compiled drivers call each other's compiled form."""
+        return self.interpreted(*args)
+
+    def on(self, n_voxels: int):
+        """The form for a grid of this many voxels."""
+        return self.interpreted if n_voxels >= PARALLEL_VOXELS else self.compiled
+
+
+driver = Driver

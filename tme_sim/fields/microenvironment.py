@@ -1,0 +1,384 @@
+"""Hold the substrates of a tissue, take the cells' and vessels' exchange, and step them in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tme_sim.fields import levels as multigrid
+from tme_sim.fields.grid import Grid
+from tme_sim.fields.rates import budget
+from tme_sim.fields.solver import MAX_CYCLES, solve
+from tme_sim.fields.stepping import march
+from tme_sim.fields.substrate import AXES, Substrate, check_not_negative
+
+SOLVE_TOLERANCE = {"float32": 2e-5, "float64": 1e-10}  # error of c by the linear solver, relative
+STEADY_TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
+CLOSURE = {"float32": 1e-6, "float64": 1e-14}  # of the budget, relative to its largest term
+AMOUNTS = ("in", "out", "decayed", "taken_up", "stored")
+SUM_TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
+
+
+class SolveError(RuntimeError):
+    """A solve that did not converge; `history` holds the error estimate of every cycle."""
+
+    def __init__(self, message: str, history: list[float]):
+        super().__init__(message)
+        self.history = history
+
+
+@dataclass(frozen=True)
+class SubstrateReport:
+    """How one substrate's step went.
+
+    Attributes:
+        substeps: substeps in time.
+        cycles: multigrid cycles, all substeps together.
+        residual: largest remaining error of a solve, relative to the norm of the field
+            (the residual weighed by the preconditioner).
+        error: estimated error in time, relative to the norm of the field.
+        balance: amounts [unit x voxels] in, out, decayed, taken_up and stored in the step.
+    """
+
+    substeps: int
+    cycles: int
+    residual: float
+    error: float
+    balance: Mapping[str, float]
+
+
+class StepReport(dict):
+    """Reports by substrate name; its own attributes are the worst or the sum over substrates."""
+
+    @property
+    def substeps(self) -> int:
+        """Most substeps any substrate took."""
+        return max((report.substeps for report in self.values()), default=0)
+
+    @property
+    def cycles(self) -> int:
+        """Multigrid cycles of all substrates."""
+        return sum(report.cycles for report in self.values())
+
+    @property
+    def residual(self) -> float:
+        """Largest solver error."""
+        return max((report.residual for report in self.values()), default=0.0)
+
+    @property
+    def error(self) -> float:
+        """Largest error in time."""
+        return max((report.error for report in self.values()), default=0.0)
+
+    @property
+    def balance(self) -> dict[str, float]:
+        """Amounts added over the substrates (of use where there is one, or one unit)."""
+        return {key: sum(report.balance[key] for report in self.values()) for key in AMOUNTS}
+
+
+class _Field:
+    """One substrate's concentration and what acts on it."""
+
+    def __init__(self, substrate: Substrate, grid: Grid, levels: np.ndarray, dtype: np.dtype):
+        self.substrate, self.grid = substrate, grid
+        self.absent = np.zeros((0, 0, 0), dtype)
+        walls = substrate.walls(grid.shape)
+        self.coef = multigrid.couplings(
+            levels, voxel=grid.voxel, diffusivity=substrate.diffusivity, walls=walls, dtype=dtype
+        )
+        self.joined = np.array([wall.periodic for wall in walls[::2]])
+        self.outside = np.array([wall.value for wall in walls], dtype)
+        self.constants = np.array([substrate.decay_rate, 1.0, 0.0], dtype)
+        self.arrays = dict.fromkeys(SUM_TERMS, self.absent)
+        self.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
+        self.edges = np.zeros((0, 3), np.int64)
+        self.concentration = np.empty(grid.shape, dtype)
+        self.concentration[...] = self.checked("initial", substrate.initial)
+        self.mean = self.taken = self.absent
+        self.next_substep = np.inf
+
+    @property
+    def terms(self) -> tuple:
+        return (self.constants, *(self.arrays[name] for name in SUM_TERMS))
+
+    def checked(self, quantity: str, value: Any) -> np.ndarray:
+        """A number or array as given, refused where it is negative, not finite or misshapen."""
+        array = check_not_negative(self.substrate.name, quantity, value)
+        if array.ndim and array.shape != self.grid.shape:
+            msg = (
+                f"substrate {self.substrate.name!r}: {quantity} has shape {array.shape}, "
+                f"the grid has {self.grid.shape}"
+            )
+            raise ValueError(msg)
+        return array
+
+    def set(self, term: str, value: Any) -> None:
+        """Keep a term; 0 removes it. Arrays of the field's type are kept without a copy."""
+        array = self.checked(term, value)
+        if array.ndim == 0:
+            dtype = self.concentration.dtype
+            self.arrays[term] = np.full(self.grid.shape, array, dtype) if array else self.absent
+        else:
+            self.arrays[term] = np.ascontiguousarray(array, self.concentration.dtype)
+
+    def number(self, quantity: str, value: Any) -> float:
+        array = check_not_negative(self.substrate.name, quantity, value)
+        if array.ndim:
+            msg = f"substrate {self.substrate.name!r}: {quantity} must be one number"
+            raise ValueError(msg)
+        return float(array)
+
+
+class Microenvironment:
+    """Substrates in a box of tissue.
+
+    For each: dc/dt = D lap c - (decay + uptake) c - maximum c / (half_saturation + c) + source
+    + permeability_area (plasma - c), with values at walls and in fixed voxels.
+
+    Args:
+        grid: the voxels.
+        substrates: what diffuses.
+        dtype: float32 (default) or float64 storage.
+        tolerance: error in time allowed per step and time constant, relative to the field's norm.
+        substeps: a fixed number of second-order substeps per step; by default the error chooses.
+
+    Example:
+        >>> env = Microenvironment(Grid((1, 50, 50)), [Substrate("oxygen", 1e5, 0.1, 38.0)])
+        >>> report = env.step(6.0)
+        >>> env["oxygen"].mean()
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        substrates: Iterable[Substrate],
+        *,
+        dtype: Any = np.float32,
+        tolerance: float = 5e-4,
+        substeps: int | None = None,
+    ):
+        self.grid = grid
+        self.dtype = np.dtype(dtype)
+        if self.dtype.name not in SOLVE_TOLERANCE:
+            msg = f"fields are stored as {sorted(SOLVE_TOLERANCE)}, not {self.dtype.name!r}"
+            raise ValueError(msg)
+        self.tolerance = tolerance
+        self.substeps = substeps or 0
+        self._levels = multigrid.level_shapes(grid.shape)
+        self._fields: dict[str, _Field] = {}
+        for substrate in substrates:
+            if substrate.name in self._fields:
+                msg = f"substrate {substrate.name!r} is given twice"
+                raise ValueError(msg)
+            self._fields[substrate.name] = _Field(substrate, grid, self._levels, self.dtype)
+        n, n_all = grid.n_voxels, int(self._levels[-1, 4])
+        self._work = tuple(np.zeros(size, self.dtype) for size in (n_all, n_all, n_all, n, n))
+        self._spare = tuple(np.zeros(grid.shape, self.dtype) for _ in range(3))
+        self._history = np.zeros(MAX_CYCLES)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the substrates in the order given."""
+        return tuple(self._fields)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Concentration (z, y, x), a view that may be written between steps."""
+        return self._field(name).concentration
+
+    def set_exchange(self, name: str, source: Any = 0.0, uptake: Any = 0.0) -> None:
+        """Set secretion [unit/min] and first-order uptake [1/min], numbers or arrays (z, y, x)."""
+        field = self._field(name)
+        field.set("source", source)
+        field.set("uptake", uptake)
+
+    def set_saturating_uptake(self, name: str, maximum: Any, half_saturation: float = 1.0) -> None:
+        """Set the uptake maximum c / (half_saturation + c), `maximum` in [unit/min]."""
+        field = self._field(name)
+        half = field.number("half_saturation", half_saturation)
+        if half == 0.0:
+            msg = f"substrate {name!r}: half_saturation must be positive, not {half_saturation!r}"
+            raise ValueError(msg)
+        field.set("maximum", maximum)
+        field.constants[1] = half
+
+    def set_vessels(self, name: str, permeability_area: Any, plasma: float) -> None:
+        """Set the vessels' exchange permeability_area [1/min] x (plasma - c)."""
+        field = self._field(name)
+        field.constants[2] = field.number("plasma", plasma)
+        field.set("permeability_area", permeability_area)
+
+    def fix(self, name: str, mask: np.ndarray | None, value: Any = 0.0) -> None:
+        """Hold the concentration in the voxels of `mask` at `value`; None holds none."""
+        field = self._field(name)
+        if mask is None:
+            field.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
+            field.edges = np.zeros((0, 3), np.int64)
+            return
+        held = np.asarray(mask, bool)
+        if held.shape != self.grid.shape:
+            msg = f"substrate {name!r}: mask has shape {held.shape}, the grid has {self.grid.shape}"
+            raise ValueError(msg)
+        values = np.broadcast_to(field.checked("fixed value", value), self.grid.shape)
+        field.concentration[held] = values[held]
+        field.arrays["fixed"] = held.astype(np.uint8)
+        field.edges = _edges(held, field.joined)
+
+    def step(self, dt: float) -> StepReport:
+        """Advance every substrate by dt [min]."""
+        if not (np.isfinite(dt) and dt > 0):
+            msg = f"a step needs a positive length [min], not {dt!r}"
+            raise ValueError(msg)
+        return StepReport({name: self._step(field, float(dt)) for name, field in self._fields.items()})
+
+    def _step(self, field: _Field, dt: float) -> SubstrateReport:
+        field.mean = self._zeros(field.mean, field.arrays["uptake"])
+        field.taken = self._zeros(field.taken, field.arrays["maximum"])
+        amounts = np.zeros(5)
+        c = field.concentration.copy()  # what a failed solve would leave behind
+        converged, substeps, cycles, residual, error, following = march.on(self.grid.n_voxels)(
+            self._problem(field), field.terms, c, self._spare, dt,
+            min(field.next_substep, dt), self.substeps, self._tolerances,
+            field.mean, field.taken, amounts, self._history,
+        )
+        if not converged:
+            raise self._not_converged(field, f"a step of {dt:g} min")
+        field.concentration[...] = c
+        field.next_substep = following
+        balance = dict(zip(AMOUNTS, amounts.tolist(), strict=True))
+        return SubstrateReport(substeps, cycles, residual, error, balance)
+
+    def steady_state(self, name: str) -> np.ndarray:
+        """The concentration (z, y, x) at which nothing changes any more; the field stays as it is."""
+        field = self._field(name)
+        self._check_sink(field)
+        c = field.concentration.copy()
+        _, _, converged = solve.on(self.grid.n_voxels)(
+            self._levels, field.coef, field.joined, field.outside, self._work, field.terms,
+            0.0, c, c, STEADY_TOLERANCE[self.dtype.name], self._history,
+        )
+        if not converged:
+            raise self._not_converged(field, "the steady state")
+        return c
+
+    def gradient(self, name: str) -> np.ndarray:
+        """Gradient (z, y, x, 3) in x, y, z order [unit/um]: central, one-sided at closed walls."""
+        field = self._field(name)
+        out = np.zeros((*self.grid.shape, 3), self.dtype)
+        for axis, n in enumerate(self.grid.shape):
+            if n > 1:
+                out[..., 2 - axis] = _derivative(
+                    field.concentration, axis, self.grid.voxel, bool(field.joined[axis])
+                )
+        return out
+
+    def realised_uptake(self, name: str) -> np.ndarray:
+        """Saturating uptake (z, y, x) [unit/min], averaged over the last step."""
+        field = self._field(name)
+        if not field.taken.size:
+            return np.zeros(self.grid.shape, self.dtype)
+        return np.maximum(field.taken, 0)
+
+    def realised_clearance(self, name: str) -> np.ndarray:
+        """First-order uptake (z, y, x) [unit/min], averaged over the last step."""
+        field = self._field(name)
+        if not (field.mean.size and field.arrays["uptake"].size):
+            return np.zeros(self.grid.shape, self.dtype)
+        return np.maximum(field.mean, 0) * field.arrays["uptake"]
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Everything a restored microenvironment needs to continue to the bit."""
+        return {
+            name: {
+                "concentration": field.concentration.copy(),
+                "constants": field.constants.copy(),
+                "edges": field.edges.copy(),
+                "next_substep": float(field.next_substep),
+                "mean": field.mean.copy(),
+                "taken": field.taken.copy(),
+                **{term: array.copy() for term, array in field.arrays.items()},
+            }
+            for name, field in self._fields.items()
+        }
+
+    def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over what `state` returned."""
+        if set(state) != set(self._fields):
+            msg = f"the state holds the substrates {sorted(state)}, not {sorted(self._fields)}"
+            raise ValueError(msg)
+        for name, saved in state.items():
+            field = self._field(name)
+            field.concentration[...] = saved["concentration"]
+            field.constants[...] = saved["constants"]
+            field.edges = np.array(saved["edges"], np.int64).reshape(-1, 3)
+            field.next_substep = float(saved["next_substep"])
+            field.mean, field.taken = np.array(saved["mean"]), np.array(saved["taken"])
+            field.arrays = {term: np.array(saved[term]) for term in SUM_TERMS}
+
+    @property
+    def _tolerances(self) -> tuple[float, float, float]:
+        kind = self.dtype.name
+        return float(self.tolerance), SOLVE_TOLERANCE[kind], CLOSURE[kind]
+
+    def _problem(self, field: _Field) -> tuple:
+        return self._levels, field.coef, field.joined, field.outside, self._work, field.edges
+
+    def _zeros(self, array: np.ndarray, like: np.ndarray) -> np.ndarray:
+        if array.shape != like.shape:
+            return np.zeros_like(like)
+        array.fill(0)
+        return array
+
+    def _field(self, name: str) -> _Field:
+        try:
+            return self._fields[name]
+        except KeyError:
+            msg = f"no substrate {name!r}; the substrates are {sorted(self._fields)}"
+            raise KeyError(msg) from None
+
+    def _check_sink(self, field: _Field) -> None:
+        """Refuse a steady state that does not exist: a net source and nowhere to go."""
+        constants, source, uptake, maximum, permeability, _ = field.terms
+        linear = constants[0] > 0 or uptake.any() or permeability.any() or field.edges.size
+        if linear or field.coef[0, 3:].any():
+            return
+        produced, most = float(source.sum(dtype=float)), float(maximum.sum(dtype=float))
+        if produced > 0.0 and produced >= most:
+            msg = (
+                f"substrate {field.substrate.name!r} has no steady state: its source of {produced:g} "
+                f"per min (all voxels) meets no decay, uptake, vessel or open wall"
+                f"{f' beyond {most:g} of saturating uptake' if most else ''}"
+            )
+            raise ValueError(msg)
+
+    def _not_converged(self, field: _Field, task: str) -> SolveError:
+        history = [float(value) for value in self._history if value >= 0 or value != value]
+        shown = " ".join(f"{value:.2e}" for value in history)
+        msg = f"substrate {field.substrate.name!r}: {task} did not converge; error by cycle: {shown}"
+        return SolveError(msg, history)
+
+
+def _edges(held: np.ndarray, joined: np.ndarray) -> np.ndarray:
+    """(n, 3) pairs of a fixed and a free voxel that touch, flat indices, with their axis."""
+    index = np.arange(held.size, dtype=np.int64).reshape(held.shape)
+    rows = []
+    for axis in range(3):
+        if held.shape[axis] == 1:
+            continue
+        for shift in (-1, 1):
+            touching = held & ~np.roll(held, shift, axis)
+            if not joined[axis]:
+                end = [slice(None)] * 3
+                end[axis] = -1 if shift == -1 else 0
+                touching[tuple(end)] = False
+            free = np.roll(index, shift, axis)[touching]
+            rows.append(np.stack([index[touching], free, np.full(free.size, axis)], axis=1))
+    return np.concatenate(rows) if rows else np.zeros((0, 3), np.int64)
+
+
+def _derivative(c: np.ndarray, axis: int, voxel: float, joined: bool) -> np.ndarray:
+    if joined:
+        return (np.roll(c, -1, axis) - np.roll(c, 1, axis)) / c.dtype.type(2 * voxel)
+    return np.gradient(c, voxel, axis=axis)
