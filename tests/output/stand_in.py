@@ -138,7 +138,7 @@ class StandIn:
         pop["crowding"][:] = levels[:, 3] * 2
         pop["sigma"][:] = 0.05
         pop["in_domain"][:] = pop["id"] % 10 != 0
-        nz, ny, nx = self.grid.shape
+        _, ny, nx = self.grid.shape
         y, x = np.mgrid[0:ny, 0:nx]
         core = np.exp(-((x - 15) ** 2 + (y - 15) ** 2) / 60.0)
         core = np.broadcast_to(core, self.grid.shape)

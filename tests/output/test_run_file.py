@@ -151,7 +151,7 @@ def test_a_day_of_a_thousand_cells_is_small(path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: None, "does not exist"),
+        (lambda _: None, "does not exist"),
         (lambda p: p.mkdir(), "is a directory"),
         (lambda p: p.write_text("name: quickstart\n"), "no run file of tme-sim"),
         (lambda p: p.write_bytes(b""), "no run file of tme-sim"),

@@ -245,7 +245,7 @@ class Run:
             for column in TABLES[name]:
                 values = file[name][column.name][:n_rows]
                 if column.dtype == "text" or values.dtype.kind == "S":
-                    values = [text.decode() for text in values]
+                    values = np.array([text.decode() for text in values], dtype=object)
                 columns[column.name] = values
         return pd.DataFrame(columns)
 

@@ -1,0 +1,154 @@
+"""Draw the tissue of one frame: cells as circles of their true size over a substrate."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
+from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from tme_sim.analysis.palette import DEAD_COLOR, TYPE_COLORS, TYPE_LABELS, clone_color
+from tme_sim.output.run import Run
+from tme_sim.state.columns import ALIVE
+
+VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
+MAX_CLONES = 7
+SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
+TUMOR = "tumor"
+
+
+class Tissue:
+    """The look of one run's tissue: the same colours and the same range in all its panels."""
+
+    def __init__(self, run: Run, field: str | None = None) -> None:
+        self.run = run
+        self.field = field if field is not None else background(run)
+        self._types = run.columns["type"]["categories"]
+        self._cmap = _pale("PuBu_r" if self.field == "oxygen" else "GnBu")
+        self._range = (0.0, 1.0)
+        if self.field is not None:
+            frames = range(len(run.times))
+            highest = max(float(np.nanmax(run.field_frame(self.field, k))) for k in frames)
+            self._range = (0.0, highest or 1.0)
+        self._image: mpl.image.AxesImage | None = None
+        self._seen_types: set[int] = set()
+        self._seen_clones: set[int] = set()
+        self._seen_dead = False
+
+    def draw(self, ax: Axes, frame: int) -> None:
+        """One frame; of a 3D tissue the slice through its middle."""
+        width, height = self.run.size[:2]
+        self._draw_field(ax, frame, width, height)
+        self._draw_cells(ax, frame)
+        ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set(visible=True, color="0.6", linewidth=0.6)
+        _scale_bar(ax, width, height)
+
+    def colorbar(self, figure: Figure, axes: list[Axes]) -> None:
+        """Legend of the substrate below the cells."""
+        if self._image is None:
+            return
+        bar = figure.colorbar(self._image, ax=axes, shrink=0.75, aspect=24, pad=0.01)
+        bar.set_label(f"{self.field} [{self.run.fields[self.field].replace('uM', 'µM')}]")
+        bar.outline.set_linewidth(0.5)
+
+    def legend(self, figure: Figure) -> None:
+        """Legend of the cells that were drawn."""
+        clones = sorted(self._seen_clones)
+        names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
+        entries = [
+            (f"clone {names[c]}" if len(clones) > 1 else TUMOR, clone_color(c))
+            for c in clones[:MAX_CLONES]
+        ]
+        entries += [
+            (TYPE_LABELS.get(name, name), TYPE_COLORS[name])
+            for name in (self._types[code] for code in sorted(self._seen_types))
+        ]
+        if self._seen_dead:
+            entries.append(("dead", DEAD_COLOR))
+        handles = [
+            Line2D([], [], marker="o", linestyle="", markersize=7, color=color, label=label)
+            for label, color in entries
+        ]
+        slice_text = " (slice through the middle)" if len(self.run.size) == 3 else ""
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=min(len(handles), 8),
+            title=f"cells{slice_text}" if slice_text else None,
+        )
+
+    def _draw_field(self, ax: Axes, frame: int, width: float, height: float) -> None:
+        if self.field is None:
+            ax.set_facecolor("0.97")
+            return
+        field = self.run.field_frame(self.field, frame)
+        self._image = ax.imshow(
+            field[field.shape[0] // 2],
+            origin="lower",
+            extent=(0, width, 0, height),
+            cmap=self._cmap,
+            vmin=self._range[0],
+            vmax=self._range[1],
+            interpolation="bilinear",
+        )
+
+    def _draw_cells(self, ax: Axes, frame: int) -> None:
+        cells = self.run.frame(frame, ("position", "radius", "type", "clone", "status"))
+        position, radius = cells["position"], cells["radius"]
+        if len(self.run.size) == 3:
+            off = np.abs(position[:, 2] - self.run.size[2] / 2)
+            cut = off < radius
+            cells = {name: values[cut] for name, values in cells.items()}
+            position, radius = cells["position"], np.sqrt(radius[cut] ** 2 - off[cut] ** 2)
+        diameter = 2 * radius
+        ax.add_collection(
+            EllipseCollection(
+                diameter,
+                diameter,
+                np.zeros_like(diameter),
+                units="xy",
+                offsets=position[:, :2],
+                offset_transform=ax.transData,
+                facecolors=self._colors(cells),
+                edgecolors="white",
+                linewidths=0.15,
+                rasterized=len(diameter) > VECTOR_LIMIT,
+            )
+        )
+
+    def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
+        table = np.array([to_rgba(TYPE_COLORS[name]) for name in self._types])
+        colors = table[cells["type"]]
+        dead = cells["status"] != ALIVE
+        tumor = cells["type"] == self._types.index(TUMOR)
+        for clone in np.unique(cells["clone"][tumor]):
+            colors[tumor & (cells["clone"] == clone)] = to_rgba(clone_color(int(clone)))
+        colors[dead] = to_rgba(DEAD_COLOR, 0.55)
+        self._seen_clones |= set(np.unique(cells["clone"][tumor & ~dead]).tolist())
+        self._seen_types |= set(np.unique(cells["type"][~tumor & ~dead]).tolist())
+        self._seen_dead |= bool(dead.any())
+        return colors
+
+
+def background(run: Run) -> str | None:
+    """The field to lay under the cells: the first drug, else oxygen, else the first recorded."""
+    drugs = [name for name in run.fields if f"plasma_{name}" in run.metrics]
+    if drugs:
+        return drugs[0]
+    return "oxygen" if "oxygen" in run.fields else next(iter(run.fields), None)
+
+
+def _pale(name: str) -> ListedColormap:
+    """The light part of a sequential map, so that cells stand out."""
+    light = (0.45, 0.99) if name.endswith("_r") else (0.01, 0.55)
+    return ListedColormap(mpl.colormaps[name](np.linspace(*light, 256)))
+
+
+def _scale_bar(ax: Axes, width: float, height: float) -> None:
+    length = max((s for s in SCALE_BARS if s <= width / 4), default=SCALE_BARS[0])
+    x, y = 0.04 * width, 0.045 * height
+    ax.plot([x, x + length], [y, y], color="black", linewidth=2.2, solid_capstyle="butt")
+    ax.text(x + length / 2, y + 0.018 * height, f"{length} µm", ha="center", va="bottom", size=7)
