@@ -1,0 +1,127 @@
+"""Check what a scenario says across its sections: names the cell model knows, space, schedules."""
+
+import itertools
+from collections.abc import Iterable
+
+from tme_sim.scenario.errors import nearest
+from tme_sim.scenario.placement import check_placement
+from tme_sim.scenario.scenario import NAME_PATTERN, Scenario
+from tme_sim.scenario.tables import read_table
+
+STANDARD = ("standard", "all")
+
+
+def check(scenario: Scenario) -> None:
+    """Refuse what is valid in itself but cannot be together.
+
+    Raises:
+        ScenarioError: With the file and line of what is wrong.
+    """
+    _check_names(scenario)
+    _check_known_to_cell_model(scenario)
+    _check_inputs(scenario)
+    _check_no_shared_input(scenario)
+    _check_placements(scenario)
+    _check_schedules(scenario)
+    _check_output(scenario)
+
+
+def _check_names(scenario: Scenario) -> None:
+    """Names become keys of run files and columns."""
+    for section in ("substrates", "cells", "cell_types", "drugs"):
+        for name in getattr(scenario, section):
+            if not NAME_PATTERN.fullmatch(name):
+                msg = f"found the name {name!r}, but letters, digits, _ + - are allowed"
+                raise scenario.error((section, name), msg)
+
+
+def _check_known_to_cell_model(scenario: Scenario) -> None:
+    """Cell types and mutations are those of the cell model."""
+    from surrogates import channels
+
+    for name, spec in scenario.cell_types.items():
+        path = ("cell_types", name, "network_type")
+        _know(scenario, path, spec.network_type, channels.CELL_TYPES)
+    for name, group in scenario.cells.items():
+        for k, mutation in enumerate(group.genotype):
+            _know(scenario, ("cells", name, "genotype", k), mutation, channels.GENOTYPES)
+    for mutation in scenario.evolution:
+        _know(scenario, ("evolution", mutation), mutation, channels.GENOTYPES)
+
+
+def _check_inputs(scenario: Scenario) -> None:
+    """What cells sense of a substrate is an input of the cell model, in its unit."""
+    from surrogates import channels
+
+    units = {channel.name: channel.unit for channel in channels.INPUT_CHANNELS}
+    for name, spec in scenario.substrates.items():
+        if spec.input is None:
+            continue
+        _know(scenario, ("substrates", name, "input"), spec.input, units)
+        if units[spec.input] != spec.unit:
+            msg = f"found {spec.unit}, but the cell model reads {spec.input} in {units[spec.input]}"
+            raise scenario.error(("substrates", name, "unit"), msg)
+
+
+def _know(scenario: Scenario, path: tuple, name: str, allowed: Iterable[str]) -> None:
+    """Refuse a name that the cell model does not know."""
+    if name not in allowed:
+        msg = f"{name!r} is unknown to the cell model; {nearest(name, allowed)}"
+        raise scenario.error(path, msg)
+
+
+def _check_no_shared_input(scenario: Scenario) -> None:
+    """An input of the cell model is fed by one substrate."""
+    feeds: dict[str, str] = {}
+    for name, spec in scenario.substrates.items():
+        if spec.input is not None and spec.input in feeds:
+            msg = f"both {feeds[spec.input]!r} and {name!r} are read as {spec.input!r}"
+            raise scenario.error(("substrates", name), msg)
+        if spec.input is not None:
+            feeds[spec.input] = name
+
+
+def _check_placements(scenario: Scenario) -> None:
+    """Shapes lie in the domain and are of its dimension; tables can be read."""
+    for name, group in scenario.cells.items():
+        if group.placement is None:
+            continue
+        path = ("cells", name, "placement")
+        fault = check_placement(group.placement, scenario.domain)
+        if fault:
+            raise scenario.error((*path, group.placement.kind), fault)
+        if group.placement.file is not None:
+            read_table(group.placement.file, scenario.domain, scenario.document.where(path))
+
+
+def _check_schedules(scenario: Scenario) -> None:
+    """A drug is given by one entry at a time."""
+    for (i, first), (k, second) in itertools.combinations(enumerate(scenario.therapy), 2):
+        if first.drug != second.drug:
+            continue
+        early, late = sorted((first, second), key=lambda dose: dose.start)
+        if late.start < early.end or late.start == early.start:
+            where = scenario.document.where(("therapy", i))
+            msg = (
+                f"{second.drug} is given from {late.start:g} min although another entry "
+                f"({where}) gives it until then; end that one with `until` first"
+            )
+            raise scenario.error(("therapy", k), msg)
+
+
+def _check_output(scenario: Scenario) -> None:
+    """Recorded substrates and columns exist."""
+    for k, name in enumerate(scenario.output.fields):
+        if name not in scenario.substrates:
+            msg = f"unknown substrate {name!r}; {nearest(name, scenario.substrates)}"
+            raise scenario.error(("output", "fields", k), msg)
+    if scenario.output.columns in STANDARD:
+        return
+    from surrogates import channels
+    from tme_sim.state.columns import COLUMNS
+
+    known = (*(c.name for c in COLUMNS), *channels.NODES, *channels.OUTPUTS, *channels.INPUTS)
+    for k, name in enumerate(scenario.output.columns):
+        if name not in known:
+            msg = f"unknown column {name!r}; {nearest(name, known)}"
+            raise scenario.error(("output", "columns", k), msg)

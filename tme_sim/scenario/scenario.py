@@ -1,0 +1,264 @@
+"""The scenario: everything a run depends on, frozen, in internal units."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
+
+from tme_sim.scenario.document import Document
+from tme_sim.scenario.drugs import DrugSpec
+from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.quantities import (
+    Cells,
+    Duration,
+    Length,
+    PerDivision,
+    Strict,
+    quantity,
+    refuse,
+)
+from tme_sim.scenario.schedules import Dose
+from tme_sim.scenario.substrates import SubstrateSpec
+from tme_sim.scenario.tissue import CellGroup, CellTypeSpec
+
+PROCESSES = (
+    "therapy",
+    "fields",
+    "sensing",
+    "signaling",
+    "motility",
+    "mechanics",
+    "contact",
+    "growth",
+    "cycle",
+    "death",
+    "mutation",
+    "arrival",
+    "exchange",
+)
+NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]*")
+
+
+class Time(Strict):
+    """Lengths of time [min]: of the run, of a tick, between frames, between checkpoints."""
+
+    duration: Duration
+    tick: Duration = 6.0
+    frame_every: Duration = 360.0
+    checkpoint_every: Duration = 1440.0
+
+    @model_validator(mode="after")
+    def _whole_ticks(self) -> "Time":
+        for name in ("duration", "frame_every", "checkpoint_every"):
+            ticks = getattr(self, name) / self.tick
+            if abs(ticks - round(ticks)) > 1e-9 * ticks or round(ticks) < 1:
+                refuse(
+                    f"{getattr(self, name):g} min is no whole number of ticks of {self.tick:g} min",
+                    name,
+                )
+        return self
+
+
+class Stop(Strict):
+    """Conditions that end a run before its duration [cells]."""
+
+    burden_below: Cells | None = None
+    burden_above: Cells | None = None
+
+
+class Domain(Strict):
+    """The box [0, size] in x, y (and z), cut into cubic voxels; 2D tissue is one voxel thick."""
+
+    size: tuple[Length, ...] = Field(min_length=2, max_length=3)
+    voxel: Length = 20.0
+    walls: Literal["reflecting", "periodic", "open"] = "reflecting"
+
+    @field_validator("size", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)) or len(value) not in (2, 3):
+            refuse(f"found {value!r}, but two or three lengths are needed (x, y and z)")
+        return tuple(value)
+
+    @model_validator(mode="after")
+    def _whole_voxels(self) -> "Domain":
+        for axis, length in zip("xyz", self.size, strict=False):
+            voxels = length / self.voxel
+            if abs(voxels - round(voxels)) > 1e-9 * voxels or round(voxels) < 1:
+                refuse(
+                    f"{length:g} um in {axis} is no whole number of voxels of {self.voxel:g} um",
+                    "size",
+                )
+        return self
+
+    @property
+    def dim(self) -> int:
+        """2 or 3."""
+        return len(self.size)
+
+    @property
+    def box(self) -> tuple[float, float, float]:
+        """Lengths in x, y, z [um]; one voxel in z where the tissue is 2D."""
+        return (*self.size, self.voxel)[:3]
+
+
+class Surrogate(Strict):
+    """Which cell model decides, and what happens where it does not know.
+
+    Attributes:
+        name: ``tme-cell``, ``teacher``, ``constant`` or another registered model.
+        path: A folder with weights, instead of a name.
+        member: One member of the ensemble alone; None: their mean.
+        out_of_domain: For cells outside the training domain.
+        rates: Of ``constant``: cell type -> output -> value in the output's unit.
+    """
+
+    name: str | None = None
+    path: str | None = None
+    member: int | None = Field(default=None, ge=0)
+    out_of_domain: Literal["warn", "clamp", "teacher", "stop"] = "warn"
+    rates: dict[str, dict[str, float]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_model(self) -> "Surrogate":
+        if self.name is not None and self.path is not None:
+            refuse("both name and path are given; one model decides", "path")
+        if self.rates and self.name != "constant":
+            refuse("rates belong to {name: constant} only", "rates")
+        return self
+
+    @field_serializer("rates")
+    def _write_rates(self, value: dict[str, dict[str, float]]) -> dict[str, dict[str, Any]]:
+        from surrogates import channels
+
+        units = {channel.name: channel.unit for channel in channels.OUTPUT_CHANNELS}
+        return {
+            kind: {name: f"{rate!r} {units[name]}" for name, rate in rates.items()}
+            for kind, rates in value.items()
+        }
+
+    def options(self) -> dict[str, Any]:
+        """Arguments of ``surrogates.load``."""
+        if self.path is not None:
+            return {"path": self.path} | self._member()
+        if self.name == "constant":
+            return {"name": "constant", "rates": {k: dict(v) for k, v in self.rates.items()}}
+        return {"name": self.name or "tme-cell"} | self._member()
+
+    def _member(self) -> dict[str, int]:
+        return {} if self.member is None else {"member": self.member}
+
+
+class Output(Strict):
+    """What frames record: substrates by name, and columns (standard, all, or names)."""
+
+    fields: tuple[str, ...] = ()
+    columns: str | tuple[str, ...] = "standard"
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _columns(cls, value: Any) -> Any:
+        if isinstance(value, str) and value not in ("standard", "all"):
+            refuse(f"found {value!r}; {nearest(value, ('standard', 'all'))}, or a list")
+        return tuple(value) if isinstance(value, list) else value
+
+
+class Patient(Strict):
+    """Whom doses per body surface or weight are for: a reference adult unless said otherwise."""
+
+    body_surface_area: quantity("m^2", above=0) = 1.8
+    weight: quantity("kg", above=0) = 70.0
+
+
+class CatalogueFiles(Strict):
+    """The user's own presets: YAML files beside the scenario."""
+
+    drugs: str | None = None
+    substrates: str | None = None
+    cell_types: str | None = None
+
+
+class Scenario(Strict):
+    """Everything a run depends on; made by ``load_scenario``.
+
+    All numbers are in internal units (um, min, mmHg for oxygen, mM, nM, uM, mg for doses).
+    ``evolution`` maps a mutation to its rate [1/division].
+    """
+
+    format: Literal[1] = 1
+    name: str = Field(default="scenario", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    time: Time
+    stop: Stop = Stop()
+    domain: Domain
+    substrates: dict[str, SubstrateSpec] = Field(default_factory=dict)
+    cells: dict[str, CellGroup] = Field(default_factory=dict)
+    therapy: tuple[Dose, ...] = ()
+    evolution: dict[str, PerDivision] = Field(default_factory=dict)
+    surrogate: Surrogate = Surrogate()
+    processes: dict[str, bool] = Field(default_factory=dict)
+    catalogue: CatalogueFiles = Field(default=CatalogueFiles(), exclude=True)
+    output: Output = Output()
+    patient: Patient = Patient()
+    cell_types: dict[str, CellTypeSpec] = Field(default_factory=dict)
+    drugs: dict[str, DrugSpec] = Field(default_factory=dict)
+
+    _document: Document = PrivateAttr(default=Document(None))
+
+    @field_validator("evolution", mode="before")
+    @classmethod
+    def _rates(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            refuse(f"found {value!r}, but a mapping from mutations to rates is needed")
+        return {name: _only_rate(name, entry) for name, entry in value.items()}
+
+    @field_validator("processes", mode="before")
+    @classmethod
+    def _known_processes(cls, value: Any) -> Any:
+        for name in value if isinstance(value, dict) else ():
+            if name not in PROCESSES:
+                refuse(f"unknown process; {nearest(name, PROCESSES)}", name)
+        return value
+
+    @field_serializer("evolution")
+    def _write_rates(self, value: dict[str, float]) -> dict[str, Any]:
+        return {name: {"rate": f"{rate!r} 1/division"} for name, rate in value.items()}
+
+    @property
+    def source(self) -> str:
+        """The text as given."""
+        return self._document.text
+
+    @property
+    def path(self) -> Path | None:
+        """The file it came from; None for a mapping."""
+        return self._document.path
+
+    @property
+    def document(self) -> Document:
+        """What it was made from: data as given with file and line of every value."""
+        return self._document
+
+    def resolved(self) -> dict[str, Any]:
+        """Every value in force, as plain data with units; ``load_scenario`` reads it back."""
+        return self.model_dump(mode="json")
+
+    def grid_shape(self) -> tuple[int, int, int]:
+        """Number of voxels (z, y, x)."""
+        nx, ny, nz = (round(length / self.domain.voxel) for length in self.domain.box)
+        return nz, ny, nx
+
+    def process_is_on(self, name: str) -> bool:
+        """Whether a process of the tick runs; all do unless switched off."""
+        return self.processes.get(name, True)
+
+    def error(self, path: tuple[Any, ...], message: str) -> ScenarioError:
+        """Error about the value at a path of keys, with its file and line."""
+        return self._document.error(path, message)
+
+
+def _only_rate(name: str, entry: Any) -> Any:
+    if not isinstance(entry, dict) or set(entry) != {"rate"}:
+        refuse(f"found {entry!r}, but {{rate: 1e-7 per division}} is needed", name)
+    return entry["rate"]
