@@ -99,6 +99,14 @@ def normals(seed: int, stream: int, tick: int, cell_id: np.ndarray, draw: int) -
     return radius * np.cos(2.0 * np.pi * _open_unit(second))
 
 
+def directions(seed: int, stream: int, tick: int, cell_id: np.ndarray, *, dim: int) -> np.ndarray:
+    """Unit vectors (n, 3), uniform on the circle of the x, y plane (dim 2) or on the sphere."""
+    angle = 2.0 * np.pi * uniforms(seed, stream, tick, cell_id, 0)
+    height = 2.0 * uniforms(seed, stream, tick, cell_id, 1) - 1.0 if dim == 3 else 0.0 * angle
+    width = np.sqrt(1.0 - height * height)
+    return np.stack([width * np.cos(angle), width * np.sin(angle), height], axis=-1)
+
+
 def initial_id(group: int, ordinal: int | np.ndarray) -> np.int64 | np.ndarray:
     """Id of the cell number ``ordinal`` that a scenario's group starts with: small, readable."""
     return np.int64(group) * _INITIAL_IDS + np.int64(ordinal) + np.int64(1)

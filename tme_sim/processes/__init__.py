@@ -1,0 +1,1 @@
+"""The processes of the tick, one module each: verbs that read and write the state."""

@@ -1,0 +1,71 @@
+"""Let cells enter the tissue through endothelium.
+
+A supply of cells reaches the tissue's living vessels in equal parts; of each part the endothelium
+lets in the share extravasation_rate / (its upper limit), as the cell model decides.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tme_sim.random import Stream, arrival_id, directions, poisson
+from tme_sim.state.columns import Population
+
+READS = ("id", "position", "radius", "outputs")
+WRITES = ()
+_PER_GROUP = 1 << 12  # draws, and arrivals of one group at one vessel in one tick
+
+
+class Arrivals(NamedTuple):
+    """Cells about to enter: their ids, where, and the row of the vessel of each."""
+
+    id: np.ndarray
+    position: np.ndarray
+    vessel: np.ndarray
+
+
+class Supply(NamedTuple):
+    """Cells of one scenario group that reach the tissue."""
+
+    group: int
+    expected: float  # cells in this tick, all vessels together
+    radius: float  # [um]
+
+
+def arrive(
+    population: Population,
+    *,
+    supply: Supply,
+    vessels: np.ndarray,
+    openness: np.ndarray,
+    size: tuple[float, ...],
+    seed: int,
+    tick: int,
+) -> Arrivals:
+    """Draw who enters in this tick, at the surface of which vessel.
+
+    Args:
+        population: the cells.
+        supply: who comes.
+        vessels: rows of the living endothelial cells.
+        openness: share of the arriving cells that each vessel lets in, 0 to 1.
+        size: edges of the domain [um]: two for a 2D tissue (cells appear in its plane), or three.
+        seed: seed of the run.
+        tick: index of the tick.
+    """
+    vessel_id = population["id"][vessels]
+    first = supply.group * _PER_GROUP
+    means = supply.expected / max(len(vessels), 1) * openness
+    counts = [
+        poisson(mean, seed, Stream.ARRIVAL, tick, cell, first)
+        for mean, cell in zip(means.tolist(), vessel_id.tolist(), strict=True)
+    ]
+    vessel = np.repeat(vessels, counts)
+    ordinal = np.concatenate([np.arange(n) for n in counts] or [np.arange(0)]).astype(int)
+    ids = arrival_id(population["id"][vessel], tick, first + ordinal)
+    distance = population["radius"][vessel] + supply.radius
+    out = directions(seed, Stream.ARRIVAL, tick, ids, dim=len(size))
+    position = population["position"][vessel] + distance[:, None] * out
+    for axis, length in enumerate(size):
+        np.clip(position[:, axis], 0.0, length, out=position[:, axis])
+    return Arrivals(ids, position, vessel)

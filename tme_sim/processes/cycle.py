@@ -1,0 +1,229 @@
+"""Move living cells through G1, S and G2M, and grow them.
+
+The cell model sets the hazards of leaving G1 and G2M, the length of S and the growth of solids;
+the body sets the volumes. Within a tick every transition happens at its own moment, drawn from its
+hazard, and the rest of the tick is lived in the next phase: the mean cycle does not depend on the
+length of the tick. A cell that divides carries the rest of the tick into its daughters' G1 as
+``phase_age``, and they live it in the next tick.
+"""
+
+# ruff: noqa: ANN001, ANN202, PLR0913 - kernels: no annotations, a column per argument
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numba.extending import register_jitable
+
+from tme_sim.device import launch
+from tme_sim.processes.volume import hydrated, radii, radius_of
+from tme_sim.random import Stream, uniform, uniforms
+from tme_sim.state.columns import ALIVE, G1, G2M, Population, S
+
+READS = ("id", "type", "status", "outputs")
+WRITES = (
+    *("phase", "phase_age", "phase_progress"),
+    *("volume", "fluid_volume", "nuclear_volume", "radius"),
+)
+RATES = ("growth_rate", "g1s_rate", "g2m_rate", "s_duration_factor")
+_CYCLE = int(Stream.CYCLE)
+_LEAVE_G1, _LEAVE_G2M = 0, 1  # draws
+_BISECTIONS = 60  # halvings of an interval: to the last bit of the growth rate
+
+
+class Growth(NamedTuple):
+    """What growth needs to know of the bodies, by cell type."""
+
+    volume: np.ndarray  # of a newborn cell [um3]; it divides at twice that
+    fluid_fraction: np.ndarray
+    nuclear_fraction: np.ndarray
+    fluid_rate: np.ndarray  # [1/min]
+    s_duration: np.ndarray  # [min]
+
+    @classmethod
+    def of(cls, types: Iterable[object]) -> "Growth":
+        """Gather the fields of the scenario's cell types, in their order."""
+        return cls(*(np.array([getattr(t, f) for t in types], float) for f in cls._fields))
+
+
+_VOLUME, _FLUID_FRACTION, _, _FLUID_RATE, _S_DURATION = range(len(Growth._fields))
+
+
+def advance(
+    population: Population,
+    *,
+    outputs: Mapping[str, np.ndarray],
+    growth: Growth,
+    dt: float,
+    seed: int,
+    tick: int,
+) -> np.ndarray:
+    """Advance phases and volumes by ``dt`` [min]; returns the mask of the cells that divide.
+
+    A dividing cell is left as its daughters begin, in G1, with the volume still in one piece.
+    """
+    dividing = np.zeros(population.n, dtype=np.bool_)
+    launch(
+        _live,
+        population.n,
+        *(population[name] for name in READS[:3]),
+        *(np.ascontiguousarray(outputs[name]) for name in RATES),
+        *(population[name] for name in WRITES),
+        np.stack(growth, axis=1),
+        float(dt),
+        seed,
+        tick,
+        dividing,
+    )
+    return dividing
+
+
+def stationary_phases(
+    g1s: np.ndarray, g2m: np.ndarray, s_duration: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Phase fractions (n, 3) and growth rate [1/min] of a population in steady growth.
+
+    With hazards a, b [1/min] and S of duration T [min] the growth rate r solves
+    2 a / (a + r) exp(-r T) b / (b + r) = 1. A cell that cannot divide rests in G1.
+    """
+    a, b, duration = np.broadcast_arrays(*np.atleast_1d(g1s, g2m, s_duration))
+    low, high = np.zeros(a.shape), np.maximum(np.minimum(a, b).astype(float), 1e-300)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        grows = 2.0 * a * b * np.exp(-middle * duration) > (a + middle) * (b + middle)
+        low, high = np.where(grows, middle, low), np.where(grows, high, middle)
+    cycling = (a > 0.0) & (b > 0.0)
+    rate = np.where(cycling, high, 0.0)
+    in_s = a * -np.expm1(-high * duration) / high
+    in_g2m = a * np.exp(-high * duration) / (b + high)
+    weights = np.stack([np.ones_like(high), in_s * cycling, in_g2m * cycling], axis=-1)
+    return weights / weights.sum(axis=-1, keepdims=True), rate
+
+
+def desynchronise(
+    population: Population,
+    rows: slice,
+    *,
+    outputs: Mapping[str, np.ndarray],
+    growth: Growth,
+    seed: int,
+) -> None:
+    """Give new rows the phases, ages and volumes of steady growth at their present rates."""
+    kind, ids = population["type"][rows], population["id"][rows]
+    growth_rate, g1s, g2m, factor = (outputs[name][rows].astype(float) for name in RATES)
+    duration = growth.s_duration[kind] * factor
+    fractions, rate = stationary_phases(g1s, g2m, duration)
+    phase, age_draw = (uniforms(seed, Stream.INITIAL, 0, ids, draw) for draw in (0, 1))
+    phase = (phase > fractions[:, 0]).astype(np.int8) + (phase > fractions[:, :2].sum(axis=1))
+    loss = rate + np.select([phase == G1, phase == G2M], [g1s, g2m])  # of cells by age in a phase
+    span = np.where(phase == S, duration, np.inf)
+    age = _truncated_exponential(age_draw, loss, span)
+    grown = np.select([phase == S, phase == G2M], [age, duration + age])
+    solids = np.exp(np.minimum(growth_rate * grown, math.log(2.0)))
+    population["phase"][rows] = phase
+    population["phase_age"][rows] = age
+    share = np.divide(age, duration, out=np.zeros_like(age), where=duration > 0.0)
+    population["phase_progress"][rows] = np.where(phase == S, share, 0.0)
+    set_volumes(population, rows, growth=growth, size=solids)
+
+
+def set_volumes(
+    population: Population, rows: slice, *, growth: Growth, size: np.ndarray | float = 1.0
+) -> None:
+    """Give rows the volumes of a newborn of their type times ``size``."""
+    kind = population["type"][rows]
+    volume = growth.volume[kind] * size
+    population["volume"][rows] = volume
+    population["fluid_volume"][rows] = volume * growth.fluid_fraction[kind]
+    solid = volume * (1.0 - growth.fluid_fraction[kind])
+    population["nuclear_volume"][rows] = solid * growth.nuclear_fraction[kind]
+    population["radius"][rows] = radii(volume)
+
+
+def _truncated_exponential(u: np.ndarray, rate: np.ndarray, span: np.ndarray) -> np.ndarray:
+    """Age with density proportional to exp(-rate age) on [0, span]; uniform or 0 at rate 0."""
+    flat = np.where(np.isfinite(span), u * np.where(np.isfinite(span), span, 0.0), 0.0)
+    inside = -np.expm1(-np.where(rate > 0.0, rate, 1.0) * span)
+    age = -np.log1p(-u * inside) / np.where(rate > 0.0, rate, 1.0)
+    return np.where(rate > 0.0, age, flat)
+
+
+def _live(
+    i,
+    cell_id,
+    kind,
+    status,
+    growth_rate,
+    g1s_rate,
+    g2m_rate,
+    s_factor,
+    phase,
+    phase_age,
+    phase_progress,
+    volume,
+    fluid_volume,
+    nuclear_volume,
+    radius,
+    bodies,
+    dt,
+    seed,
+    tick,
+    dividing,
+):
+    """One tick of one cell."""
+    if status[i] != ALIVE:
+        return
+    body = bodies[kind[i]]
+    leave_g1 = _waiting_time(g1s_rate[i], uniform(seed, _CYCLE, tick, cell_id[i], _LEAVE_G1))
+    leave_g2m = _waiting_time(g2m_rate[i], uniform(seed, _CYCLE, tick, cell_id[i], _LEAVE_G2M))
+    in_s = body[_S_DURATION] * s_factor[i]
+    dividing[i] = _cycle(i, phase, phase_age, phase_progress, (leave_g1, in_s, leave_g2m), dt)
+    size = 1.0 if phase[i] == G1 and not dividing[i] else 2.0
+    _grow(i, volume, fluid_volume, nuclear_volume, body, size, growth_rate[i], dt)
+    radius[i] = radius_of(volume[i])
+
+
+@register_jitable
+def _cycle(i, phase, phase_age, phase_progress, durations, dt):
+    """Live a tick through the phases, given their durations from now on; True if it divides."""
+    leave_g1, in_s, leave_g2m = durations
+    left = dt  # of the tick, in the present phase
+    if phase[i] == G1:
+        if phase_age[i] < dt:  # born within the last tick: the rest of that is still to be lived
+            left += phase_age[i]
+            phase_age[i] = 0.0
+        if leave_g1 < left:
+            left -= leave_g1
+            phase[i], phase_age[i], phase_progress[i] = S, 0.0, 0.0
+    if phase[i] == S:
+        rest = (1.0 - phase_progress[i]) * in_s
+        if rest <= left:
+            left -= rest
+            phase[i], phase_age[i], phase_progress[i] = G2M, 0.0, 0.0
+        else:
+            phase_progress[i] += left / in_s
+    divides = phase[i] == G2M and leave_g2m < left
+    if divides:
+        left -= leave_g2m
+        phase[i], phase_age[i] = G1, 0.0
+    phase_age[i] += left
+    return divides
+
+
+@register_jitable
+def _waiting_time(rate, u):
+    """Time until an event of this hazard [1/min]; infinite where there is none."""
+    return -math.log(u) / rate if rate > 0.0 else math.inf
+
+
+@register_jitable
+def _grow(i, volume, fluid_volume, nuclear_volume, body, size, growth_rate, dt):
+    """Grow solids at the cell model's rate up to the phase's target; fluid follows."""
+    fraction = body[_FLUID_FRACTION]
+    solid = volume[i] - fluid_volume[i]
+    target = size * body[_VOLUME] * (1.0 - fraction)
+    grown = max(solid, min(solid * math.exp(growth_rate * dt), target))
+    nuclear_volume[i] *= grown / solid
+    fluid_volume[i] = hydrated(fluid_volume[i], grown, fraction, body[_FLUID_RATE], dt)
+    volume[i] = grown + fluid_volume[i]

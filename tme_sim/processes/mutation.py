@@ -1,0 +1,78 @@
+"""Let genotypes change: at divisions, and before the run in the tumor that the patch stands for.
+
+At a division one daughter acquires each mutation with its rate per division (Lea and Coulson's
+setting). Where a group represents a larger tumor, that tumor grew from one cell under the same
+rates: its mutants are a Luria-Delbruck jackpot, of which the patch is a sample.
+
+Reference: Lea and Coulson 1949, doi:10.1007/BF02986080.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tme_sim.random import Stream, poisson, uniforms
+from tme_sim.state.columns import Population
+
+READS = ("id", "genotype")
+WRITES = ("genotype",)
+_CLONE_SIZE, _MEMBERSHIP = 0, 1  # draws of a clone, and of a cell of the patch
+
+
+class Mutation(NamedTuple):
+    """A cell that founded a clone."""
+
+    row: int
+    bit: int
+
+
+def mutate(
+    population: Population, rows: slice, *, rates: Mapping[int, float], seed: int, tick: int
+) -> list[Mutation]:
+    """Let daughters mutate; ``rates`` per division by bit of the genotype.
+
+    Returns the mutants in row order, at most one new mutation each: a second one in the same
+    division is left to a later one.
+    """
+    ids = population["id"][rows]
+    genotype = population["genotype"][rows]
+    fresh = np.ones(ids.size, dtype=bool)
+    found = []
+    for bit, rate in rates.items():
+        hit = fresh & (uniforms(seed, Stream.MUTATION, tick, ids, bit) < rate)
+        hit &= (genotype >> bit) & 1 == 0
+        genotype[hit] |= np.int32(1 << bit)
+        fresh &= ~hit
+        found += [Mutation(rows.start + int(k), bit) for k in np.flatnonzero(hit)]
+    return sorted(found)
+
+
+def standing_clones(
+    ids: np.ndarray, *, represents: float, rate: float, bit: int, seed: int
+) -> np.ndarray:
+    """Which cells of a patch are mutants from before the run, and of which clone.
+
+    In a tumor of N cells m = rate N mutations happened. A mutation's clone has today more than
+    s cells with probability 1 / s (it arose when the tumor had N / s cells, each size equally
+    likely per division). Every cell of the patch is a random cell of that tumor.
+
+    Args:
+        ids: of the cells of the patch.
+        represents: size N of the tumor that the patch stands for.
+        rate: of the mutation, per division.
+        bit: of the mutation in the genotype, to key the draws.
+        seed: seed of the run.
+
+    Returns:
+        for each cell the number of its clone (0, 1, ..., of arbitrary size), or -1.
+    """
+    key = seed, Stream.MUTATION, bit
+    n_clones = poisson(rate * represents, *key, 0, 0)
+    if n_clones == 0:
+        return np.full(len(ids), -1)
+    u = uniforms(*key, np.arange(1, n_clones + 1), _CLONE_SIZE)
+    share = np.minimum(np.floor(1.0 / u), represents) / represents
+    ends = np.cumsum(share / max(1.0, share.sum()))
+    clone = np.searchsorted(ends, uniforms(*key, ids, _MEMBERSHIP))
+    return np.where(clone < n_clones, clone, -1)
