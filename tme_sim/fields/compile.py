@@ -1,15 +1,16 @@
 """Compile the field kernels twice: serial, and with their outer `prange` over threads.
 
-A `body` is plain compiled code. A `kernel` loops over blocks with `prange`. A `driver` calls
-kernels: `compiled(driver)` is one compiled function with serial kernels, for small grids, where a
-Python call per kernel would cost more than the work; `interpreted(driver)` is the same source run
-by Python, whose kernels use threads wherever a level is large enough. Which of the two runs
-depends on the grid's shape alone, never on the number of threads.
+A `body` is plain compiled code. A `kernel` loops over blocks with `prange`; called from Python it
+uses threads if its first array is large enough. A `driver` calls many kernels on many levels: on a
+small grid it is one compiled function with serial kernels, as a Python call per kernel would cost
+more than the work; on a large grid the same source is run by Python. Which form runs depends on
+the shape of the arrays alone, never on the number of threads.
 """
 
 import types
 
 import numba as nb
+import numpy as np
 
 PARALLEL_VOXELS = 20_000  # below it a launch over threads costs more than it saves
 _OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
@@ -29,9 +30,9 @@ class Kernel:
         self.threaded = nb.njit(parallel=True, **_OPTIONS)(twin)
 
     def __call__(self, *args):
-        """Run the threaded form if the largest array is worth it."""
-        largest = max(getattr(arg, "size", 0) for arg in args)
-        return (self.threaded if largest >= PARALLEL_VOXELS else self.serial)(*args)
+        """Run the threaded form if the first array is worth it."""
+        first = args[0] if isinstance(args[0], np.ndarray) else args[1]
+        return (self.threaded if first.size >= PARALLEL_VOXELS else self.serial)(*args)
 
 
 kernel = Kernel
@@ -54,12 +55,9 @@ class Driver:
         self.compiled = nb.njit(**_OPTIONS)(twin)
 
     def __call__(self, *args):
-        """Run by Python; compiled drivers call each other's compiled form."""
-        return self.interpreted(*args)
-
-    def on(self, n_voxels: int):
-        """The form for a grid of this many voxels."""
-        return self.interpreted if n_voxels >= PARALLEL_VOXELS else self.compiled
+        """Run by Python if the first array is worth it."""
+        form = self.interpreted if args[0].size >= PARALLEL_VOXELS else self.compiled
+        return form(*args)
 
 
 driver = Driver

@@ -10,16 +10,16 @@ import numpy as np
 
 from tme_sim.fields import levels as multigrid
 from tme_sim.fields.grid import Grid
-from tme_sim.fields.rates import budget
-from tme_sim.fields.solver import MAX_CYCLES, solve
-from tme_sim.fields.stepping import march
-from tme_sim.fields.substrate import AXES, Substrate, check_not_negative
+from tme_sim.fields.solver import Effort, NotConvergedError, System, Workspace, solve
+from tme_sim.fields.rates import MASS, edges_of
+from tme_sim.fields.stepping import Control, Stepper
+from tme_sim.fields.substrate import Substrate, check_not_negative
 
 SOLVE_TOLERANCE = {"float32": 2e-5, "float64": 1e-10}  # error of c by the linear solver, relative
 STEADY_TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
 CLOSURE = {"float32": 1e-6, "float64": 1e-14}  # of the budget, relative to its largest term
 AMOUNTS = ("in", "out", "decayed", "taken_up", "stored")
-SUM_TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
+TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
 
 
 class SolveError(RuntimeError):
@@ -92,17 +92,25 @@ class _Field:
         self.joined = np.array([wall.periodic for wall in walls[::2]])
         self.outside = np.array([wall.value for wall in walls], dtype)
         self.constants = np.array([substrate.decay_rate, 1.0, 0.0], dtype)
-        self.arrays = dict.fromkeys(SUM_TERMS, self.absent)
+        self.arrays = dict.fromkeys(TERMS, self.absent)
         self.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
-        self.edges = np.zeros((0, 3), np.int64)
+        self.find_edges()
         self.concentration = np.empty(grid.shape, dtype)
         self.concentration[...] = self.checked("initial", substrate.initial)
         self.mean = self.taken = self.absent
         self.next_substep = np.inf
 
     @property
-    def terms(self) -> tuple:
-        return (self.constants, *(self.arrays[name] for name in SUM_TERMS))
+    def system(self) -> System:
+        """The equations as they stand."""
+        terms = (self.constants, *(self.arrays[name] for name in TERMS))
+        return System(self.coef, self.joined, self.outside, self.edges, terms)
+
+    def find_edges(self) -> None:
+        """Look up the faces through which the free voxels meet fixed ones and the outside."""
+        held = self.arrays["fixed"]
+        mask = held.astype(bool) if held.size else None
+        self.edges = edges_of(self.grid.shape, self.coef[0], self.joined, mask)
 
     def checked(self, quantity: str, value: Any) -> np.ndarray:
         """A number or array as given, refused where it is negative, not finite or misshapen."""
@@ -167,17 +175,13 @@ class Microenvironment:
             raise ValueError(msg)
         self.tolerance = tolerance
         self.substeps = substeps or 0
-        self._levels = multigrid.level_shapes(grid.shape)
+        self._work = Workspace(grid.shape, self.dtype)
         self._fields: dict[str, _Field] = {}
         for substrate in substrates:
             if substrate.name in self._fields:
                 msg = f"substrate {substrate.name!r} is given twice"
                 raise ValueError(msg)
-            self._fields[substrate.name] = _Field(substrate, grid, self._levels, self.dtype)
-        n, n_all = grid.n_voxels, int(self._levels[-1, 4])
-        self._work = tuple(np.zeros(size, self.dtype) for size in (n_all, n_all, n_all, n, n))
-        self._spare = tuple(np.zeros(grid.shape, self.dtype) for _ in range(3))
-        self._history = np.zeros(MAX_CYCLES)
+            self._fields[substrate.name] = _Field(substrate, grid, self._work.levels, self.dtype)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -215,7 +219,7 @@ class Microenvironment:
         field = self._field(name)
         if mask is None:
             field.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
-            field.edges = np.zeros((0, 3), np.int64)
+            field.find_edges()
             return
         held = np.asarray(mask, bool)
         if held.shape != self.grid.shape:
@@ -224,7 +228,7 @@ class Microenvironment:
         values = np.broadcast_to(field.checked("fixed value", value), self.grid.shape)
         field.concentration[held] = values[held]
         field.arrays["fixed"] = held.astype(np.uint8)
-        field.edges = _edges(held, field.joined)
+        field.find_edges()
 
     def step(self, dt: float) -> StepReport:
         """Advance every substrate by dt [min]."""
@@ -234,33 +238,38 @@ class Microenvironment:
         return StepReport({name: self._step(field, float(dt)) for name, field in self._fields.items()})
 
     def _step(self, field: _Field, dt: float) -> SubstrateReport:
-        field.mean = self._zeros(field.mean, field.arrays["uptake"])
-        field.taken = self._zeros(field.taken, field.arrays["maximum"])
-        amounts = np.zeros(5)
-        c = field.concentration.copy()  # what a failed solve would leave behind
-        converged, substeps, cycles, residual, error, following = march.on(self.grid.n_voxels)(
-            self._problem(field), field.terms, c, self._spare, dt,
-            min(field.next_substep, dt), self.substeps, self._tolerances,
-            field.mean, field.taken, amounts, self._history,
-        )
-        if not converged:
-            raise self._not_converged(field, f"a step of {dt:g} min")
+        field.mean = _zeros(field.mean, field.arrays["uptake"])
+        field.taken = _zeros(field.taken, field.arrays["maximum"])
+        kind = self.dtype.name
+        control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
+        stepper = Stepper(field.system, self._work, control, field.mean, field.taken)
+        c = field.concentration.copy()  # the field stays as it was if a solve fails
+        before = stepper.budget(c)[MASS]
+        try:
+            progress = stepper.step(c, dt, min(field.next_substep, dt))
+        except NotConvergedError as err:
+            raise _failed(field, f"a step of {dt:g} min", err) from err
         field.concentration[...] = c
-        field.next_substep = following
-        balance = dict(zip(AMOUNTS, amounts.tolist(), strict=True))
-        return SubstrateReport(substeps, cycles, residual, error, balance)
+        field.next_substep = progress.h
+        amounts = (*progress.flow.tolist(), progress.mass - before)
+        return SubstrateReport(
+            substeps=progress.n,
+            cycles=progress.effort.cycles,
+            residual=progress.effort.error,
+            error=progress.error,
+            balance=dict(zip(AMOUNTS, amounts, strict=True)),
+        )
 
     def steady_state(self, name: str) -> np.ndarray:
         """The concentration (z, y, x) at which nothing changes any more; the field stays as it is."""
         field = self._field(name)
-        self._check_sink(field)
+        _check_sink(field)
         c = field.concentration.copy()
-        _, _, converged = solve.on(self.grid.n_voxels)(
-            self._levels, field.coef, field.joined, field.outside, self._work, field.terms,
-            0.0, c, c, STEADY_TOLERANCE[self.dtype.name], self._history,
-        )
-        if not converged:
-            raise self._not_converged(field, "the steady state")
+        tolerance = STEADY_TOLERANCE[self.dtype.name]
+        try:
+            solve(field.system, self._work, c, c, rate=0.0, tolerance=tolerance, effort=Effort())
+        except NotConvergedError as err:
+            raise _failed(field, "the steady state", err) from err
         return c
 
     def gradient(self, name: str) -> np.ndarray:
@@ -294,7 +303,6 @@ class Microenvironment:
             name: {
                 "concentration": field.concentration.copy(),
                 "constants": field.constants.copy(),
-                "edges": field.edges.copy(),
                 "next_substep": float(field.next_substep),
                 "mean": field.mean.copy(),
                 "taken": field.taken.copy(),
@@ -312,24 +320,10 @@ class Microenvironment:
             field = self._field(name)
             field.concentration[...] = saved["concentration"]
             field.constants[...] = saved["constants"]
-            field.edges = np.array(saved["edges"], np.int64).reshape(-1, 3)
             field.next_substep = float(saved["next_substep"])
             field.mean, field.taken = np.array(saved["mean"]), np.array(saved["taken"])
-            field.arrays = {term: np.array(saved[term]) for term in SUM_TERMS}
-
-    @property
-    def _tolerances(self) -> tuple[float, float, float]:
-        kind = self.dtype.name
-        return float(self.tolerance), SOLVE_TOLERANCE[kind], CLOSURE[kind]
-
-    def _problem(self, field: _Field) -> tuple:
-        return self._levels, field.coef, field.joined, field.outside, self._work, field.edges
-
-    def _zeros(self, array: np.ndarray, like: np.ndarray) -> np.ndarray:
-        if array.shape != like.shape:
-            return np.zeros_like(like)
-        array.fill(0)
-        return array
+            field.arrays = {term: np.array(saved[term]) for term in TERMS}
+            field.find_edges()
 
     def _field(self, name: str) -> _Field:
         try:
@@ -338,44 +332,33 @@ class Microenvironment:
             msg = f"no substrate {name!r}; the substrates are {sorted(self._fields)}"
             raise KeyError(msg) from None
 
-    def _check_sink(self, field: _Field) -> None:
-        """Refuse a steady state that does not exist: a net source and nowhere to go."""
-        constants, source, uptake, maximum, permeability, _ = field.terms
-        linear = constants[0] > 0 or uptake.any() or permeability.any() or field.edges.size
-        if linear or field.coef[0, 3:].any():
-            return
-        produced, most = float(source.sum(dtype=float)), float(maximum.sum(dtype=float))
-        if produced > 0.0 and produced >= most:
-            msg = (
-                f"substrate {field.substrate.name!r} has no steady state: its source of {produced:g} "
-                f"per min (all voxels) meets no decay, uptake, vessel or open wall"
-                f"{f' beyond {most:g} of saturating uptake' if most else ''}"
-            )
-            raise ValueError(msg)
 
-    def _not_converged(self, field: _Field, task: str) -> SolveError:
-        history = [float(value) for value in self._history if value >= 0 or value != value]
-        shown = " ".join(f"{value:.2e}" for value in history)
-        msg = f"substrate {field.substrate.name!r}: {task} did not converge; error by cycle: {shown}"
-        return SolveError(msg, history)
+def _check_sink(field: _Field) -> None:
+    """Refuse a steady state that does not exist: a net source and nowhere to go."""
+    constants, source, uptake, maximum, permeability, _ = field.system.terms
+    linear = constants[0] > 0 or uptake.any() or permeability.any()
+    if linear or field.edges.size:
+        return
+    produced, most = float(source.sum(dtype=float)), float(maximum.sum(dtype=float))
+    if produced > 0.0 and produced >= most:
+        msg = (
+            f"substrate {field.substrate.name!r} has no steady state: its source of {produced:g} "
+            f"per min (sum over the voxels) meets no decay, uptake, vessel or open wall"
+        )
+        raise ValueError(msg)
 
 
-def _edges(held: np.ndarray, joined: np.ndarray) -> np.ndarray:
-    """(n, 3) pairs of a fixed and a free voxel that touch, flat indices, with their axis."""
-    index = np.arange(held.size, dtype=np.int64).reshape(held.shape)
-    rows = []
-    for axis in range(3):
-        if held.shape[axis] == 1:
-            continue
-        for shift in (-1, 1):
-            touching = held & ~np.roll(held, shift, axis)
-            if not joined[axis]:
-                end = [slice(None)] * 3
-                end[axis] = -1 if shift == -1 else 0
-                touching[tuple(end)] = False
-            free = np.roll(index, shift, axis)[touching]
-            rows.append(np.stack([index[touching], free, np.full(free.size, axis)], axis=1))
-    return np.concatenate(rows) if rows else np.zeros((0, 3), np.int64)
+def _failed(field: _Field, task: str, err: NotConvergedError) -> SolveError:
+    msg = f"substrate {field.substrate.name!r}: {task} did not converge; {err}"
+    return SolveError(msg, err.history)
+
+
+def _zeros(array: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Zeros of the shape of `like`, in `array` where that fits."""
+    if array.shape != like.shape:
+        return np.zeros_like(like)
+    array.fill(0)
+    return array
 
 
 def _derivative(c: np.ndarray, axis: int, voxel: float, joined: bool) -> np.ndarray:

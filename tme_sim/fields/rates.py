@@ -5,10 +5,15 @@ half-saturation, plasma concentration); the others are arrays (z, y, x), of size
 `fixed` is 1 in voxels whose concentration is prescribed. `walls` are the six outside values.
 """
 
+from __future__ import annotations
+
+import math
+from typing import Any
+
 import numpy as np
 from numba import prange
 
-from tme_sim.fields.compile import body, driver, kernel
+from tme_sim.fields.compile import body, kernel
 from tme_sim.fields.stencil import FIXED, apply_row, in_order, n_blocks, wall_conductance
 
 IN, OUT, DECAYED, TAKEN_UP, MASS, SLOPE = range(6)  # entries of a budget
@@ -107,86 +112,81 @@ def clip(c):
 
 @kernel
 def bulk_budget(c, terms):
-    """Sums over the free voxels: source, vessel inflow and outflow, c, uptake, slope of uptake."""
+    """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope."""
     nz, ny, nx = c.shape
     constants, source, uptake, maximum, permeability, fixed = terms
-    half, plasma = constants[1], constants[2]
+    half, plasma = float(constants[1]), float(constants[2])
+    nothing, nowhere = np.zeros(nx, c.dtype), np.zeros(nx, np.uint8)
     blocks = n_blocks(c.shape)
-    partial = np.zeros((7, blocks))
+    partial = np.zeros((6, blocks))
     for block in prange(blocks):
-        total, mass = np.zeros((7, nx)), np.empty(nx)
+        produced = gained = lost = mass = taken = slope = 0.0
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
             z, y = i // ny, i % ny
-            here, free = c[z, y], np.ones(nx)
-            if fixed.size:
-                held = fixed[z, y]
-                for x in range(nx):
-                    free[x] = 1.0 - held[x]
+            here = c[z, y]
+            secretion = source[z, y] if source.size else nothing
+            linear = uptake[z, y] if uptake.size else nothing
+            most = maximum[z, y] if maximum.size else nothing
+            vessel = permeability[z, y] if permeability.size else nothing
+            held = fixed[z, y] if fixed.size else nowhere
             for x in range(nx):
-                mass[x] = free[x] * here[x]
-                total[3, x] += mass[x]
-            if source.size:
-                secreted = source[z, y]
-                for x in range(nx):
-                    total[0, x] += free[x] * secreted[x]
-            if permeability.size:
-                vessel = permeability[z, y]
-                for x in range(nx):
-                    flow = free[x] * vessel[x] * (float(plasma) - here[x])
-                    total[1, x] += max(flow, 0.0)
-                    total[2, x] += max(-flow, 0.0)
-                    total[6, x] += vessel[x] * mass[x]
-            if uptake.size:
-                taken = uptake[z, y]
-                for x in range(nx):
-                    total[4, x] += taken[x] * mass[x]
-                    total[6, x] += taken[x] * mass[x]
-            if maximum.size:
-                most = maximum[z, y]
-                for x in range(nx):
-                    part = most[x] / (float(half) + here[x])
-                    total[5, x] += part * mass[x]
-                    total[6, x] += part * mass[x] * half / (float(half) + here[x])
-        for entry in range(7):
-            partial[entry, block] = in_order(total[entry])
-    result = np.empty(7)
-    for entry in range(7):
+                free = 1.0 - held[x]
+                content = free * here[x]
+                saturating = most[x] / (half + here[x])
+                flow = free * vessel[x] * (plasma - here[x])
+                mass += content
+                produced += free * secretion[x]
+                gained += max(flow, 0.0)
+                lost -= min(flow, 0.0)
+                taken += (linear[x] + saturating) * content
+                slope += (linear[x] + vessel[x] + saturating * half / (half + here[x])) * content
+        for entry, value in enumerate((produced, gained, lost, mass, taken, slope)):
+            partial[entry, block] = value
+    result = np.empty(6)
+    for entry in range(6):
         result[entry] = in_order(partial[entry])
     return result
 
 
 @body
-def surface_budget(c, fixed, edges, coef, walls, result):
-    """Add to a budget what passes the walls and the faces of fixed voxels."""
-    nz, ny, nx = c.shape
-    for face in range(6):
-        g, value = float(coef[3 + face]), float(walls[face])
-        if g == 0.0:
-            continue
-        axis, last = face // 2, c.shape[face // 2] - 1
-        for a in range(1 if axis == 0 else nz):
-            for b in range(1 if axis == 1 else ny):
-                for d in range(1 if axis == 2 else nx):
-                    z = last * (face % 2) if axis == 0 else a
-                    y = last * (face % 2) if axis == 1 else b
-                    x = last * (face % 2) if axis == 2 else d
-                    if fixed.size == 0 or fixed[z, y, x] == 0:
-                        add_flux(g, value, c[z, y, x], result)
+def surface_budget(c, edges, coef, walls, result):
+    """Add to a budget what passes the walls and the faces of fixed voxels (see `edges_of`)."""
     flat = c.reshape(-1)
     for i in range(edges.shape[0]):
-        held, free, axis = edges[i]
-        add_flux(float(coef[axis]), float(flat[held]), float(flat[free]), result)
+        outer, inner, coupling = edges[i]
+        outside = walls[coupling - 3] if outer < 0 else flat[outer]
+        g, inside = float(coef[coupling]), float(flat[inner])
+        flow = g * (float(outside) - inside)
+        result[IN] += max(flow, 0.0)
+        result[OUT] -= min(flow, 0.0)
+        result[SLOPE] += g * inside
 
 
-@body
-def add_flux(g, outside, inside, result):
-    """One face's inflow or outflow [unit/min], and its share of the slope."""
-    flow = g * (outside - inside)
-    if flow > 0.0:
-        result[IN] += flow
-    else:
-        result[OUT] -= flow
-    result[SLOPE] += g * inside
+def edges_of(
+    shape: tuple[int, int, int], coef: np.ndarray, joined: np.ndarray, held: np.ndarray | None
+) -> np.ndarray:
+    """(n, 3) int32: every face between a free voxel and a fixed one or the outside.
+
+    Flat index of the fixed voxel (-1: outside), of the free voxel, and which of the nine
+    couplings `coef` of the finest level joins them.
+    """
+    index = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    free = np.ones(shape, bool) if held is None else ~held
+    rows = [np.zeros((0, 3), np.int32)]
+    for axis in range(3):
+        for side in (0, 1):
+            face = tuple(-side if a == axis else slice(None) for a in range(3))
+            if coef[3 + 2 * axis + side] > 0.0:
+                rows.append(_rows(-1, index[face][free[face]], 3 + 2 * axis + side))
+            touching = np.zeros(shape, bool) if held is None else free & np.roll(held, 2 * side - 1, axis)
+            if not joined[axis]:
+                touching[tuple(side - 1 if a == axis else slice(None) for a in range(3))] = False
+            rows.append(_rows(np.roll(index, 2 * side - 1, axis)[touching], index[touching], axis))
+    return np.concatenate(rows)
+
+
+def _rows(outer: Any, inner: np.ndarray, coupling: int) -> np.ndarray:
+    return np.stack(np.broadcast_arrays(outer, inner, coupling), axis=1).astype(np.int32)
 
 
 @kernel
@@ -206,18 +206,18 @@ def scale(c, factor, fixed):
                     carry += wanted - float(here[x])
 
 
-@driver
 def budget(c, rate, terms, edges, coef, walls):
     """Rates [unit x voxels / min] in and out of the free voxels, their content, d(loss)/dlog c."""
     bulk = bulk_budget(c, terms)
     result = np.zeros(N_ENTRIES)
+    decay_rate = float(terms[0][0])
     result[IN] = bulk[0] + bulk[1]
     result[OUT] = bulk[2]
-    result[DECAYED] = terms[0][0] * bulk[3]
-    result[TAKEN_UP] = bulk[4] + bulk[5]
+    result[DECAYED] = decay_rate * bulk[3]
+    result[TAKEN_UP] = bulk[4]
     result[MASS] = bulk[3]
-    result[SLOPE] = (rate + terms[0][0]) * bulk[3] + bulk[6]
-    surface_budget(c, terms[5], edges, coef, walls, result)
+    result[SLOPE] = (rate + decay_rate) * bulk[3] + bulk[5]
+    surface_budget(c, edges, coef, walls, result)
     return result
 
 

@@ -10,17 +10,19 @@ diagonal; as the uptake is concave in c, the passes approach the solution from b
 overshoot (Ortega & Rheinboldt 1970, ch. 13), and c >= 0 may be enforced in between. The linear
 system is symmetric and solved by conjugate gradients, preconditioned with one V(1,1) cycle. The
 preconditioned residual estimates the error of c itself and ends the iteration.
-
-`terms` is the tuple of what acts on a substrate (see `rates.py`).
 """
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from tme_sim.fields.compile import driver
+from tme_sim.fields.levels import level_shapes
 from tme_sim.fields.rates import clip, linearise
-from tme_sim.fields.stencil import (
-    FIXED, advance, apply, coarsen, dots, prolong, relax, restrict, start, turn,
-)
+from tme_sim.fields.stencil import apply, coarsen, combine, dots, prolong, relax, restrict, start
 
 MAX_NEWTON = 40
 MAX_CYCLES = 60  # per Newton pass
@@ -29,8 +31,123 @@ DIAGONALLY_DOMINANT = 0.5  # coupling over diagonal below which no coarser level
 CONTRACTION = 0.5  # assumed of the first cycle, before one has been measured
 
 
+class NotConvergedError(RuntimeError):
+    """A solve that stopped short of its tolerance; `history` has the error of every cycle."""
+
+    def __init__(self, history: list[float]):
+        super().__init__(f"error by cycle: {' '.join(f'{error:.2e}' for error in history)}")
+        self.history = history
+
+
+class Workspace:
+    """Arrays that all substrates of a grid share while one of them is solved."""
+
+    def __init__(self, shape: tuple[int, int, int], dtype: np.dtype):
+        self.levels = level_shapes(shape)
+        n_all = int(self.levels[-1, 4])
+        self.diagonal, self.residual, self.correction = (np.zeros(n_all, dtype) for _ in range(3))
+        self.diagonals = [self._view(self.diagonal, level) for level in self.levels]
+        self.r = self._view(self.residual, self.levels[0])
+        self.z = self._view(self.correction, self.levels[0])
+        self.p, self.q, self.full, self.half, self.end = (np.zeros(shape, dtype) for _ in range(5))
+
+    @staticmethod
+    def _view(flat: np.ndarray, level: np.ndarray) -> np.ndarray:
+        return flat[level[3] : level[4]].reshape(level[:3])
+
+
+@dataclass
+class System:
+    """One substrate's equations on a grid: couplings, walls, and what acts in the voxels.
+
+    Attributes:
+        coef: couplings of every level (see `levels.couplings`).
+        joined: whether each axis (z, y, x) is periodic.
+        walls: concentrations outside the six faces.
+        edges: pairs of a fixed and a free voxel that touch.
+        terms: what acts in the voxels (see `rates`).
+    """
+
+    coef: np.ndarray
+    joined: np.ndarray
+    walls: np.ndarray
+    edges: np.ndarray
+    terms: tuple[np.ndarray, ...]
+
+
+@dataclass
+class Effort:
+    """Cycles spent so far and the largest error a solve was left with."""
+
+    cycles: int = 0
+    error: float = 0.0
+
+
+def solve(
+    system: System, work: Workspace, c0: np.ndarray, c: np.ndarray, *,
+    rate: float, tolerance: float, effort: Effort,
+) -> None:
+    """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
+    saturating = system.terms[3].size > 0
+    n_levels = _depth(system.coef, rate + float(system.terms[0][0]))
+    for _ in range(MAX_NEWTON):
+        linearise(
+            c, c0, c.dtype.type(rate), system.terms, system.coef[0], system.joined, system.walls,
+            work.r, work.diagonals[0],
+        )
+        for level in range(n_levels - 1):
+            coarsen(work.diagonals[level], system.coef[level], work.diagonals[level + 1])
+        history = _solve_linear(system, work, c, n_levels, tolerance)
+        effort.cycles += len(history) - 1
+        effort.error = max(effort.error, history[-1])
+        cut, size = clip(c)
+        settled = not saturating or history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
+        if settled and cut <= tolerance**2 * size:
+            return
+    raise NotConvergedError(history)
+
+
+def _depth(coef: np.ndarray, floor: float) -> int:
+    """Levels worth visiting where no diagonal is below `floor` [1/min]."""
+    dominant = np.flatnonzero(2.0 * coef[:, :3].sum(axis=1) < DIAGONALLY_DOMINANT * floor)
+    return int(dominant[0]) + 1 if dominant.size else len(coef)
+
+
+def _solve_linear(
+    system: System, work: Workspace, c: np.ndarray, n_levels: int, tolerance: float
+) -> list[float]:
+    """c += A^-1 r by conjugate gradients; returns the error before each cycle, and the last.
+
+    Errors are estimates relative to the norm of c.
+    """
+    coef, joined, real = system.coef, system.joined, c.dtype.type
+    history: list[float] = []
+    rho_old, contraction = 1.0, CONTRACTION
+    for _ in range(MAX_CYCLES):
+        cycle(
+            work.correction, work.residual, work.diagonal, work.levels, n_levels, coef, joined
+        )
+        rho, norm2 = dots(work.r, work.z)
+        if norm2 == 0.0:
+            return [*history, 0.0, 0.0]
+        beta = rho / rho_old if history else 0.0
+        combine(work.p, real(1), work.z, real(beta), work.p)
+        alpha = rho / apply(work.p, work.diagonals[0], coef[0], joined, work.q)
+        size2 = combine(c, real(1), c, real(alpha), work.p)
+        combine(work.r, real(1), work.r, real(-alpha), work.q)
+        history.append(math.sqrt(norm2 / size2) if size2 > 0.0 else math.inf)
+        if not (rho > 0.0 and alpha > 0.0 and math.isfinite(history[-1])):
+            raise NotConvergedError(history)
+        if len(history) > 1:
+            contraction = min(CONTRACTION, history[-1] / history[-2])
+        if history[-1] * contraction <= tolerance:
+            return [*history, history[-1] * contraction]
+        rho_old = rho
+    raise NotConvergedError(history)
+
+
 @driver
-def cycle(levels, n_levels, coef, joined, s, r, e):
+def cycle(e, r, s, levels, n_levels, coef, joined):
     """e = the V-cycle's approximation of the solution of A e = r on the finest level."""
     for level in range(n_levels - 1):
         nz, ny, nx, a, b = levels[level]
@@ -38,101 +155,16 @@ def cycle(levels, n_levels, coef, joined, s, r, e):
         ee = e[a:b].reshape((nz, ny, nx))
         rr = r[a:b].reshape((nz, ny, nx))
         ss = s[a:b].reshape((nz, ny, nx))
-        start(0, ee, rr, ss, coef[level], joined)
-        relax(1, ee, rr, ss, coef[level], joined)
+        start(ee, rr, ss, coef[level], joined)
         restrict(ee, rr, ss, coef[level], joined, r[c:d].reshape((mz, my, mx)))
-    nz, ny, nx, a, b = levels[n_levels - 1]
-    ee = e[a:b].reshape((nz, ny, nx))
-    rr = r[a:b].reshape((nz, ny, nx))
-    ss = s[a:b].reshape((nz, ny, nx))
-    start(0, ee, rr, ss, coef[n_levels - 1], joined)
-    for _ in range(2 if n_levels > 1 else 1):
-        relax(1, ee, rr, ss, coef[n_levels - 1], joined)
-        relax(0, ee, rr, ss, coef[n_levels - 1], joined)
-    for level in range(n_levels - 2, -1, -1):
+    for level in range(n_levels - 1, -1, -1):
         nz, ny, nx, a, b = levels[level]
-        mz, my, mx, c, d = levels[level + 1]
         ee = e[a:b].reshape((nz, ny, nx))
         rr = r[a:b].reshape((nz, ny, nx))
         ss = s[a:b].reshape((nz, ny, nx))
-        prolong(e[c:d].reshape((mz, my, mx)), ss, ee)
-        relax(1, ee, rr, ss, coef[level], joined)
-        relax(0, ee, rr, ss, coef[level], joined)
-
-
-@driver
-def depth(levels, coef, floor):
-    """Levels worth visiting when no diagonal is below `floor` [1/min]."""
-    for level in range(len(levels)):
-        coupling = 2 * (coef[level, 0] + coef[level, 1] + coef[level, 2])
-        if coupling < DIAGONALLY_DOMINANT * floor:
-            return level + 1
-    return len(levels)
-
-
-@driver
-def solve_linear(levels, n_levels, coef, joined, work, c, tolerance, history):
-    """c += A^-1 r by conjugate gradients; returns the cycles used and the last error estimate.
-
-    Errors are relative to the norm of c; each cycle's estimate joins `history`.
-    """
-    s, r, e, p, q = work
-    nz, ny, nx, a, b = levels[0]
-    shape = (nz, ny, nx)
-    rr, zz, ss = r[a:b].reshape(shape), e[a:b].reshape(shape), s[a:b].reshape(shape)
-    pp, qq = p.reshape(shape), q.reshape(shape)
-    rho_old, error_old, contraction = 0.0, 0.0, CONTRACTION
-    for step in range(MAX_CYCLES):
-        cycle(levels, n_levels, coef, joined, s, r, e)
-        rho, norm2 = dots(rr, zz)
-        if not norm2 > 0.0 or not rho > 0.0:
-            history[step] = np.sqrt(norm2)
-            return step + 1, np.sqrt(norm2)
-        turn(pp, zz, c.dtype.type(rho / rho_old if step > 0 else 0.0))
-        curvature = apply(pp, ss, coef[0], joined, qq)
-        alpha = c.dtype.type(rho / curvature)
-        error = abs(alpha) * np.sqrt(norm2 / advance(alpha, pp, qq, c, rr))
-        history[step] = error
-        if not np.isfinite(error):
-            return step + 1, error
-        if step > 0:
-            contraction = min(CONTRACTION, error / error_old)
-        if error * contraction <= tolerance:
-            return step + 1, error * contraction
-        rho_old, error_old = rho, error
-    return MAX_CYCLES, error
-
-
-@driver
-def solve(levels, coef, joined, walls, work, terms, rate, c0, c, tolerance, history):
-    """Solve for c, starting from the guess in c; returns cycles, error estimate, converged.
-
-    `history` keeps the error estimates of the last Newton pass, -1 where there are none.
-    """
-    s, r, e, p, q = work
-    nz, ny, nx, a, b = levels[0]
-    shape = (nz, ny, nx)
-    rr, ss = r[a:b].reshape(shape), s[a:b].reshape(shape)
-    saturating = terms[3].size > 0
-    n_levels = depth(levels, coef, rate + terms[0][0])
-    cycles, error = 0, 1.0
-    for newton in range(MAX_NEWTON):
-        linearise(c, c0, c.dtype.type(rate), terms, coef[0], joined, walls, rr, ss)
-        for level in range(n_levels - 1):
-            my, mx = levels[level, 1], levels[level, 2]
-            fine = s[levels[level, 3]:levels[level, 4]].reshape((levels[level, 0], my, mx))
-            my, mx = levels[level + 1, 1], levels[level + 1, 2]
-            coarse = s[levels[level + 1, 3]:levels[level + 1, 4]].reshape(
-                (levels[level + 1, 0], my, mx))
-            coarsen(fine, coef[level], coarse)
-        history[:] = -1.0
-        n, error = solve_linear(
-            levels, n_levels, coef, joined, work, c, tolerance, history)
-        cycles += n
-        if not error <= tolerance:
-            return cycles, error, False
-        cut, size = clip(c)
-        settled = not saturating or history[0] <= NEWTON_SETTLED * np.sqrt(tolerance)
-        if settled and cut <= tolerance**2 * size:
-            return cycles, error, True
-    return cycles, error, False
+        if level == n_levels - 1:
+            start(ee, rr, ss, coef[level], joined)
+        else:
+            mz, my, mx, c, d = levels[level + 1]
+            prolong(ee, ss, e[c:d].reshape((mz, my, mx)))
+        relax(ee, rr, ss, coef[level], joined)

@@ -83,44 +83,70 @@ def relax_row(z, y, parity, e, r, s, coef, joined, row):
         here[x] = row[x]
 
 
-@kernel
-def relax(parity, e, r, s, coef, joined):
-    """One half sweep of red-black Gauss-Seidel on A e = r."""
+@body
+def relax_block(block, blocks, parity, e, r, s, coef, joined):
+    """Relax one colour in a block of rows, but for rows on a seam."""
     nz, ny, nx = e.shape
-    blocks = n_blocks(e.shape)
-    for block in prange(blocks):
-        row = np.empty(nx, e.dtype)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            if not is_seam(i // ny, i % ny, e.shape, joined):
-                relax_row(i // ny, i % ny, parity, e, r, s, coef, joined, row)
-    if joined[0] or joined[1]:
-        row = np.empty(nx, e.dtype)
-        for i in range(nz * ny):
-            if is_seam(i // ny, i % ny, e.shape, joined):
-                relax_row(i // ny, i % ny, parity, e, r, s, coef, joined, row)
+    row = np.empty(nx, e.dtype)
+    for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
+        z, y = i // ny, i % ny
+        if not is_seam(z, y, e.shape, joined):
+            relax_row(z, y, parity, e, r, s, coef, joined, row)
+
+
+@body
+def relax_seams(parity, e, r, s, coef, joined):
+    """Relax one colour in the rows that neighbour their own colour, one row after the other."""
+    if not (joined[0] or joined[1]):
+        return
+    nz, ny, nx = e.shape
+    row = np.empty(nx, e.dtype)
+    for i in range(nz * ny):
+        if is_seam(i // ny, i % ny, e.shape, joined):
+            relax_row(i // ny, i % ny, parity, e, r, s, coef, joined, row)
 
 
 @kernel
-def start(parity, e, r, s, coef, joined):
-    """First half sweep from e = 0: the voxels of one colour see only themselves."""
-    nz, ny, nx = e.shape
+def relax(e, r, s, coef, joined):
+    """One sweep of red-black Gauss-Seidel on A e = r, colour 1 first."""
+    blocks = n_blocks(e.shape)
+    for parity in range(1, -1, -1):
+        for block in prange(blocks):
+            relax_block(block, blocks, parity, e, r, s, coef, joined)
+        relax_seams(parity, e, r, s, coef, joined)
+
+
+@kernel
+def start(e, r, s, coef, joined):
+    """One sweep of red-black Gauss-Seidel on A e = r from e = 0, colour 0 first."""
+    nz, ny, _ = e.shape
     blocks = n_blocks(e.shape)
     for block in prange(blocks):
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            z, y = i // ny, i % ny
-            _, _, wzl, wzh = sides(z, nz, joined[0], coef[0])
-            _, _, wyl, wyh = sides(y, ny, joined[1], coef[1])
-            g = wall_conductance(z, nz, coef[3], coef[4]) + wall_conductance(y, ny, coef[5], coef[6])
-            across = wzl + wzh + wyl + wyh + g + coef[2] + coef[2]
-            here, rhs, diagonal = e[z, y], r[z, y], s[z, y]
-            for x in range(nx):
-                here[x] = rhs[x] / (diagonal[x] + across)
-            for x in (0, nx - 1):
-                _, _, wxl, wxh = sides(x, nx, joined[2], coef[2])
-                g = wall_conductance(x, nx, coef[7], coef[8]) + wxl + wxh - coef[2] - coef[2]
-                here[x] = rhs[x] / (diagonal[x] + across + g)
-            for x in range((1 + parity + z + y) % 2, nx, 2):
-                here[x] = 0
+            start_row(i // ny, i % ny, e, r, s, coef, joined)
+    for parity in range(1, 2):
+        for block in prange(blocks):
+            relax_block(block, blocks, parity, e, r, s, coef, joined)
+        relax_seams(parity, e, r, s, coef, joined)
+
+
+@body
+def start_row(z, y, e, r, s, coef, joined):
+    """Voxels of colour 0 see only themselves; the others wait at 0."""
+    nz, ny, nx = e.shape
+    _, _, wzl, wzh = sides(z, nz, joined[0], coef[0])
+    _, _, wyl, wyh = sides(y, ny, joined[1], coef[1])
+    g = wall_conductance(z, nz, coef[3], coef[4]) + wall_conductance(y, ny, coef[5], coef[6])
+    across = wzl + wzh + wyl + wyh + g + coef[2] + coef[2]
+    here, rhs, diagonal = e[z, y], r[z, y], s[z, y]
+    for x in range(nx):
+        here[x] = rhs[x] / (diagonal[x] + across)
+    for x in (0, nx - 1):
+        _, _, wxl, wxh = sides(x, nx, joined[2], coef[2])
+        g = wall_conductance(x, nx, coef[7], coef[8]) + wxl + wxh - coef[2] - coef[2]
+        here[x] = rhs[x] / (diagonal[x] + across + g)
+    for x in range((1 + z + y) % 2, nx, 2):
+        here[x] = 0
 
 
 @body
@@ -233,7 +259,7 @@ def coarsen(s, coef, coarse):
 
 
 @kernel
-def prolong(coarse, s, e):
+def prolong(e, s, coarse):
     """e += the coarse correction of the voxel's parent, where the voxel is free."""
     nz, ny, nx = e.shape
     blocks = n_blocks(e.shape)
@@ -266,31 +292,17 @@ def dots(r, z):
 
 
 @kernel
-def turn(p, z, beta):
-    """p = z + beta p, the next search direction."""
-    nz, ny, nx = p.shape
-    blocks = n_blocks(p.shape)
-    for block in prange(blocks):
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            old, new = p[i // ny, i % ny], z[i // ny, i % ny]
-            for x in range(nx):
-                old[x] = new[x] + beta * old[x]
-
-
-@kernel
-def advance(alpha, p, q, c, r):
-    """c += alpha p and r -= alpha q; returns the new sum c^2."""
-    nz, ny, nx = p.shape
-    blocks = n_blocks(p.shape)
+def combine(out, a, x, b, y):
+    """out = a x + b y; returns sum out^2."""
+    nz, ny, nx = out.shape
+    blocks = n_blocks(out.shape)
     partial = np.zeros(blocks)
     for block in prange(blocks):
         total = np.zeros(nx)
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here, rest = c[i // ny, i % ny], r[i // ny, i % ny]
-            step, change = p[i // ny, i % ny], q[i // ny, i % ny]
-            for x in range(nx):
-                here[x] += alpha * step[x]
-                rest[x] -= alpha * change[x]
-                total[x] += here[x] * here[x]
+            left, right, mixed = x[i // ny, i % ny], y[i // ny, i % ny], out[i // ny, i % ny]
+            for k in range(nx):
+                mixed[k] = a * left[k] + b * right[k]
+                total[k] += mixed[k] * mixed[k]
         partial[block] = in_order(total)
     return in_order(partial)

@@ -1,182 +1,222 @@
 """Advance one substrate in time, with substeps as long as the error allows.
 
 A substep of length h is one backward Euler step. Where its error matters, two steps of h/2 follow
-and the extrapolation 2 c(h/2, h/2) - c(h) is kept: second order and L-stable; for a mode that
-decays at rate x/h it multiplies by 2/(1 + x/2)^2 - 1/(1 + x), never further than 0.04 from
-exp(-x) (extrapolated Euler, Hairer & Wanner 1996, IV.9). A substrate at its quasi-steady state so
-costs one solve. Errors are judged relative to the norm of the field.
+and the extrapolation 2 c(h/2, h/2) - c(h) is kept: second order and L-stable; a mode that decays
+by x in a substep is multiplied by 2/(1 + x/2)^2 - 1/(1 + x), never further than 0.04 from exp(-x)
+(extrapolated Euler, Hairer & Wanner 1996, IV.9). A substrate at its quasi-steady state so costs
+one solve. Errors are judged relative to the norm of the field.
 """
 
-import numpy as np
-from numba import prange
+from __future__ import annotations
 
-from tme_sim.fields.compile import driver, kernel
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
 from tme_sim.fields.rates import (
-    DECAYED, IN, MASS, OUT, SLOPE, TAKEN_UP, accumulate, budget, scale,
+    DECAYED, IN, MASS, OUT, SLOPE, TAKEN_UP, accumulate, budget, clip, scale,
 )
-from tme_sim.fields.solver import solve
-from tme_sim.fields.stencil import apply, in_order, n_blocks
+from tme_sim.fields.solver import Effort, System, Workspace, solve
+from tme_sim.fields.stencil import apply, combine
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
 MAX_CLOSURES = 4
 SAFETY, SHRINK, GROW = 0.9, 0.1, 4.0
+TINY = 1e-300
 
 
-@kernel
-def subtract(a, b, out):
-    """out = a - b; returns sum (a - b)^2 and sum a^2."""
-    nz, ny, nx = a.shape
-    blocks = n_blocks(a.shape)
-    partial = np.zeros((2, blocks))
-    for block in prange(blocks):
-        total = np.zeros((2, nx))
-        dd, aa = total[0], total[1]
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            left, right, rest = a[i // ny, i % ny], b[i // ny, i % ny], out[i // ny, i % ny]
-            for x in range(nx):
-                rest[x] = left[x] - right[x]
-                dd[x] += rest[x] * rest[x]
-                aa[x] += left[x] * left[x]
-        partial[0, block] = in_order(dd)
-        partial[1, block] = in_order(aa)
-    return in_order(partial[0]), in_order(partial[1])
+@dataclass(frozen=True)
+class Control:
+    """How exact a step must be.
 
-
-@kernel
-def mix(a, weight, b, out):
-    """out = a + weight (b - a), not below 0; returns the sum of what was negative."""
-    nz, ny, nx = a.shape
-    blocks = n_blocks(a.shape)
-    partial = np.zeros(blocks)
-    for block in prange(blocks):
-        total = np.zeros(nx)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            left, right, mixed = a[i // ny, i % ny], b[i // ny, i % ny], out[i // ny, i % ny]
-            for x in range(nx):
-                value = left[x] + weight * (right[x] - left[x])
-                cut = min(value, value - value)
-                mixed[x] = value - cut
-                total[x] -= cut
-        partial[block] = in_order(total)
-    return in_order(partial)
-
-
-@driver
-def euler(problem, terms, h, c0, mass0, c, tolerance, closure, history):
-    """One backward Euler step from c0 into c, which holds the guess; its budget closes.
-
-    Returns whether the solve converged, the cycles, the error estimate and the budget.
+    Attributes:
+        time: error per time constant that a substep may make, relative to the field.
+        solve: error a solve may leave, relative to the field.
+        closure: gap that a budget may leave, relative to its largest term.
+        substeps: a fixed number of second-order substeps; 0 lets the error choose.
     """
-    levels, coef, joined, walls, work, edges = problem
-    rate = 1.0 / h
-    cycles, error, converged = solve(
-        levels, coef, joined, walls, work, terms, rate, c0, c, tolerance, history)
-    terms_of = budget(c, rate, terms, edges, coef[0], walls)
-    for _ in range(MAX_CLOSURES):
-        stored = rate * (terms_of[MASS] - mass0)
-        gained = terms_of[IN] - terms_of[OUT] - terms_of[DECAYED] - terms_of[TAKEN_UP]
-        largest = max(terms_of[IN], terms_of[OUT], terms_of[DECAYED], terms_of[TAKEN_UP])
-        largest = max(largest, abs(stored), closure * rate * mass0)
-        if abs(gained - stored) <= closure * largest or terms_of[SLOPE] <= 0.0:
-            break
-        scale(c, 1.0 + (gained - stored) / terms_of[SLOPE], terms[5])
-        terms_of = budget(c, rate, terms, edges, coef[0], walls)
-    return converged, cycles, error, terms_of
+
+    time: float
+    solve: float
+    closure: float
+    substeps: int = 0
 
 
-@driver
-def euler_error(x):
-    """Error of backward Euler over the change it makes, per time constant, at decay x = h rate.
+@dataclass
+class Progress:
+    """What a step has done so far.
 
-    The change is x / (1 + x), the error 1 / (1 + x) - exp(-x); below x = 1 errors of 1/x steps
-    add up before the mode has decayed.
+    Attributes:
+        done: time advanced [min].
+        h: substep to try next [min].
+        mass: content of the free voxels now [unit x voxels].
+        flow: budget so far: amounts in, out, decayed, taken up [unit x voxels].
+        error: sum of the substeps' estimated errors.
+        n: substeps made.
+    """
+
+    h: float
+    mass: float
+    done: float = 0.0
+    flow: np.ndarray = field(default_factory=lambda: np.zeros(MASS))
+    error: float = 0.0
+    n: int = 0
+    effort: Effort = field(default_factory=Effort)
+
+    def accept(self, h: float, flow: np.ndarray, mass: float, error: float) -> None:
+        """Count a substep that was kept."""
+        self.flow += flow
+        self.mass = mass
+        self.done += h
+        self.error += error
+        self.n += 1
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Steps one substrate: its equations, the shared work space, and the running averages kept.
+
+    Attributes:
+        mean: average of c over the step, of size 0 where not wanted.
+        taken: average of the saturating uptake over the step, likewise [unit/min].
+    """
+
+    system: System
+    work: Workspace
+    control: Control
+    mean: np.ndarray
+    taken: np.ndarray
+
+    def step(self, c: np.ndarray, dt: float, h: float) -> Progress:
+        """Advance c by dt [min], trying substeps of h first."""
+        substeps = self.control.substeps
+        progress = Progress(h=dt / substeps if substeps else h, mass=self.budget(c)[MASS])
+        while progress.done < dt * (1.0 - 1e-9):
+            h = _fit(progress.h, dt - progress.done)
+            self._substep(c, dt, h, progress)
+        return progress
+
+    def _substep(self, c: np.ndarray, dt: float, h: float, progress: Progress) -> None:
+        """Try one substep of h; c advances if its error is small enough, else h shrinks."""
+        work, adaptive = self.work, self.control.substeps == 0
+        np.copyto(work.full, c)
+        whole = self._euler(h, c, progress.mass, work.full, progress.effort)
+        change, x = self._change(c, h)
+        error = change * euler_error(x)
+        if adaptive and error <= self.control.time:
+            np.copyto(c, work.full)
+            accumulate(c.dtype.type(h / dt), c, self.system.terms, self.mean, self.taken)
+            progress.accept(h, h * whole[:MASS], whole[MASS], error)
+            progress.h = h * GROW
+            return
+        flow = self._two_halves(c, h, x, progress)
+        error = self._distance(work.end, work.full)
+        factor = SAFETY * math.sqrt(self.control.time / max(error, TINY))
+        if adaptive and error > self.control.time and h > SHORTEST * dt:
+            progress.h = h * min(max(factor, SHRINK), 0.5)
+            return
+        self._extrapolate(c, dt, h, whole, flow, error, progress)
+        if adaptive:
+            progress.h = h * min(max(factor, SHRINK), GROW)
+
+    def _two_halves(self, c: np.ndarray, h: float, x: float, progress: Progress) -> np.ndarray:
+        """Two steps of h/2 from c into work.half and work.end; returns the sum of their budgets.
+
+        The guesses are what a mode that decays by x in h would do, given the step of h.
+        """
+        work, real = self.work, c.dtype.type
+        half_share = 0.5 / (1.0 + 0.5 * x)
+        combine(work.half, real(1.0 - half_share), work.full, real(half_share), c)
+        first = self._euler(0.5 * h, c, progress.mass, work.half, progress.effort)
+        end_share = -0.5 * x / (1.0 + 0.5 * x)
+        combine(work.end, real(1.0 - end_share), work.full, real(end_share), work.half)
+        clip(work.end)
+        second = self._euler(0.5 * h, work.half, first[MASS], work.end, progress.effort)
+        total = first + second
+        total[MASS] = second[MASS]
+        return total
+
+    def _extrapolate(self, c, dt, h, whole, halves, error, progress) -> None:
+        """c = 2 end - full, or end alone where that is clearly negative; the budget stays closed."""
+        work, real = self.work, c.dtype.type
+        size2 = combine(c, real(2), work.end, real(-1), work.full)
+        cut2, _ = clip(c)
+        weight = 1.0
+        if cut2 > self.control.time**2 * size2:
+            np.copyto(c, work.end)
+            weight = 0.0
+        share = (1.0 + weight) * 0.5 * h
+        flow = share * halves[:MASS] - weight * h * whole[:MASS]
+        wanted = progress.mass + flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
+        mass = self._set_mass(c, wanted)
+        averages = self.system.terms, self.mean, self.taken
+        accumulate(real(share / dt), work.half, *averages)
+        accumulate(real(share / dt), work.end, *averages)
+        accumulate(real(-weight * h / dt), work.full, *averages)
+        progress.accept(h, flow, mass, error)
+
+    def _euler(self, h: float, c0: np.ndarray, mass0: float, c: np.ndarray, effort: Effort):
+        """One backward Euler step from c0 into c, which holds the guess; returns its budget."""
+        rate, closure = 1.0 / h, self.control.closure
+        solve(
+            self.system, self.work, c0, c, rate=rate, tolerance=self.control.solve, effort=effort
+        )
+        flow = self.budget(c, rate)
+        for _ in range(MAX_CLOSURES):
+            stored = rate * (flow[MASS] - mass0)
+            gap = flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP] - stored
+            largest = max(*flow[:MASS], abs(stored))
+            if abs(gap) <= closure * largest or not flow[SLOPE] > 0.0:
+                break
+            scale(c, 1.0 + gap / flow[SLOPE], self.system.terms[5])
+            flow = self.budget(c, rate)
+        return flow
+
+    def _set_mass(self, c: np.ndarray, wanted: float) -> float:
+        """Scale the free voxels to a given content; returns what it came to."""
+        mass = self.budget(c)[MASS]
+        if mass > 0.0 and wanted > 0.0 and mass != wanted:
+            scale(c, wanted / mass, self.system.terms[5])
+            mass = self.budget(c)[MASS]
+        return mass
+
+    def budget(self, c: np.ndarray, rate: float = 0.0) -> np.ndarray:
+        """What flows at c (see `rates.budget`)."""
+        system = self.system
+        return budget(c, rate, system.terms, system.edges, system.coef[0], system.walls)
+
+    def _change(self, c: np.ndarray, h: float) -> tuple[float, float]:
+        """Relative change of a substep and how often the modes in it decay within h."""
+        work, system = self.work, self.system
+        change2 = combine(work.p, c.dtype.type(1), work.full, c.dtype.type(-1), c)
+        if change2 == 0.0:
+            return 0.0, 0.0
+        energy = apply(work.p, work.diagonals[0], system.coef[0], system.joined, work.q)
+        size2 = combine(work.q, c.dtype.type(0), c, c.dtype.type(1), work.full)
+        return math.sqrt(change2 / max(size2, TINY)), max(h * energy / change2 - 1.0, 0.0)
+
+    def _distance(self, a: np.ndarray, b: np.ndarray) -> float:
+        """Norm of a - b relative to that of a."""
+        real = a.dtype.type
+        difference2 = combine(self.work.p, real(1), a, real(-1), b)
+        size2 = combine(self.work.q, real(1), a, real(0), b)
+        return math.sqrt(difference2 / max(size2, TINY))
+
+
+def euler_error(x: float) -> float:
+    """Error of backward Euler over the change it makes, per time constant, at decay x in a step.
+
+    The change is x / (1 + x), the error 1 / (1 + x) - exp(-x); below x = 1 the errors of 1 / x
+    steps add up before the mode has decayed.
     """
     if x < 1e-3:
         return 0.5
-    return (1.0 - (1.0 + x) * np.exp(-x)) / (x * min(1.0, x))
+    return (1.0 - (1.0 + x) * math.exp(-x)) / (x * min(1.0, x))
 
 
-@driver
-def march(problem, terms, c, spare, dt, h, substeps, tolerances, mean, taken, amounts, history):
-    """Advance c by dt; `amounts` receives what went in, out, decayed, was taken up, was stored.
-
-    `h` is the substep to try first, `substeps` a fixed number of second-order ones (0: chosen by
-    the error). Returns converged, substeps, cycles, solver error, time error, next h.
-    """
-    levels, coef, joined, walls, work, edges = problem
-    tolerance, solve_tolerance, closure = tolerances
-    full, half, end = spare
-    s, _, _, p, q = work
-    shape = c.shape
-    ss, pp, qq = s[:c.size].reshape(shape), p.reshape(shape), q.reshape(shape)
-    mass = budget(c, 0.0, terms, edges, coef[0], walls)[MASS]
-    first_mass, done, count, cycles, worst, error = mass, 0.0, 0, 0, 0.0, 0.0
-    if substeps > 0:
-        h = dt / substeps
-    while done < dt * (1.0 - 1e-9):
-        left = dt - done
-        if h > 0.99 * left:
-            h = left
-        elif h > 0.5 * left:
-            h = 0.5 * left
-        full[:] = c
-        ok, n, solved, whole = euler(
-            problem, terms, h, c, mass, full, solve_tolerance, closure, history)
-        cycles += n
-        worst = max(worst, solved)
-        if not ok:
-            return False, count, cycles, solved, error, h
-        change, size = subtract(full, c, pp)
-        x = h * apply(pp, ss, coef[0], joined, qq) / max(change, 1e-300) - 1.0
-        x = max(x, 0.0)
-        relative = np.sqrt(change / max(size, 1e-300))
-        estimate = relative * euler_error(x)
-        if substeps == 0 and estimate <= tolerance:
-            c[:] = full
-            done, count, mass, error = done + h, count + 1, whole[MASS], error + estimate
-            amounts[:4] += h * whole[:4]
-            accumulate(c.dtype.type(h / dt), full, terms, mean, taken)
-            h = h * GROW
-            continue
-        mix(full, c.dtype.type(0.5 / (1.0 + 0.5 * x)), c, half)
-        ok, n, solved, first = euler(
-            problem, terms, 0.5 * h, c, mass, half, solve_tolerance, closure, history)
-        cycles += n
-        worst = max(worst, solved)
-        if not ok:
-            return False, count, cycles, solved, error, h
-        mix(full, c.dtype.type(-0.5 * x / (1.0 + 0.5 * x)), half, end)
-        ok, n, solved, second = euler(
-            problem, terms, 0.5 * h, half, first[MASS], end, solve_tolerance, closure, history)
-        cycles += n
-        worst = max(worst, solved)
-        if not ok:
-            return False, count, cycles, solved, error, h
-        change, size = subtract(end, full, pp)
-        estimate = np.sqrt(change / max(size, 1e-300))
-        factor = min(GROW, max(SHRINK, SAFETY * np.sqrt(tolerance / max(estimate, 1e-300))))
-        if substeps == 0 and estimate > tolerance and h > SHORTEST * dt:
-            h = h * min(factor, 0.5)
-            continue
-        cut = mix(end, c.dtype.type(-1.0), full, c)
-        weight = 1.0
-        if cut > tolerance * (second[MASS] + cut):
-            c[:] = end
-            weight = 0.0
-        flow = (1.0 + weight) * 0.5 * h * (first + second) - weight * h * whole
-        amounts[:4] += flow[:4]
-        wanted = mass + flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
-        mass = budget(c, 0.0, terms, edges, coef[0], walls)[MASS]
-        if mass > 0.0 and wanted > 0.0:
-            scale(c, wanted / mass, terms[5])
-            mass = budget(c, 0.0, terms, edges, coef[0], walls)[MASS]
-        share = (1.0 + weight) * 0.5 * h / dt
-        accumulate(c.dtype.type(share), half, terms, mean, taken)
-        accumulate(c.dtype.type(share), end, terms, mean, taken)
-        if weight > 0.0:
-            accumulate(c.dtype.type(-h / dt), full, terms, mean, taken)
-        done, count, error = done + h, count + 1, error + estimate
-        if substeps == 0:
-            h = h * factor
-    amounts[4] = mass - first_mass
-    return True, count, cycles, worst, error, h
+def _fit(h: float, left: float) -> float:
+    """The substep to take where `left` remains: no crumbs at the end."""
+    if h > 0.99 * left:
+        return left
+    return 0.5 * left if h > 0.5 * left else h
