@@ -14,7 +14,7 @@ an exponentially growing population without death has (Powell 1956; each divisio
 import numpy as np
 from numba import njit
 
-from surrogates.channels import CELL_TYPES, INPUTS, OUTPUT_CHANNELS, OUTPUTS, read_table
+from surrogates.channels import INPUTS, OUTPUT_CHANNELS, OUTPUTS, read_table
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
 from surrogates.network import load_network
 
@@ -34,32 +34,43 @@ LOG_RATIO = np.array(
 )
 HEAD_COMPETENCE = np.ascontiguousarray(load_network().competence[:, -len(OUTPUTS):])
 
-_GROWTH, _LACTATE = OUTPUTS.index("growth_rate"), OUTPUTS.index("lactate_secretion")
-_OXYGEN_UPTAKE, _GLUCOSE_UPTAKE = OUTPUTS.index("oxygen_uptake"), OUTPUTS.index("glucose_uptake")
-_OXYGEN, _GLUCOSE = INPUTS.index("oxygen"), INPUTS.index("glucose")
+# where the flux layer reads and writes: growth, oxygen, glucose, lactate among the outputs, then
+# oxygen, glucose among the inputs
+FLUX_COLUMNS = np.array(
+    [OUTPUTS.index(name) for name in
+     ("growth_rate", "oxygen_uptake", "glucose_uptake", "lactate_secretion")]
+    + [INPUTS.index(name) for name in ("oxygen", "glucose")],
+    dtype=np.int64,
+)
+# Handed to the kernels as an argument: compiled code that is cached on disk keeps the values of
+# global arrays, and would not notice a new table of outputs.
+RANGES = (SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
 
 
 @njit(cache=True, error_model="numpy")
-def outputs_from_fractions(fractions, inputs, competence, out):
-    """Physical outputs of one cell from its heads' fractions, raw inputs and competences."""
+def outputs_from_fractions(fractions, inputs, competence, ranges, out):
+    """Physical outputs of one cell from its heads' fractions, raw inputs, competences and RANGES."""
+    scale, low, high, log_ratio, columns = ranges
     for k in range(out.size):
         fraction = fractions[k]
-        if SCALE[k] == LOG:
-            out[k] = LOW[k] * (np.exp(LOG_RATIO[k] * fraction) - np.float32(1.0)) * competence[k]
+        if scale[k] == LOG:
+            out[k] = low[k] * (np.exp(log_ratio[k] * fraction) - np.float32(1.0)) * competence[k]
         else:
-            out[k] = LOW[k] + (HIGH[k] - LOW[k]) * fraction * competence[k]
-    out[_LACTATE] = lactate_flux(
-        realised(out[_GLUCOSE_UPTAKE], inputs[_GLUCOSE], GLUCOSE_HALF),
-        realised(out[_OXYGEN_UPTAKE], inputs[_OXYGEN], OXYGEN_HALF),
-        out[_GROWTH],
-        fractions[_LACTATE] * competence[_LACTATE],
+            out[k] = low[k] + (high[k] - low[k]) * fraction * competence[k]
+    growth, oxygen, glucose, lactate = columns[0], columns[1], columns[2], columns[3]
+    oxygen_input, glucose_input = columns[4], columns[5]
+    out[lactate] = lactate_flux(
+        realised(out[glucose], inputs[glucose_input], GLUCOSE_HALF),
+        realised(out[oxygen], inputs[oxygen_input], OXYGEN_HALF),
+        out[growth],
+        fractions[lactate] * competence[lactate],
     )
 
 
 @njit(cache=True, error_model="numpy")
-def _outputs_of_cells(fractions, inputs, cell_type, competence, out):
+def _outputs_of_cells(fractions, inputs, cell_type, competence, ranges, out):
     for i in range(out.shape[0]):
-        outputs_from_fractions(fractions[i], inputs[i], competence[cell_type[i]], out[i])
+        outputs_from_fractions(fractions[i], inputs[i], competence[cell_type[i]], ranges, out[i])
 
 
 def physical_outputs(fractions: np.ndarray, inputs: np.ndarray, cell_type: np.ndarray):
@@ -67,7 +78,7 @@ def physical_outputs(fractions: np.ndarray, inputs: np.ndarray, cell_type: np.nd
     out = np.empty((len(fractions), len(OUTPUTS)), np.float32)
     _outputs_of_cells(np.ascontiguousarray(fractions, np.float32),
                       np.ascontiguousarray(inputs, np.float32),
-                      np.asarray(cell_type, np.int8), HEAD_COMPETENCE, out)
+                      np.asarray(cell_type, np.int8), HEAD_COMPETENCE, RANGES, out)
     return out
 
 
@@ -119,5 +130,5 @@ def phase_shares(g1s_rate: float, g2m_rate: float, s_duration: float) -> tuple[f
     return g1, 1.0 - g1 - g2m, g2m
 
 
-__all__ = ["CELL_TYPES", "HEAD_COMPETENCE", "net_growth_rate", "outputs_from_fractions",
+__all__ = ["HEAD_COMPETENCE", "RANGES", "net_growth_rate", "outputs_from_fractions",
            "phase_shares", "physical_outputs", "population_rate"]

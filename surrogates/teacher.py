@@ -20,6 +20,7 @@ import numpy as np
 from surrogates import simulate as rollout
 from surrogates import teacher_kernels as kernels
 from surrogates.channels import (
+    GENOTYPES,
     INPUT_CHANNELS,
     INPUTS,
     LOG,
@@ -35,7 +36,7 @@ from surrogates.channels import (
     read_table,
 )
 from surrogates.network import SOURCES, Edge, Network, load_network
-from surrogates.phenotype import HEAD_COMPETENCE
+from surrogates.phenotype import HEAD_COMPETENCE, RANGES
 
 BASAL = "basal"
 MAX_STEP = 2.0  # [min] longest internal step
@@ -69,7 +70,7 @@ class Teacher:
         self.hash = _hash((self._basal, *self._static, *self._dynamic, self.network.tau,
                            self.network.competence))
         self._tables = (self._static, self._basal, self.network.competence, TRANSFORM_KIND,
-                        TRANSFORM_A, TRANSFORM_B)
+                        TRANSFORM_A, TRANSFORM_B, len(GENOTYPES))
         self._steady: dict[tuple[int, int], np.ndarray] = {}
 
     def allocate(self, n: int) -> Out:
@@ -133,7 +134,7 @@ class Teacher:
         with np.errstate(invalid="ignore", divide="ignore"):
             correction = np.where(ratio > 1e-8, 1.0 + np.expm1(-ratio) / ratio, 0.0)
         return (self._tables, self._dynamic, decay.astype(np.float32),
-                correction.astype(np.float32), HEAD_COMPETENCE)
+                correction.astype(np.float32), HEAD_COMPETENCE, RANGES)
 
 
 def teacher_parameters() -> dict[tuple[str, str, str], tuple[float, float, float]]:

@@ -14,14 +14,12 @@ a convex combination of h, u(h) and u(a): states stay in [0, 1] for any step.
 import numpy as np
 from numba import njit, prange
 
-from surrogates.channels import GENOTYPES, INPUTS, NODES, OUTPUTS, transform_value
+from surrogates.channels import transform_value
 from surrogates.phenotype import outputs_from_fractions
 
 TILE = 32
 ACTIVATES, REQUIRES, INHIBITS = 0, 1, 2
 _ONE = np.float32(1.0)
-N_NODES, N_INPUTS, N_GENOTYPES, N_HEADS = len(NODES), len(INPUTS), len(GENOTYPES), len(OUTPUTS)
-N_SOURCES = N_NODES + N_INPUTS + N_GENOTYPES
 
 _transform = njit(cache=True, error_model="numpy")(transform_value)
 
@@ -35,7 +33,7 @@ def hill(x, half, exponent):
 
 
 @njit(cache=True, error_model="numpy")
-def fold_inputs(edges, sources, raw, silent, factor):
+def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
     """Fold the edges that inputs and genotype decide into two factors per unit of one cell.
 
     `silent` gathers prod(1 - s hill), the part left unactivated; `factor` gathers requirements and
@@ -44,7 +42,7 @@ def fold_inputs(edges, sources, raw, silent, factor):
     source, gate, target, role, strength, half, exponent, use_raw = edges
     for e in range(source.size):
         s = source[e]
-        value = raw[s - N_NODES] if use_raw[e] else sources[s]
+        value = raw[s - n_nodes] if use_raw[e] else sources[s]
         if gate[e] >= 0:
             value = value * sources[gate[e]]
         share = strength[e] * hill(value, half[e], exponent[e])
@@ -96,44 +94,51 @@ def drive_tile(edges, first, last, x, silent, factor, competence, u):
 
 
 @njit(error_model="numpy")
-def _load_tile(cells, tables, state, inputs, genotype, cell_type, work):
-    """Gather sources, folded factors and competences of the cells of one tile."""
-    static, basal, competence, kind, a, b = tables
+def _room(n_sources, n_units):
+    """Sources, silent parts, factors and competences of one tile."""
+    return (np.empty((n_sources, TILE), np.float32), np.empty((n_units, TILE), np.float32),
+            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
+
+
+@njit(error_model="numpy")
+def _load_tile(first, tables, arrays, work):
+    """Fill one tile from the cells first..first + TILE; past the end the last cell is repeated."""
+    static, basal, competence, kind, a, b, n_genotypes = tables
+    state, inputs, genotype, cell_type = arrays
     x, silent, factor, rate = work
-    row = np.empty(N_SOURCES, np.float32)
-    open_row, factor_row = np.empty(basal.size, np.float32), np.empty(basal.size, np.float32)
+    n_nodes, n_inputs = state.shape[1], inputs.shape[1]
+    row = np.empty(x.shape[0], np.float32)
+    silent_row, factor_row = np.empty(basal.size, np.float32), np.empty(basal.size, np.float32)
     for j in range(TILE):
-        i = cells[j]
-        for k in range(N_NODES):
-            row[k] = state[i, k]
-        for k in range(N_INPUTS):
-            row[N_NODES + k] = _transform(np.float64(inputs[i, k]), kind[k], a[k], b[k])
-        for k in range(N_GENOTYPES):
-            row[N_NODES + N_INPUTS + k] = np.float32((genotype[i] >> k) & 1)
+        i = min(first + j, state.shape[0] - 1)
+        row[:n_nodes] = state[i]
+        for k in range(n_inputs):
+            row[n_nodes + k] = _transform(np.float64(inputs[i, k]), kind[k], a[k], b[k])
+        for k in range(n_genotypes):
+            row[n_nodes + n_inputs + k] = np.float32((genotype[i] >> k) & 1)
+        silent_row[:] = _ONE - basal
+        factor_row[:] = _ONE
+        fold_inputs(static, n_nodes, row, inputs[i], silent_row, factor_row)
+        x[:, j] = row
+        silent[:, j] = silent_row
+        factor[:, j] = factor_row
         for unit in range(basal.size):
-            open_row[unit] = _ONE - basal[unit]
-            factor_row[unit] = _ONE
-        fold_inputs(static, row, inputs[i], open_row, factor_row)
-        for k in range(N_SOURCES):
-            x[k, j] = row[k]
-        for unit in range(basal.size):
-            silent[unit, j] = open_row[unit]
-            factor[unit, j] = factor_row[unit]
-            rate[unit, j] = competence[cell_type[i], unit] if unit < N_NODES else _ONE
+            rate[unit, j] = competence[cell_type[i], unit] if unit < n_nodes else _ONE
 
 
 @njit(error_model="numpy")
 def _advance(edges, n_steps, decay, correction, work, u0, u1):
     """Move the nodes of one tile by n_steps equal steps."""
     x, silent, factor, rate = work
+    n_nodes = decay.size
     for _ in range(n_steps):
-        drive_tile(edges, 0, N_NODES, x, silent, factor, rate, u0)
-        for k in range(N_NODES):
+        drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u0)
+        for k in range(n_nodes):
             node, target, keep = x[k], u0[k], decay[k]
             for j in range(TILE):
                 node[j] = target[j] + (node[j] - target[j]) * keep
-        drive_tile(edges, 0, N_NODES, x, silent, factor, rate, u1)
-        for k in range(N_NODES):
+        drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u1)
+        for k in range(n_nodes):
             node, before, after, weight = x[k], u0[k], u1[k], correction[k]
             for j in range(TILE):
                 node[j] += (after[j] - before[j]) * weight
@@ -142,48 +147,36 @@ def _advance(edges, n_steps, decay, correction, work, u0, u1):
 @njit(error_model="numpy")
 def step_tile(first, model, arrays, n_steps, out_state, out_fractions, out_outputs):
     """Advance the cells first..first + TILE, then read their heads."""
-    tables, edges, decay, correction, head_competence = model
-    state, inputs, genotype, cell_type = arrays
-    n = state.shape[0]
-    cells = np.empty(TILE, np.int64)
-    for j in range(TILE):
-        cells[j] = min(first + j, n - 1)  # the last tile repeats its last cell
-    n_units = N_NODES + N_HEADS
-    work = (np.empty((N_SOURCES, TILE), np.float32), np.empty((n_units, TILE), np.float32),
-            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
-    u0, u1 = np.empty((N_NODES, TILE), np.float32), np.empty((N_NODES, TILE), np.float32)
-    heads = np.empty((N_HEADS, TILE), np.float32)
-    _load_tile(cells, tables, state, inputs, genotype, cell_type, work)
+    tables, edges, decay, correction, head_competence, ranges = model
+    inputs, cell_type = arrays[1], arrays[3]
+    n, n_nodes = out_state.shape
+    n_units = tables[1].size
+    work = _room(n_nodes + inputs.shape[1] + tables[6], n_units)
+    u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_nodes, TILE), np.float32)
+    heads = np.empty((n_units - n_nodes, TILE), np.float32)
+    _load_tile(first, tables, arrays, work)
     _advance(edges, n_steps, decay, correction, work, u0, u1)
-    drive_tile(edges, N_NODES, n_units, work[0], work[1], work[2], work[3], heads)
+    drive_tile(edges, n_nodes, n_units, work[0], work[1], work[2], work[3], heads)
     for j in range(min(TILE, n - first)):
         i = first + j
-        for k in range(N_NODES):
-            out_state[i, k] = work[0][k, j]
-        for k in range(N_HEADS):
-            out_fractions[i, k] = heads[k, j]
+        out_state[i] = work[0][:n_nodes, j]
+        out_fractions[i] = heads[:, j]
         outputs_from_fractions(out_fractions[i], inputs[i], head_competence[cell_type[i]],
-                               out_outputs[i])
+                               ranges, out_outputs[i])
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", cache=True)
 def drive_cells(model, arrays, out):
     """Drives (n, n_units) at the present state: node targets, then head fractions."""
-    tables, edges, _, _, _ = model
-    state, inputs, genotype, cell_type = arrays
-    n, n_units = state.shape[0], N_NODES + N_HEADS
-    cells = np.empty(TILE, np.int64)
-    work = (np.empty((N_SOURCES, TILE), np.float32), np.empty((n_units, TILE), np.float32),
-            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
+    tables, edges = model[0], model[1]
+    n, n_units = out.shape
+    work = _room(arrays[0].shape[1] + arrays[1].shape[1] + tables[6], n_units)
     u = np.empty((n_units, TILE), np.float32)
     for first in range(0, n, TILE):
-        for j in range(TILE):
-            cells[j] = min(first + j, n - 1)
-        _load_tile(cells, tables, state, inputs, genotype, cell_type, work)
+        _load_tile(first, tables, arrays, work)
         drive_tile(edges, 0, n_units, work[0], work[1], work[2], work[3], u)
         for j in range(min(TILE, n - first)):
-            for k in range(n_units):
-                out[first + j, k] = u[k, j]
+            out[first + j] = u[:, j]
 
 
 @njit(error_model="numpy", cache=True)
