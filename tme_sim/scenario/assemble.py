@@ -7,11 +7,10 @@ from tme_sim.scenario import catalogue
 from tme_sim.scenario.catalogue import SECTIONS, Catalogue
 from tme_sim.scenario.document import Document
 from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.patient import absolute_dose
 from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
 
 TRANSPORT = {"diffusivity": "um^2/min", "decay_rate": "1/min", "permeability": "um/min"}
-PATIENT = {"body_surface_area": ("m^2", 1.8), "weight": ("kg", 70.0)}
-PER_BODY = {"mg/m^2": "body_surface_area", "mg/kg": "weight"}
 
 
 def assemble(document: Document) -> dict[str, Any]:
@@ -201,22 +200,15 @@ def _entries(data: dict[str, Any], document: Document) -> list[dict[str, Any]]:
 def _therapy(data: dict[str, Any], document: Document) -> list[dict[str, Any]]:
     """Doses per body surface or weight become those of the scenario's patient."""
     doses = _entries(data, document)
-    for k, dose in enumerate(doses):
-        for unit, measure in PER_BODY.items():
-            try:
-                amount = parse_quantity(dose.get("dose"), unit)
-                body = _patient(data, measure)
-            except UnitError:
-                continue
-            doses[k] = {**dose, "dose": format_quantity(amount * body, "mg")}
-    return doses
-
-
-def _patient(data: dict[str, Any], measure: str) -> float:
-    unit, standard = PATIENT[measure]
     patient = data.get("patient")
-    given = patient.get(measure) if isinstance(patient, dict) else None
-    return standard if given is None else parse_quantity(given, unit)
+    for k, dose in enumerate(doses):
+        try:
+            amount = absolute_dose(dose.get("dose"), patient if isinstance(patient, dict) else None)
+        except UnitError:
+            continue  # validation has the better message
+        if amount > 0:
+            doses[k] = {**dose, "dose": format_quantity(amount, "mg")}
+    return doses
 
 
 def _cells(data: dict[str, Any], document: Document) -> dict[str, Any]:

@@ -158,6 +158,6 @@ def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     return None if kind == "null" else node.value
 
 
-def parse_value(text: str) -> Any:
+def parse_value(text: str, name: str) -> Any:
     """Value of one override as it would be read in a file (``3``, ``480 mg``, ``[a, b]``)."""
-    return parse_document(text, name="value").data
+    return parse_document(text, name=name).data

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from tme_sim.errors import InputError
 
+_LISTED = 12  # names in one message
+
 
 class ScenarioError(InputError):
     """A scenario, catalogue or table that cannot be used; its text is complete and made for users.
@@ -26,10 +28,13 @@ class ScenarioError(InputError):
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
-    """Hint in words: the nearest allowed name if there is one, else all of them."""
+    """Hint in words: the nearest allowed name if there is one, else what is allowed."""
     choices = [str(choice) for choice in allowed]
     folded = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.6)
     if close:
         return f"did you mean {folded[close[0]]!r}?"
+    if len(choices) > _LISTED:
+        some = difflib.get_close_matches(str(name).lower(), folded, n=_LISTED, cutoff=0.0)
+        return "the nearest of what is allowed: " + ", ".join(folded[key] for key in some)
     return "allowed: " + (", ".join(choices) if choices else "nothing")

@@ -23,7 +23,8 @@ def apply_overrides(document: Document, overrides: Mapping[str, Any]) -> Documen
     """
     data, places = copy.deepcopy(document.data), dict(document.places)
     for dotted, value in overrides.items():
-        keys = _put(data, dotted, parse_value(value) if isinstance(value, str) else value)
+        plain = parse_value(value, f"--set {dotted}") if isinstance(value, str) else value
+        keys = _put(data, dotted, plain)
         places[keys] = f"--set {dotted}={value}"
     return dataclasses.replace(document, data=data, places=places)
 

@@ -16,7 +16,6 @@ from pydantic_core import PydanticCustomError
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
 
-
 _KIND = "scenario"
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr, field_serializer, field_validator, mode
 from tme_sim.scenario.document import Document
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.patient import REFERENCE
 from tme_sim.scenario.quantities import (
     Cells,
     Duration,
@@ -167,8 +168,8 @@ class Output(Strict):
 class Patient(Strict):
     """Whom doses per body surface or weight are for: a reference adult unless said otherwise."""
 
-    body_surface_area: quantity("m^2", above=0) = 1.8
-    weight: quantity("kg", above=0) = 70.0
+    body_surface_area: quantity("m^2", above=0) = REFERENCE["body_surface_area"]
+    weight: quantity("kg", above=0) = REFERENCE["weight"]
 
 
 class CatalogueFiles(Strict):

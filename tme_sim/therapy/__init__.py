@@ -1,0 +1,20 @@
+"""Therapy: doses, their course in the body, schedules fixed and adaptive."""
+
+import importlib
+
+_HOMES = {
+    "Therapy": "course",
+    "AdaptiveSchedule": "schedule",
+    "plasma_concentration": "pharmacokinetics",
+    "nominal_concentration": "pharmacokinetics",
+}
+
+__all__ = ["AdaptiveSchedule", "Therapy", "nominal_concentration", "plasma_concentration"]
+
+
+def __getattr__(name: str) -> object:
+    """Load scipy and pint only when a drug is given."""
+    if name not in _HOMES:
+        msg = f"module 'tme_sim.therapy' has no attribute {name!r}; it has {__all__}"
+        raise AttributeError(msg)
+    return getattr(importlib.import_module(f"tme_sim.therapy.{_HOMES[name]}"), name)

@@ -1,0 +1,108 @@
+"""The therapy of a run: schedules decide, doses enter bodies, plasma is what vessels carry."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from tme_sim.scenario.scenario import Scenario
+from tme_sim.therapy.pharmacokinetics import Body, Compartments, nominal_concentration
+from tme_sim.therapy.schedule import Schedule
+
+Event = tuple[float, str, str]
+
+
+class Therapy:
+    """Schedules and bodies of all drugs of a scenario.
+
+    Attributes:
+        events: (time [min], kind, text) of what happened so far; kind is ``dose`` or ``therapy``.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.drugs = {
+            name: spec
+            for name, spec in scenario.drugs.items()
+            if any(entry.drug == name for entry in scenario.therapy)
+        }
+        self.bodies = {name: Body(Compartments.of(drug)) for name, drug in self.drugs.items()}
+        self.schedules = [Schedule(entry) for entry in scenario.therapy]
+        self.events: list[Event] = []
+        self._time = 0.0
+
+    def advance(self, time: float, dt: float, burden: float) -> dict[str, float]:
+        """Advance by a tick [min].
+
+        Args:
+            time: Start of the tick [min].
+            dt: Length of the tick [min].
+            burden: Living tumor cells at the start of the tick; visits of the tick see it.
+
+        Returns:
+            Drug -> mean over the tick of what cells would sense of plasma (nominal concentration
+            in 10 % serum, or free antibody), in the unit of the drug's substrate.
+        """
+        end = self._time = time + dt
+        for schedule in self.schedules:
+            if change := schedule.visit(end, burden):
+                self.events.append((time, "therapy", change))
+        exposure = dict.fromkeys(self.drugs, 0.0)
+        now = dict.fromkeys(self.drugs, time)
+        for moment, schedule in self._due(time, end):
+            name = schedule.entry.drug
+            exposure[name] += self.bodies[name].advance(now[name], moment)
+            now[name] = moment
+            self._give(schedule, moment)
+        for name, body in self.bodies.items():
+            exposure[name] += body.advance(now[name], end)
+        return {
+            name: nominal_concentration(exposure[name] / dt, drug)
+            for name, drug in self.drugs.items()
+        }
+
+    def plasma(self) -> dict[str, float]:
+        """Total concentration of each drug in plasma now [mg/L]."""
+        return {name: body.concentration for name, body in self.bodies.items()}
+
+    def state(self) -> dict[str, Any]:
+        """What the future depends on, and the events so far."""
+        return {
+            "time": self._time,
+            "bodies": {name: body.state() for name, body in self.bodies.items()},
+            "schedules": [schedule.state() for schedule in self.schedules],
+            "events": [list(event) for event in self.events],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of ``state()``.
+
+        A branch may bring other entries: they start from now on, what was due before stays undone.
+        """
+        self._time = float(state["time"])
+        for name, body in self.bodies.items():
+            if name in state["bodies"]:
+                body.restore(state["bodies"][name])
+        saved = {str(schedule["entry"]): schedule for schedule in state["schedules"]}
+        for schedule in self.schedules:
+            known = saved.get(schedule.state()["entry"])
+            if known is not None:
+                schedule.restore(known)
+            else:
+                schedule.skip_to(self._time)
+        self.events = [(float(t), str(kind), str(text)) for t, kind, text in state["events"]]
+
+    def _due(self, time: float, end: float) -> list[tuple[float, Schedule]]:
+        """Doses of the tick that are given, in order of time."""
+        doses = (
+            [(moment, schedule) for moment in schedule.due(time, end) if schedule.on]
+            for schedule in self.schedules
+        )
+        return sorted(itertools.chain.from_iterable(doses), key=lambda item: item[0])
+
+    def _give(self, schedule: Schedule, moment: float) -> None:
+        entry, drug = schedule.entry, self.drugs[schedule.entry.drug]
+        route = entry.route or drug.route
+        infusion = drug.infusion if entry.infusion is None else entry.infusion
+        self.bodies[entry.drug].give(
+            entry.dose, route=route, infusion=infusion if route == "iv" else 0.0, time=moment
+        )
+        self.events.append((moment, "dose", f"{entry.drug} {entry.dose:g} mg"))
