@@ -86,7 +86,8 @@ def _has_cuda() -> bool:
 
 @functools.cache
 def _cpu_loop(body: Callable, *, parallel: bool) -> CPUDispatcher:
-    compiled = nb.njit(body, error_model="numpy")  # the default model blocks vectorisation
+    # the default error model blocks vectorisation; a body that is called costs 0.2 us in references
+    compiled = nb.njit(body, error_model="numpy", forceinline=True)
     names = {"body": compiled, "prange": nb.prange, "np": np}
     template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
     loop = _loop_of(body, template, kind, names)
