@@ -1,0 +1,352 @@
+"""Show every cell as a Mesa agent: a view of its row, made when asked for.
+
+A view keeps the id of its cell; a column is an attribute, and so is a node of the network:
+
+    cell = model.agents[0]
+    cell.volume, cell.position, cell.ERK
+    cell.volume *= 1.1
+
+The state itself is in ``model.population``. A user's own type subclasses one of the types below and
+may have a Python ``step``; ``use(model, MyTumorCell)`` makes every cell of that type one of them.
+"""
+
+import difflib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mesa
+import numpy as np
+
+from tme_sim.cell_set import CellSet, columnwise
+from tme_sim.random import arrival_id
+from tme_sim.state.columns import ALIVE, COLUMNS, Population
+
+__all__ = [
+    "CLASSES",
+    "CD8TCell",
+    "Cell",
+    "CellSet",
+    "Census",
+    "EndothelialCell",
+    "EpithelialCell",
+    "Fibroblast",
+    "Macrophage",
+    "StaleCellError",
+    "TumorCell",
+    "columnwise",
+    "install",
+    "step_agents",
+    "use",
+]
+
+_USER_BORN = 0  # stands for the vessel in ids of cells that user code adds
+
+
+class StaleCellError(LookupError):
+    """The cell of this handle is no longer there."""
+
+
+class Cell(mesa.Agent):
+    """A cell of a model: a handle that reads and writes the cell's row.
+
+    Args:
+        model: the model to add a new cell to.
+        columns: values of the new cell, for example ``position=(10.0, 20.0, 10.0)``.
+    """
+
+    def __init__(self, model: mesa.Model, **columns: Any) -> None:
+        self.__dict__.update(model=model, unique_id=model.census.add(type(self), columns))
+
+    @property
+    def row(self) -> int:
+        """Row in the population now; StaleCellError if the cell is no longer there."""
+        here = self.__dict__
+        population = self.model.population
+        if here.get("_generation") != population.generation:
+            here["_row"] = self.model.census.row_of(self.unique_id)
+            here["_generation"] = population.generation
+        return here["_row"]
+
+    @property
+    def pos(self) -> np.ndarray:
+        """The position [um], under Mesa's name."""
+        return self.position
+
+    def remove(self) -> None:
+        """Take the cell out of the model."""
+        self.model.deregister_agent(self)
+
+    def __getattr__(self, name: str) -> Any:
+        """Read a column that is no property of the class, or a node of the network."""
+        if name.startswith("__") or "model" not in self.__dict__:
+            raise AttributeError(name)
+        census = self.model.census
+        value = census.read(name, self.row, census)
+        if value is census:
+            msg = f"{type(self).__name__} has no attribute {name!r}; {census.nearest(name)}"
+            raise AttributeError(msg)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.model.census.write(name, self.row, value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cell):
+            return NotImplemented
+        return self.unique_id == other.unique_id and self.model is other.model
+
+    def __hash__(self) -> int:
+        return hash(self.unique_id)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.unique_id}>"
+
+
+def _column_property(name: str, meaning: str) -> property:
+    def read(self: Cell) -> Any:
+        return self.model.population[name][self.row]
+
+    return property(read, doc=meaning)
+
+
+for _column in COLUMNS:
+    setattr(Cell, _column.name, _column_property(_column.name, f"{_column.meaning}."))
+
+
+class TumorCell(Cell):
+    """A cancer cell."""
+
+
+class Fibroblast(Cell):
+    """A cell of connective tissue."""
+
+
+class CD8TCell(Cell):
+    """A cytotoxic T cell."""
+
+
+class Macrophage(Cell):
+    """A phagocyte."""
+
+
+class EndothelialCell(Cell):
+    """A piece of vessel wall."""
+
+
+class EpithelialCell(Cell):
+    """A cell of healthy epithelium."""
+
+
+CLASSES = (TumorCell, Fibroblast, CD8TCell, Macrophage, EndothelialCell, EpithelialCell)
+
+
+class Census:
+    """Leads from a model to views of its cells and back.
+
+    Args:
+        model: the model; ``model.population`` holds its cells.
+        kinds: class of each type code.
+        nodes: names of the network's nodes, in the order of the column ``nodes``.
+        born: called with the rows of a cell that user code added, to give it volumes and network
+            state; values that the user gave are written after that.
+    """
+
+    def __init__(
+        self,
+        model: mesa.Model,
+        *,
+        kinds: Sequence[type[Cell]],
+        nodes: Sequence[str],
+        born: Callable[[slice], None] | None,
+    ) -> None:
+        self.model = model
+        self.kinds = list(kinds)
+        self.nodes = {name: place for place, name in enumerate(nodes)}
+        self.born = born
+        self.warned_about_loops = False
+        self._added = (-1, 0)  # tick, number of cells that user code added in it
+
+    @property
+    def population(self) -> Population:
+        """The cells."""
+        return self.model.population
+
+    def view(self, cell_id: int) -> Cell:
+        """Handle of a cell."""
+        row = self.row_of(cell_id)
+        cell = object.__new__(self.kinds[self.population["type"][row]])
+        cell.__dict__.update(
+            model=self.model, unique_id=cell_id, _row=row, _generation=self.population.generation
+        )
+        return cell
+
+    def is_there(self, cell_id: int) -> bool:
+        """Whether the cell has a row."""
+        return self.population.rows_of(cell_id) >= 0
+
+    def row_of(self, cell_id: int) -> int:
+        """Row of a cell, or StaleCellError that tells what became of it."""
+        try:
+            return self.population.row_of(cell_id)
+        except KeyError:
+            raise StaleCellError(self._fate(cell_id)) from None
+
+    def classes(self) -> dict[type[Cell], list[int]]:
+        """Type codes of each class, in the order of the types."""
+        found: dict[type[Cell], list[int]] = {}
+        for code, kind in enumerate(self.kinds):
+            found.setdefault(kind, []).append(code)
+        return found
+
+    def codes(self, kind: type) -> list[int]:
+        """Codes of the types whose class is ``kind`` or a subclass of it."""
+        return [code for code, own in enumerate(self.kinds) if issubclass(own, kind)]
+
+    def read(self, name: str, rows: Any, default: Any) -> Any:
+        """Values of a column or node at rows, or ``default`` where there is none of that name."""
+        name = "id" if name == "unique_id" else name
+        if name in self.population:
+            return self.population[name][rows]
+        if name in self.nodes:
+            return self.population["nodes"][rows, self.nodes[name]]
+        return default
+
+    def write(self, name: str, rows: Any, value: Any) -> None:
+        """Set a column or node at rows; identity cannot be set."""
+        if name in ("id", "unique_id", "model"):
+            msg = f"{name!r} of a cell cannot be set"
+            raise AttributeError(msg)
+        if name in self.population:
+            self.population[name][rows] = value
+        elif name in self.nodes:
+            self.population["nodes"][rows, self.nodes[name]] = value
+        else:
+            msg = f"cells have no column or node {name!r}; {self.nearest(name)}"
+            raise AttributeError(msg)
+
+    def nearest(self, name: str) -> str:
+        """Hint at the nearest name."""
+        names = [*self.population.columns, *self.nodes]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return hint + "own columns are added by model.population.add_column"
+
+    def add(self, kind: type[Cell], columns: dict[str, Any]) -> int:
+        """Append a cell of the first type of a class; returns its id."""
+        if kind not in self.kinds:
+            msg = f"no cell type of this model is a {kind.__name__}; call use(model, "
+            msg += f"{kind.__name__}) first, or use one of {[k.__name__ for k in self.kinds]}"
+            raise TypeError(msg)
+        tick, count = self._added
+        count = count + 1 if tick == self.model.tick_index else 1
+        self._added = (self.model.tick_index, count)
+        cell_id = int(arrival_id(_USER_BORN, self.model.tick_index, count))
+        columns = {"type": self.kinds.index(kind), "birth_time": self.model.time} | columns
+        rows = self.population.append(1, id=cell_id, **columns)
+        if self.born is not None:
+            self.born(rows)
+            for name, value in columns.items():
+                self.population[name][rows] = value
+        self._record(rows, "arrival")
+        return cell_id
+
+    def remove(self, cell_ids: np.ndarray) -> None:
+        """Remove the rows of these cells."""
+        rows = self.population.rows_of(np.atleast_1d(cell_ids))
+        rows = rows[rows >= 0]
+        self._record(rows, "removed")
+        kept = np.ones(self.population.n, dtype=bool)
+        kept[rows] = False
+        self.population.keep(kept)
+
+    def _record(self, rows: Any, event: str) -> None:
+        values = [self.population[name][rows].tolist() for name in ("id", "mother", "clone")]
+        for cell, mother, clone in zip(*values, strict=True):
+            self.model.lineage.append((self.model.time, cell, mother, event, "user", clone))
+
+    def _fate(self, cell_id: int) -> str:
+        words = {"death": "died", "removed": "was removed", "cleared": "was cleared"}
+        fates = {row[3]: row[0] for row in self.model.lineage if row[1] == cell_id}
+        for event, word in words.items():
+            if event in fates:
+                return f"cell {cell_id} {word} at {_words(fates[event])}"
+        return f"there is no cell {cell_id} in this model"
+
+
+class _ByType(dict):
+    """Live sets by class; a base class finds the sets of its subclasses."""
+
+    def __missing__(self, kind: type) -> CellSet:
+        agents = next(iter(self.values()))
+        codes = agents._census.codes(kind) if isinstance(kind, type) else []
+        if not codes:
+            raise KeyError(kind)
+        return CellSet.following(agents._census, codes, agents.random)
+
+
+def install(
+    model: mesa.Model,
+    *,
+    kinds: Sequence[type[Cell]] = CLASSES,
+    nodes: Sequence[str] = (),
+    born: Callable[[slice], None] | None = None,
+) -> None:
+    """Make the rows of ``model.population`` the agents of a Mesa model; see ``Census``.
+
+    Call it after ``super().__init__()``. The model also has ``tick_index``, ``time`` and
+    ``lineage``. Mesa's own registration, which would keep every agent as an object and every model
+    in ``Agent._ids`` for ever, is not used.
+    """
+    model.census = Census(model, kinds=kinds, nodes=nodes, born=born)
+    model.register_agent = _refuse
+    model.deregister_agent = functools.partial(_deregister, model)
+    model.remove_all_agents = functools.partial(_remove_all, model)
+    _make_sets(model)
+
+
+def use(model: mesa.Model, kind: type[Cell]) -> None:
+    """Make all cells of a type, present and future, agents of a user's subclass of it."""
+    base = next((own for own in kind.__mro__[1:] if own in model.census.kinds), None)
+    if base is None:
+        choices = sorted({own.__name__ for own in model.census.kinds})
+        msg = f"{kind.__name__} must subclass one of {', '.join(choices)}"
+        raise TypeError(msg)
+    model.census.kinds = [kind if own is base else own for own in model.census.kinds]
+    _make_sets(model)
+
+
+def step_agents(model: mesa.Model) -> None:
+    """Run ``step`` of the living cells whose class has one, class by class in row order."""
+    for kind, agents in list(model.agents_by_type.items()):
+        if kind.step is not mesa.Agent.step:
+            agents.select(agents.values("status") == ALIVE).do("step")
+
+
+def _make_sets(model: mesa.Model) -> None:
+    census = model.census
+    model._all_agents = CellSet.following(census, range(len(census.kinds)), model.random)
+    model._agents_by_type = _ByType(
+        (kind, CellSet.following(census, codes, model.random))
+        for kind, codes in census.classes().items()
+    )
+
+
+def _refuse(agent: mesa.Agent) -> None:
+    msg = f"{type(agent).__name__} is no cell type; agents of this model subclass tme_sim.Cell"
+    raise TypeError(msg)
+
+
+def _deregister(model: mesa.Model, agent: Cell) -> None:
+    model.census.remove(model.census.population["id"][[agent.row]])
+
+
+def _remove_all(model: mesa.Model) -> None:
+    model.census.remove(model.population["id"])
+
+
+def _words(minutes: float) -> str:
+    """Time in days, hours and minutes, as in ``4 d 6 h``."""
+    days, rest = divmod(round(minutes), 24 * 60)
+    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 min"
