@@ -10,6 +10,8 @@ from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.patient import absolute_dose
 from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
 
+_DEPTH = 3  # section, name, key
+
 TRANSPORT = {"diffusivity": "um^2/min", "decay_rate": "1/min", "permeability": "um/min"}
 
 
@@ -31,6 +33,19 @@ def assemble(document: Document) -> dict[str, Any]:
     if data.get("name") is None and document.path is not None:
         data["name"] = document.path.stem
     return data
+
+
+def place_of_preset(document: Document, path: tuple[Any, ...]) -> str | None:
+    """File and line of a value that a preset gave; None where the scenario gave it itself."""
+    if len(path) < _DEPTH or path[0] not in SECTIONS:
+        return None
+    section, name, key = path[:_DEPTH]
+    entry = (document.data.get(section) or {}).get(name) or {}
+    presets = _presets(document.data, document)
+    wanted = entry.get("preset") or name
+    if key in entry or wanted not in presets.names(section):
+        return None
+    return presets.place(section, wanted, key)
 
 
 def base_folder(document: Document) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tme_sim.scenario.assemble import assemble
+from tme_sim.scenario.assemble import assemble, place_of_preset
 from tme_sim.scenario.checks import check
 from tme_sim.scenario.document import Document, parse_document, read_document
 from tme_sim.scenario.errors import ScenarioError
@@ -88,7 +88,11 @@ def _first_error(err: ValidationError, document: Document) -> ScenarioError:
     found = [_in_words(error) for error in err.errors()]
     path, message = min(found, key=lambda item: _line(item[0], document))
     more = len(found) - 1
-    return document.error(path, message + (f" (and {more} more errors)" if more else ""))
+    message += f" (and {more} more errors)" if more else ""
+    place = place_of_preset(document, path)
+    if place is not None:
+        return ScenarioError(f"{'.'.join(map(str, path))}: {message}", place)
+    return document.error(path, message)
 
 
 def _line(path: tuple[Any, ...], document: Document) -> int:

@@ -49,6 +49,7 @@ class CellTypeSpec(Strict):
         s_duration: Duration of S phase at factor 1 [min].
         repulsion, adhesion: Of contact [um/min].
         adhesion_range: Distance of last adhesion per sum of radii.
+        costimulation: B7 that it offers to touching T cells, 1 for an antigen-presenting cell.
         motile: Whether it moves at all (vessel segments do not).
         inheritance_noise: Standard deviation of log node values between mother and daughter.
         vessel_radius: Of the vessel segment that the cell stands for [um]; None: no vessel.
@@ -75,6 +76,7 @@ class CellTypeSpec(Strict):
     repulsion: Speed
     adhesion: Speed
     adhesion_range: Factor
+    costimulation: Fraction
     motile: bool = True
     inheritance_noise: Fraction = 0.0
     vessel_radius: Length | None = None

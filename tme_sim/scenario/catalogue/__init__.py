@@ -57,6 +57,14 @@ class Catalogue:
         under = self.sources(section, below) if below in self.entries[section] else {}
         return {**under, **entry.sources}
 
+    def place(self, section: str, name: str, key: str) -> str:
+        """File and line where a value of a preset stands."""
+        entry = self.entries[section][name]
+        below = entry.values.get("preset")
+        if key not in entry.values and below in self.entries[section]:
+            return self.place(section, below, key)
+        return entry.document.where((name, key))
+
     def extended(self, section: str, path: Path) -> "Catalogue":
         """With the entries of a user's file."""
         own = _entries(read_document(path))

@@ -1,0 +1,106 @@
+"""Cells start where the scenario says, without heavy overlap, the same for the same seed."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import pdist
+
+from tme_sim.scenario import ScenarioError, load_scenario, place_all
+from tme_sim.scenario.placement import CLOSEST, RESTING_DISTANCE
+
+RADIUS = 8.412710548
+SIZE_2D, SIZE_3D = ["1000 um", "800 um"], ["400 um", "400 um", "300 um"]
+
+
+def placed(size, seed=1, **groups):
+    cells = {name: {"type": "tumor"} | group for name, group in groups.items()}
+    scenario = load_scenario(
+        {"time": {"duration": "1 d"}, "domain": {"size": size}, "seed": seed, "cells": cells}
+    )
+    return {name: cells.position for name, cells in place_all(scenario).items()}
+
+
+def group(count, **placement):
+    return {"count": count, "placement": placement}
+
+
+def from_center(xyz, center):
+    return np.linalg.norm(xyz[:, : len(center)] - center, axis=1)
+
+
+def test_a_disk_is_centred_on_the_domain_and_packed_without_overlap():
+    xyz = placed(SIZE_2D, a=group(1000, disk={"radius": "300 um"}))["a"]
+    assert xyz.shape == (1000, 3)
+    assert np.all(xyz[:, 2] == 10.0)
+    assert from_center(xyz, (500, 400)).max() <= 300
+    assert pdist(xyz).min() > 0.8 * RESTING_DISTANCE * RADIUS
+    assert np.abs(xyz[:, :2].mean(axis=0) - (500, 400)).max() < 15
+
+
+def test_a_ring_lies_between_its_circles_around_its_own_centre():
+    ring = {"inner": "100 um", "outer": "200 um", "center": ["300 um", "300 um"]}
+    distance = from_center(placed(SIZE_2D, a=group(150, ring=ring))["a"], (300, 300))
+    assert distance.min() >= 100
+    assert distance.max() <= 200
+
+
+def test_balls_and_shells_fill_3d_without_overlap():
+    ball = placed(SIZE_3D, a=group(700, ball={"radius": "100 um"}))["a"]
+    assert from_center(ball, (200, 200, 150)).max() <= 100
+    assert pdist(ball).min() > 0.8 * RESTING_DISTANCE * RADIUS
+    shell = placed(SIZE_3D, a=group(500, shell={"inner": "80 um", "outer": "130 um"}))["a"]
+    distance = from_center(shell, (200, 200, 150))
+    assert distance.min() >= 80
+    assert distance.max() <= 130
+    assert len(np.unique(np.sign(shell - (200, 200, 150)), axis=0)) == 8
+
+
+def test_boxes_and_everywhere_stay_off_the_walls():
+    box = {"size": ["200 um", "100 um"], "center": ["150 um", "700 um"]}
+    xyz = placed(SIZE_2D, a=group(50, box=box), b={"count": 300, "placement": "everywhere"})
+    assert np.all(np.abs(xyz["a"][:, :2] - (150, 700)) <= (100, 50))
+    assert np.all(xyz["b"][:, :2] >= RADIUS)
+    assert np.all(xyz["b"][:, :2] <= np.array([1000, 800]) - RADIUS)
+
+
+def test_scattered_vessels_have_the_density_of_their_spacing():
+    xyz = placed(SIZE_2D, a={"placement": {"poisson": {"spacing": "100 um"}}})["a"]
+    assert len(xyz) == 80
+    assert pdist(xyz).min() >= 70
+    xyz = placed(SIZE_3D, a={"placement": {"poisson": {"spacing": "100 um"}}})["a"]
+    assert len(xyz) == 48
+    ring = {"spacing": "60 um", "inner": "200 um", "outer": "350 um"}
+    distance = from_center(placed(SIZE_2D, a={"placement": {"poisson": ring}})["a"], (500, 400))
+    assert len(distance) == round(np.pi * (350**2 - 200**2) / 60**2)
+    assert distance.min() >= 200
+    assert distance.max() <= 350
+
+
+def test_groups_leave_each_other_room():
+    xyz = placed(
+        SIZE_2D,
+        tumor=group(500, disk={"radius": "250 um"}),
+        stroma=group(150, disk={"radius": "250 um"}),
+        vessel={"type": "endothelial", "placement": {"poisson": {"spacing": "150 um"}}},
+    )
+    assert list(xyz) == ["tumor", "stroma", "vessel"]
+    both = np.concatenate([xyz["tumor"], xyz["stroma"]])
+    assert pdist(both).min() >= CLOSEST * 2 * RADIUS - 2 * 0.05 * RESTING_DISTANCE * RADIUS * 1.42
+
+
+def test_the_same_seed_gives_the_same_places_and_another_seed_others():
+    spec = {"a": group(300, disk={"radius": "300 um"})}
+    first, again = placed(SIZE_2D, **spec)["a"], placed(SIZE_2D, **spec)["a"]
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, placed(SIZE_2D, seed=2, **spec)["a"])
+
+
+def test_a_count_of_zero_is_allowed():
+    assert placed(SIZE_2D, a=group(0, disk={"radius": "100 um"}))["a"].shape == (0, 3)
+
+
+def test_too_many_cells_are_refused_with_the_number_that_fits():
+    with pytest.raises(ScenarioError, match=r"1000 cells do not fit into the disk: (\d+) do") as e:
+        placed(SIZE_2D, a=group(1000, disk={"radius": "150 um"}))
+    fits = int(str(e.value).split(": ")[-1].split()[0])
+    assert len(placed(SIZE_2D, a=group(fits, disk={"radius": "150 um"}))["a"]) == fits
+    assert fits == pytest.approx(np.pi * 150**2 / 222.4, rel=0.05)
