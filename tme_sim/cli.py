@@ -172,10 +172,10 @@ def _branch(options: argparse.Namespace) -> int:
 
 
 def _conclude(run: "object", path: Path, *, quiet: bool) -> int:
-    from tme_sim import simulation
     from tme_sim.analysis import report
+    from tme_sim.output.layout import INTERRUPTED as STOPPED
 
-    if run.reason == simulation.INTERRUPTED:
+    if run.reason == STOPPED:
         print(f"interrupted; continue with: tme-sim run {run.scenario.path} -o {path} --resume")
         return INTERRUPTED
     figure = report.draw(run, path.with_suffix(".png"))

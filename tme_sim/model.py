@@ -5,6 +5,7 @@ from collections.abc import Callable
 import mesa
 import numpy as np
 import surrogates
+from surrogates.channels import GENOTYPES
 
 from tme_sim import agents, seeding, tick
 from tme_sim.bodies import Bodies
@@ -54,20 +55,16 @@ class TumorModel(mesa.Model):
         self.cell_model = cell_model or _load_cell_model(scenario, self.device)
         self.bodies = Bodies.of(scenario)
         self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
-        self.env = Microenvironment(self.grid, [_substrate(n, s) for n, s in _fields(scenario)])
-        self.ports = exchange.ports(
-            scenario.substrates, tuple(c.name for c in self.cell_model.outputs)
-        )
+        self.env = Microenvironment(self.grid, _substrates(scenario))
         self.therapy = Therapy(scenario)
         self.clones = Clones()
-        self.population = Population(
-            len(self.cell_model.nodes), len(self.cell_model.inputs), len(self.cell_model.outputs)
-        )
+        self._describe_channels()
+        self.population = Population(len(self.cell_model.nodes), len(self.basal), len(self.silent))
         self.tick_index = 0
-        self.baseline: float | None = None
+        self.time = 0.0  # [min]
         self.lineage: list[tuple] = []
         self.events: list[tuple[float, str, str]] = []
-        self.timers = dict.fromkeys(tick.NAMES, 0.0)
+        self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
         self._hooks: list[Callable[[TumorModel], object]] = []
         self._stopped: str | None = None
         agents.install(self)
@@ -77,9 +74,9 @@ class TumorModel(mesa.Model):
             self.restore(state)
 
     @property
-    def now(self) -> float:
-        """Simulated time [min]."""
-        return self.tick_index * self.scenario.time.tick
+    def dt(self) -> float:
+        """Length of a tick [min]."""
+        return self.scenario.time.tick
 
     @property
     def outputs(self) -> dict[str, np.ndarray]:
@@ -87,16 +84,26 @@ class TumorModel(mesa.Model):
         values = self.population["outputs"]
         return {c.name: values[:, k] for k, c in enumerate(self.cell_model.outputs)}
 
+    def is_on(self, process: str) -> bool:
+        """Whether the scenario leaves a process of the tick switched on."""
+        return self.scenario.process_is_on(process)
+
+    def group_of(self, row: int) -> str:
+        """Name of the scenario group of the cell in a row."""
+        return list(self.scenario.cells)[self.population["group"][row]]
+
     def step(self) -> None:
         """Advance by one tick."""
         tick.advance(self)
+        self.tick_index += 1
+        self.time = self.tick_index * self.scenario.time.tick
         for hook in self._hooks:
             hook(self)
 
     def run_for(self, duration: str | float) -> None:
         """Step until ``duration`` (a string with a unit, or minutes) has passed."""
-        end = self.now + minutes(duration)
-        self.run_until(lambda model: model.now >= end)
+        end = self.time + minutes(duration)
+        self.run_until(lambda model: model.time >= end)
 
     def run_until(self, condition: Callable[["TumorModel"], bool]) -> None:
         """Step until ``condition(model)`` holds, the model is stopped or its duration is over."""
@@ -150,7 +157,6 @@ class TumorModel(mesa.Model):
         """Everything the future depends on, as nested dicts of arrays and plain values."""
         return {
             "tick_index": self.tick_index,
-            "baseline": self.baseline,
             "population": self.population.state(),
             "env": self.env.state(),
             "therapy": self.therapy.state(),
@@ -161,13 +167,32 @@ class TumorModel(mesa.Model):
     def restore(self, state: dict) -> None:
         """Continue from a state of ``state()``; the result is the same to the bit."""
         self.tick_index = int(state["tick_index"])
-        self.baseline = state["baseline"]
+        self.time = self.tick_index * self.scenario.time.tick
         self.population.restore(state["population"])
         self.env.restore(state["env"])
         self.therapy.restore(state["therapy"])
         self.clones.restore(state["clones"])
         self.timers.update(state["timers"])
         tick.exchange_with_fields(self)
+
+    def _describe_channels(self) -> None:
+        """Work out, once, how the scenario and the cell model meet."""
+        model, scenario = self.cell_model, self.scenario
+        names = tuple(channel.name for channel in model.outputs)
+        self.basal = {channel.name: channel.basal for channel in model.inputs}
+        self.sensed = {s.input: name for name, s in scenario.substrates.items() if s.input}
+        self.ports = exchange.ports(scenario.substrates, names)
+        self.walls = {
+            name: exchange.Wall(spec.permeability, spec.plasma)
+            for name, spec in scenario.substrates.items()
+            if spec.permeability > 0.0
+        }
+        self.most = {channel.name: channel.high for channel in model.outputs}
+        self.output_range = np.array([c.high - c.low for c in model.outputs], np.float32)
+        self.silent = np.array([name == "s_duration_factor" for name in names], np.float32)
+        self.mutation_rates = {
+            GENOTYPES.index(gene): rate for gene, rate in scenario.evolution.items()
+        }
 
 
 def _load_cell_model(scenario: Scenario, device: str) -> object:
@@ -178,15 +203,16 @@ def _load_cell_model(scenario: Scenario, device: str) -> object:
         raise InputError(msg) from error
 
 
-def _fields(scenario: Scenario) -> list[tuple[str, object]]:
-    return list(scenario.substrates.items())
-
-
-def _substrate(name: str, spec: object) -> Substrate:
-    return Substrate(
-        name,
-        diffusivity=spec.diffusivity,
-        decay_rate=spec.decay_rate,
-        initial=spec.initial,
-        boundary=spec.boundary,
-    )
+def _substrates(scenario: Scenario) -> list[Substrate]:
+    """The scenario's substrates; one that names no boundary is closed, or periodic as the walls."""
+    walls = "periodic" if scenario.domain.walls == "periodic" else "no_flux"
+    return [
+        Substrate(
+            name,
+            diffusivity=spec.diffusivity,
+            decay_rate=spec.decay_rate,
+            initial=spec.initial,
+            boundary=spec.boundary or {"all": walls},
+        )
+        for name, spec in scenario.substrates.items()
+    ]

@@ -10,13 +10,13 @@ from pathlib import Path
 from tme_sim.device import set_threads
 from tme_sim.errors import InputError
 from tme_sim.model import TumorModel
+from tme_sim.output.layout import INTERRUPTED
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import Run, open_run
 from tme_sim.scenario import Scenario, load_scenario
 from tme_sim.scenario.units import minutes
 from tme_sim.state import checkpoint
 
-INTERRUPTED = "interrupted"
 Progress = Callable[[TumorModel], None]
 
 
@@ -52,7 +52,7 @@ def simulate(
     _use_threads(threads)
     model = TumorModel(scenario, device=device)
     path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(checkpoint.folder(path), ignore_errors=True)
+    shutil.rmtree(checkpoint_folder(path), ignore_errors=True)
     recorder = Recorder(path, model)
     recorder.frame(model)
     return _finish(model, recorder, path, until=until, progress=progress)
@@ -95,12 +95,12 @@ def branch(
     """
     path = Path(path)
     parent = open_run(path)
-    scenario = load_scenario(parent.scenario_source, overrides)
+    scenario = load_scenario(parent.resolved, overrides)
     output = _branch_path(path, at) if output is None else Path(output)
     _refuse_overwrite(output, force=force)
     _use_threads(threads)
     output.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(checkpoint.folder(output), ignore_errors=True)
+    shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
     shutil.copyfile(path, output)
     return _continue(path, output, scenario, minutes(at), device=device, progress=progress)
 
@@ -108,6 +108,11 @@ def branch(
 def default_path(scenario: Scenario) -> Path:
     """Where a run goes when nobody says so."""
     return Path("outputs") / f"{scenario.name}-{scenario.seed}.h5"
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """Where the checkpoints of a run file live."""
+    return path.with_name(path.name + ".checkpoints")
 
 
 def _continue(
@@ -120,7 +125,8 @@ def _continue(
     device: str,
     progress: Progress | None,
 ) -> Run:
-    state = checkpoint.load(checkpoint.folder(source), not_after=at)
+    tick = None if at is None else int(at / scenario.time.tick + 1e-9)
+    _, state = checkpoint.load(checkpoint_folder(source), at_most=tick)
     model = TumorModel(scenario, device=device, state=state["model"])
     recorder = Recorder(path, model, resume_from=state["recorder"])
     return _finish(model, recorder, path, until=until, progress=progress)
@@ -172,9 +178,8 @@ def _drive(
 
 
 def _checkpoint(model: TumorModel, recorder: Recorder, path: Path) -> None:
-    recorder.flush()
     state = {"model": model.state(), "recorder": recorder.state()}
-    checkpoint.save(checkpoint.folder(path), model.tick_index, state, time=model.time)
+    checkpoint.save(checkpoint_folder(path), model.tick_index, state)
 
 
 def _due(model: TumorModel, every: float) -> bool:

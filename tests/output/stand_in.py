@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from surrogates.channels import Channel
+from surrogates.channels import CELL_TYPES, Channel
 from tme_sim.fields.grid import Grid
 from tme_sim.state.columns import Population
 
@@ -56,6 +56,9 @@ class StandIn:
             nodes=channels(NODES),
             inputs=channels(INPUTS),
             outputs=channels(OUTPUTS, "1/min"),
+        )
+        self.bodies = SimpleNamespace(
+            names=CELL_TYPES, tumor=np.array([name == "tumor" for name in CELL_TYPES])
         )
         self.therapy = SimpleNamespace(plasma=lambda: {"vemurafenib": self._plasma()})
         self.env = Env()

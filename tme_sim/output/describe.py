@@ -13,7 +13,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from surrogates.channels import CELL_TYPES
 from tme_sim import __version__
 from tme_sim.errors import InputError
 from tme_sim.output import layout
@@ -65,7 +64,7 @@ def recorded_quantities(model: Any) -> tuple[Quantity, ...]:
 
 def _all_quantities(model: Any) -> list[Quantity]:
     categories = {
-        "type": CELL_TYPES,
+        "type": model.bodies.names,
         "group": tuple(model.scenario.cells),
         "status": STATUS_NAMES,
         "phase": PHASE_NAMES,

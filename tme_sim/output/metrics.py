@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogates.channels import CELL_TYPES
 from tme_sim.state.columns import ALIVE, PHASE_NAMES
 
-TUMOR = CELL_TYPES.index("tumor")
 OXYGEN = "oxygen"
 
 _UNITS = {
@@ -110,7 +108,7 @@ def _cells(model: Any) -> dict[str, float]:
     alive = pop["status"] == ALIVE
     n_alive = int(np.count_nonzero(alive))
     per_group = np.bincount(pop["group"][alive], minlength=len(model.scenario.cells))
-    tumor = alive & (pop["type"] == TUMOR)
+    tumor = alive & model.bodies.tumor[pop["type"]]
     burden = int(np.count_nonzero(tumor))
     n_outside = int(np.count_nonzero(alive & ~pop["in_domain"]))
     phases = np.bincount(pop["phase"][tumor], minlength=len(PHASE_NAMES)) / (burden or np.nan)
@@ -131,7 +129,7 @@ def _cells(model: Any) -> dict[str, float]:
 def _drugs(model: Any) -> dict[str, float]:
     """Drug in plasma, and drug and oxygen where the living tumor cells are."""
     pop = model.population
-    tumor = (pop["status"] == ALIVE) & (pop["type"] == TUMOR)
+    tumor = (pop["status"] == ALIVE) & model.bodies.tumor[pop["type"]]
     voxel = model.grid.voxel_of(pop["position"][tumor])
     found = {}
     if OXYGEN in model.env.names:

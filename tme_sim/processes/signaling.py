@@ -1,7 +1,5 @@
 """Let the cell model decide, once per tick, for all cells in one batch."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from tme_sim.state.columns import Population
@@ -17,7 +15,7 @@ def decide(
     *,
     dt: float,
     network_type: np.ndarray,
-    silent: Mapping[str, float],
+    silent: np.ndarray,
     output_range: np.ndarray,
 ) -> None:
     """Advance the state of every cell by ``dt`` [min] and store what it decides.
@@ -27,7 +25,7 @@ def decide(
         cell_model: see ``surrogates`` (contract: ``step(state, inputs, genotype, type, dt, out=)``).
         dt: length of the tick [min]; 0 asks for the outputs of the present state.
         network_type: the cell model's type code by body type.
-        silent: outputs of a dead cell, every output in order: it decides nothing.
+        silent: outputs of a dead cell (n_outputs,): it decides nothing.
         output_range: width of the clamped range by output, the scale of ``sigma``.
     """
     out = cell_model.allocate(population.n)
@@ -42,6 +40,6 @@ def decide(
     dead = population["status"] != ALIVE
     population["nodes"][~dead] = out.state[~dead]
     population["outputs"][:] = out.outputs
-    population["outputs"][dead] = np.fromiter(silent.values(), np.float32, len(silent))
+    population["outputs"][dead] = silent
     population["sigma"][:] = np.where(dead, 0.0, (out.sigma / output_range).max(axis=1, initial=0))
     population["in_domain"][:] = out.in_domain | dead

@@ -1,0 +1,14 @@
+"""What every test shares: numpy errors are loud, threads wait without spinning."""
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _loud_numerics():
+    with np.errstate(all="raise", under="ignore"):
+        yield

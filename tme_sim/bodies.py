@@ -1,0 +1,75 @@
+"""The bodies of all cell types of a run, as arrays indexed by the column ``type``.
+
+A type's code is its place among the scenario's cell types.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from surrogates.channels import CELL_TYPES
+
+from tme_sim.errors import InputError
+from tme_sim.processes.cycle import Growth
+from tme_sim.processes.death import Decay
+from tme_sim.processes.mechanics import Bodies as Contact
+from tme_sim.scenario import Scenario
+
+TUMOR = "tumor"
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """What the cell model does not decide, by type code.
+
+    Attributes:
+        names: of the types.
+        network: the cell model's type code.
+        growth, decay, contact: what growth, dying and contact need to know.
+        vessel_surface: surface of the vessel segment that a cell stands for [um2], 0 for others.
+        inheritance_noise: standard deviation of node levels between mother and daughter.
+        tumor: whether a living cell of the type counts as burden.
+    """
+
+    names: tuple[str, ...]
+    network: np.ndarray
+    growth: Growth
+    decay: Decay
+    contact: Contact
+    vessel_surface: np.ndarray
+    inheritance_noise: np.ndarray
+    tumor: np.ndarray
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> Self:
+        """Gather the bodies of a scenario's cell types."""
+        types = list(scenario.cell_types.values())
+        kinds = [spec.network_type for spec in types]
+        radius = np.array([spec.vessel_radius or 0.0 for spec in types])
+        return cls(
+            names=tuple(scenario.cell_types),
+            network=np.array([CELL_TYPES.index(kind) for kind in kinds], np.int8),
+            growth=Growth.of(types),
+            decay=Decay.of(types),
+            contact=Contact(
+                motile=np.array([spec.motile for spec in types]),
+                repulsion=np.array([spec.repulsion for spec in types]),
+                adhesion=np.array([spec.adhesion for spec in types]),
+                affinity=np.ones((len(types), len(types))),
+                b7=np.array([spec.costimulation for spec in types], np.float32),
+            ),
+            vessel_surface=2.0 * np.pi * radius * scenario.domain.voxel,
+            inheritance_noise=np.array([spec.inheritance_noise for spec in types]),
+            tumor=np.array([kind == TUMOR for kind in kinds]),
+        )
+
+    def code(self, name: str) -> int:
+        """Type code of a name.
+
+        Raises:
+            InputError: no type has this name.
+        """
+        if name not in self.names:
+            msg = f"no cell group or type {name!r}; the types are {', '.join(self.names)}"
+            raise InputError(msg)
+        return self.names.index(name)
