@@ -12,7 +12,7 @@ a convex combination of h, u(h) and u(a): states stay in [0, 1] for any step.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from surrogates.channels import transform_value
 from surrogates.phenotype import outputs_from_fractions
@@ -62,15 +62,20 @@ def drive_tile(edges, first, last, x, silent, factor, competence, u):
     act = v^n (1 + K^n) / (K^n + v^n), so that act(1) = 1, and v = x_source x_gate.
     """
     start, source, gate, role, strength, half_n, exponent = edges
-    power = np.empty(TILE, np.float32)
+    power, value = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
+    left, scale = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     for unit in range(first, last):
-        left, scale, out = silent[unit].copy(), factor[unit].copy(), u[unit - first]
+        closed, scaled, out, rate = silent[unit], factor[unit], u[unit - first], competence[unit]
+        for j in range(TILE):
+            left[j], scale[j] = closed[j], scaled[j]
         for e in range(start[unit], start[unit + 1]):
-            value = x[source[e]]
-            s, k = strength[e], half_n[e]
+            parent, s, k = x[source[e]], strength[e], half_n[e]
+            for j in range(TILE):
+                value[j] = parent[j]
             if gate[e] >= 0:
-                lane_gate = x[gate[e]]
-                value = value * lane_gate
+                parent = x[gate[e]]
+                for j in range(TILE):
+                    value[j] *= parent[j]
             for j in range(TILE):
                 power[j] = value[j]
             for _ in range(exponent[e] - 1):
@@ -88,7 +93,6 @@ def drive_tile(edges, first, last, x, silent, factor, competence, u):
             else:
                 for j in range(TILE):
                     scale[j] *= _ONE - s * power[j] / (k + power[j])
-        rate = competence[unit]
         for j in range(TILE):
             out[j] = (_ONE - left[j]) * scale[j] * rate[j]
 
@@ -111,18 +115,21 @@ def _load_tile(first, tables, arrays, work):
     silent_row, factor_row = np.empty(basal.size, np.float32), np.empty(basal.size, np.float32)
     for j in range(TILE):
         i = min(first + j, state.shape[0] - 1)
-        row[:n_nodes] = state[i]
+        for k in range(n_nodes):
+            row[k] = state[i, k]
         for k in range(n_inputs):
             row[n_nodes + k] = _transform(np.float64(inputs[i, k]), kind[k], a[k], b[k])
         for k in range(n_genotypes):
             row[n_nodes + n_inputs + k] = np.float32((genotype[i] >> k) & 1)
-        silent_row[:] = _ONE - basal
-        factor_row[:] = _ONE
-        fold_inputs(static, n_nodes, row, inputs[i], silent_row, factor_row)
-        x[:, j] = row
-        silent[:, j] = silent_row
-        factor[:, j] = factor_row
         for unit in range(basal.size):
+            silent_row[unit] = _ONE - basal[unit]
+            factor_row[unit] = _ONE
+        fold_inputs(static, n_nodes, row, inputs[i], silent_row, factor_row)
+        for k in range(row.size):
+            x[k, j] = row[k]
+        for unit in range(basal.size):
+            silent[unit, j] = silent_row[unit]
+            factor[unit, j] = factor_row[unit]
             rate[unit, j] = competence[cell_type[i], unit] if unit < n_nodes else _ONE
 
 
@@ -144,25 +151,26 @@ def _advance(edges, n_steps, decay, correction, work, u0, u1):
                 node[j] += (after[j] - before[j]) * weight
 
 
-@njit(error_model="numpy")
-def step_tile(first, model, arrays, n_steps, out_state, out_fractions, out_outputs):
-    """Advance the cells first..first + TILE, then read their heads."""
+@njit(error_model="numpy", cache=True, nogil=True)
+def step_cells(first, last, model, arrays, n_steps, out_state, out_fractions, out_outputs):
+    """Advance the cells first..last tile by tile, then read their heads; threads share no cell."""
     tables, edges, decay, correction, head_competence, ranges = model
     inputs, cell_type = arrays[1], arrays[3]
-    n, n_nodes = out_state.shape
-    n_units = tables[1].size
+    n_nodes, n_units = out_state.shape[1], tables[1].size
     work = _room(n_nodes + inputs.shape[1] + tables[6], n_units)
-    u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_nodes, TILE), np.float32)
-    heads = np.empty((n_units - n_nodes, TILE), np.float32)
-    _load_tile(first, tables, arrays, work)
-    _advance(edges, n_steps, decay, correction, work, u0, u1)
-    drive_tile(edges, n_nodes, n_units, work[0], work[1], work[2], work[3], heads)
-    for j in range(min(TILE, n - first)):
-        i = first + j
-        out_state[i] = work[0][:n_nodes, j]
-        out_fractions[i] = heads[:, j]
-        outputs_from_fractions(out_fractions[i], inputs[i], head_competence[cell_type[i]],
-                               ranges, out_outputs[i])
+    u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_units, TILE), np.float32)
+    for tile in range(first, last, TILE):
+        _load_tile(tile, tables, arrays, work)
+        _advance(edges, n_steps, decay, correction, work, u0, u1)
+        drive_tile(edges, n_nodes, n_units, work[0], work[1], work[2], work[3], u1)
+        for j in range(min(TILE, last - tile)):
+            i = tile + j
+            for k in range(n_nodes):
+                out_state[i, k] = work[0][k, j]
+            for k in range(n_units - n_nodes):
+                out_fractions[i, k] = u1[k, j]
+            outputs_from_fractions(out_fractions[i], inputs[i], head_competence[cell_type[i]],
+                                   ranges, out_outputs[i])
 
 
 @njit(error_model="numpy", cache=True)
@@ -176,19 +184,5 @@ def drive_cells(model, arrays, out):
         _load_tile(first, tables, arrays, work)
         drive_tile(edges, 0, n_units, work[0], work[1], work[2], work[3], u)
         for j in range(min(TILE, n - first)):
-            out[first + j] = u[:, j]
-
-
-@njit(error_model="numpy", cache=True)
-def step_serial(model, arrays, n_steps, out_state, out_fractions, out_outputs):
-    """All tiles on one thread."""
-    for first in range(0, arrays[0].shape[0], TILE):
-        step_tile(first, model, arrays, n_steps, out_state, out_fractions, out_outputs)
-
-
-@njit(error_model="numpy", parallel=True, cache=True)
-def step_parallel(model, arrays, n_steps, out_state, out_fractions, out_outputs):
-    """Tiles side by side; each writes its own cells."""
-    n_tiles = (arrays[0].shape[0] + TILE - 1) // TILE
-    for tile in prange(n_tiles):
-        step_tile(tile * TILE, model, arrays, n_steps, out_state, out_fractions, out_outputs)
+            for k in range(n_units):
+                out[first + j, k] = u[k, j]
