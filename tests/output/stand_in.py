@@ -123,7 +123,7 @@ class StandIn:
             type=group,
             group=group,
             clone=np.where(group == 0, clone, 0),
-            position=np.clip(position, 0, 600),
+            position=np.clip(position, 0, self.grid.size),
             volume=rng.uniform(1500, 3000, n),
             radius=rng.uniform(6, 10, n),
             phase=rng.integers(0, 3, n),

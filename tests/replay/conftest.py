@@ -1,0 +1,33 @@
+"""A real server on a loopback port, showing stand-in runs."""
+
+import threading
+import time
+
+import pytest
+
+from tests.output.stand_in import StandIn, record
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    record(folder / "flat.h5", ticks=60)
+    record(folder / "deep.h5", StandIn(dim=3), ticks=60)
+    return [folder / "flat.h5", folder / "deep.h5"]
+
+
+@pytest.fixture(scope="module")
+def port(runs):
+    import uvicorn
+
+    from tme_sim.replay.server import _listen, application
+
+    listener = _listen(0)
+    server = uvicorn.Server(uvicorn.Config(application(runs), log_level="warning"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join()

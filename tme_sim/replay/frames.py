@@ -1,0 +1,283 @@
+"""Make a run small enough to send to a page: a frame of cells in at most 8 bytes per cell.
+
+Binary layout, little endian, one array after the other (n is the frame's number of cells):
+    cells   x uint16[n], y uint16[n], z uint16[n] (3D runs only): position / size * 65535;
+            radius uint8[n]: radius / largest radius of the run * 255;
+            kind uint8[n]: cell type + 16 * status
+    column  uint8[n]: the code of a category, or 0..254 between the ends of the column's range,
+            255 where there is no value
+    field   uint8[ny * nx] of one slice, 0..254 between the ends of the field's range, 255 for none
+"""
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tme_sim.analysis.metrics import burden_by_clone, treatments
+from tme_sim.analysis.palette import (
+    DRUG_COLORS,
+    OTHER_COLORS,
+    PHASE_COLORS,
+    STATUS_COLORS,
+    TYPE_COLORS,
+    TYPE_LABELS,
+    clone_color,
+)
+from tme_sim.output.layout import RunFileError
+from tme_sim.output.run import Run
+
+POSITION_STEPS = 65535
+LEVELS = 254  # of a uint8; 255 means that there is no value
+NO_VALUE = 255
+SAMPLED_FRAMES = 24  # that the range of a column is taken from
+RANGE_SHARE = (0.002, 0.998)  # so that one outlier does not flatten a map
+MAX_CURVE_POINTS = 1500
+NOT_SHOWN = ("id", "position", "mother", "genotype", "direction")
+MAX_CLONE_CURVES = 8
+
+
+class Frames:
+    """One run as the page wants it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        size = run.size
+        self._size = np.array(size if len(size) == 3 else (*size, run.voxel))
+
+    @functools.cached_property
+    def max_radius(self) -> float:
+        """The largest radius of the sampled frames [um]."""
+        largest = [self.run.frame(k, ["radius"])["radius"].max(initial=0.0) for k in self._sample()]
+        return float(max([1e-3, *largest]))
+
+    def cells(self, frame: int) -> bytes:
+        """Place, size and kind of every cell of a frame."""
+        cells = self.run.frame(frame, ("position", "radius", "type", "status"))
+        axes = 3 if len(self.run.size) == 3 else 2
+        share = np.clip(cells["position"] / self._size, 0.0, 1.0)
+        place = np.round(share * POSITION_STEPS).astype("<u2")
+        radius = np.round(np.clip(cells["radius"] / self.max_radius, 0.0, 1.0) * 255).astype("u1")
+        kind = (cells["type"] + 16 * cells["status"]).astype("u1")
+        parts = [np.ascontiguousarray(place[:, k]).tobytes() for k in range(axes)]
+        return b"".join([*parts, radius.tobytes(), kind.tobytes()])
+
+    def column(self, frame: int, name: str) -> bytes:
+        """One recorded column of every cell of a frame."""
+        values = self.run.frame(frame, (name,))[name]
+        if self._is_code(name):
+            return np.clip(values, 0, LEVELS).astype("u1").tobytes()
+        low, high = self.column_range(name)
+        return _levels(values, low, high).tobytes()
+
+    def field(self, frame: int, name: str, z: int) -> bytes:
+        """One slice of a field of a frame."""
+        nz = self.run.shape[0]
+        if not 0 <= z < nz:
+            msg = f"no slice {z}; the tissue has slices 0 to {nz - 1}"
+            raise RunFileError(msg)
+        low, high = self.field_range(name)
+        return _levels(self.run.field_frame(name, frame)[z], low, high).tobytes()
+
+    @functools.cache  # noqa: B019 - as long-lived as the server
+    def column_range(self, name: str) -> tuple[float, float]:
+        """Ends of the colour range of a column, from a sample of frames."""
+        if self._is_code(name):
+            return 0.0, float(LEVELS)
+        values = [self.run.frame(k, (name,))[name] for k in self._sample()]
+        finite = np.concatenate([v[np.isfinite(v)] for v in values])
+        if len(finite) == 0:
+            return 0.0, 1.0
+        low, high = np.quantile(finite, RANGE_SHARE)
+        return float(low), float(high if high > low else low + 1.0)
+
+    @functools.cache  # noqa: B019
+    def field_range(self, name: str) -> tuple[float, float]:
+        """Zero, or the lowest value above, to the highest value of a field."""
+        frames = [self.run.field_frame(name, k) for k in self._sample()]
+        low = min(float(np.nanmin(f, initial=math.inf)) for f in frames)
+        high = max(float(np.nanmax(f, initial=-math.inf)) for f in frames)
+        low = 0.0 if low < 0.5 * high else low
+        return low, high if high > low else low + 1.0
+
+    def cell(self, frame: int, row: int) -> dict[str, Any]:
+        """Everything recorded of one cell, and what the lineage says of it."""
+        n = int(self.run.n_cells[frame])
+        if not 0 <= row < n:
+            msg = f"no cell in row {row} of frame {frame}; it has {n} cells"
+            raise RunFileError(msg)
+        names = tuple(self.run.columns)
+        values = {name: v[row] for name, v in self.run.frame(frame, names).items()}
+        columns = [self._described(name, value) for name, value in values.items()]
+        identity = int(values["id"])
+        return {"row": row, "id": str(identity), "columns": columns, "life": self._life(identity)}
+
+    def row_of(self, frame: int, identity: int) -> int | None:
+        """Where a cell is in a frame; None where it is not (yet, or any more)."""
+        rows = np.flatnonzero(self.run.frame(frame, ("id",))["id"] == identity)
+        return int(rows[0]) if len(rows) else None
+
+    def described(self) -> dict[str, Any]:
+        """What the page must know before it asks for frames."""
+        run = self.run
+        return {
+            "name": run.name,
+            "seed": run.seed,
+            "file": run.path.name,
+            "complete": run.complete,
+            "reason": run.reason,
+            "size": [float(s) for s in self._size],
+            "dim": len(run.size),
+            "shape": list(run.shape),
+            "voxel": run.voxel,
+            "times": run.times.tolist(),
+            "counts": run.n_cells.tolist(),
+            "maxRadius": self.max_radius,
+            "types": self._types(),
+            "columns": self._columns(),
+            "fields": [{"name": name, "units": unit} for name, unit in run.fields.items()],
+            "events": run.events.to_dict("records"),
+            "treatments": self._treatments(),
+            "provenance": run.provenance,
+        }
+
+    def curves(self) -> dict[str, Any]:
+        """Metrics over time, thinned, and the burden of each clone per frame."""
+        metrics = self.run.metrics
+        step = max(1, math.ceil(len(metrics) / MAX_CURVE_POINTS))
+        thinned = metrics.iloc[::step]
+        units = metrics.attrs["units"]
+        by_clone = burden_by_clone(self.run)
+        largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONE_CURVES]
+        names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
+        return {
+            "metrics": [
+                {"name": name, "units": units[name], "values": _jsonable(thinned[name])}
+                for name in thinned
+            ],
+            "clones": [
+                {
+                    "name": names[c],
+                    "color": clone_color(int(c)),
+                    "values": by_clone[c].tolist(),
+                }
+                for c in sorted(largest)
+            ],
+        }
+
+    def _types(self) -> list[dict[str, Any]]:
+        """Every cell type, and whether the sampled frames have a cell of it."""
+        names = self.run.columns["type"]["categories"]
+        codes = [np.unique(self.run.frame(k, ["type"])["type"]) for k in self._sample()]
+        present = set(np.concatenate(codes).tolist())
+        return [_named_color(name) | {"present": k in present} for k, name in enumerate(names)]
+
+    def _columns(self) -> list[dict[str, Any]]:
+        shown = [name for name in self.run.columns if name not in NOT_SHOWN]
+        return [self._column(name) for name in shown]
+
+    def _column(self, name: str) -> dict[str, Any]:
+        attributes = self.run.columns[name]
+        described = {
+            "name": name,
+            "units": str(attributes["units"]),
+            "meaning": str(attributes["meaning"]),
+            "source": str(attributes["source"]),
+        }
+        if self._is_code(name):
+            return described | {"categories": self._categories(name)}
+        return described
+
+    def _is_code(self, name: str) -> bool:
+        if name not in self.run.columns:
+            msg = f"no column {name!r}; the run records {sorted(self.run.columns)}"
+            raise RunFileError(msg)
+        return bool(self.run.columns[name]["categories"]) or name in ("clone", "in_domain")
+
+    def _categories(self, name: str) -> list[dict[str, str]]:
+        if name == "clone":
+            clones = zip(self.run.clones["index"], self.run.clones["name"], strict=True)
+            return [{"name": str(n), "color": clone_color(int(c))} for c, n in clones][:LEVELS]
+        if name == "in_domain":
+            return [
+                {"name": "outside the training domain", "color": "#CC3377"},
+                {"name": "inside", "color": "#8FA7B3"},
+            ]
+        names = self.run.columns[name]["categories"]
+        if name == "type":
+            return [_named_color(n) for n in names]
+        fixed = {"phase": PHASE_COLORS, "status": STATUS_COLORS}.get(name, {})
+        palette = tuple(TYPE_COLORS.values()) + OTHER_COLORS
+        return [
+            {"name": n, "color": fixed.get(n, palette[k % len(palette)])}
+            for k, n in enumerate(names)
+        ]
+
+    def _treatments(self) -> list[dict[str, Any]]:
+        if len(self.run.metrics) == 0:
+            return []
+        given = treatments(self.run)
+        drugs = list(dict.fromkeys(t.drug for t in given))
+        return [
+            {
+                "drug": t.drug,
+                "start": t.start,
+                "end": t.end,
+                "doses": list(t.doses),
+                "color": DRUG_COLORS[drugs.index(t.drug) % len(DRUG_COLORS)],
+            }
+            for t in given
+        ]
+
+    def _described(self, name: str, value: Any) -> dict[str, Any]:
+        attributes = self.run.columns[name]
+        categories = attributes["categories"]
+        if categories:
+            text: Any = categories[int(value)]
+        elif name == "clone":
+            text = str(self.run.clones["name"].iloc[int(value)])
+        elif np.ndim(value):
+            text = ", ".join(f"{v:.1f}" for v in value)
+        elif isinstance(value, (np.bool_, np.integer)):
+            text = str(value)
+        else:
+            text = float(value) if np.isfinite(value) else None
+        return {
+            "name": name,
+            "value": text,
+            "units": str(attributes["units"]),
+            "meaning": str(attributes["meaning"]),
+            "source": str(attributes["source"]),
+        }
+
+    def _life(self, identity: int) -> list[dict[str, Any]]:
+        """What the lineage tells of a cell and of its daughters, in order."""
+        lineage = self.run.lineage
+        own = lineage[lineage["id"] == identity]
+        born = lineage[(lineage["mother"] == identity) & (lineage["event"] == "birth")]
+        told = [
+            {"time": r.time, "text": f"{r.event} {r.cause}".strip(), "id": None}
+            for r in own.itertuples()
+        ]
+        told += [{"time": r.time, "text": "gave birth", "id": str(r.id)} for r in born.itertuples()]
+        return sorted(told, key=lambda line: line["time"])
+
+    def _sample(self) -> list[int]:
+        n = len(self.run.times)
+        return sorted({int(k) for k in np.linspace(0, n - 1, min(n, SAMPLED_FRAMES))})
+
+
+def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Values as uint8 between the ends of a range; ``NO_VALUE`` where they are not finite."""
+    share = np.clip((values.astype("f8") - low) / (high - low), 0.0, 1.0)
+    levels = np.where(np.isfinite(share), np.round(share * LEVELS), NO_VALUE)
+    return levels.astype("u1")
+
+
+def _named_color(cell_type: str) -> dict[str, str]:
+    return {"name": TYPE_LABELS.get(cell_type, cell_type), "color": TYPE_COLORS[cell_type]}
+
+
+def _jsonable(values: Any) -> list[float | None]:
+    return [v if math.isfinite(v) else None for v in values.tolist()]

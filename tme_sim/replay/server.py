@@ -1,0 +1,222 @@
+"""Serve the replay page and the frames of some run files, to this machine only."""
+
+import functools
+import socket
+import webbrowser
+from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tme_sim.errors import InputError
+from tme_sim.output.run import open_run
+from tme_sim.replay.frames import Frames
+
+LOOPBACK = "127.0.0.1"
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+CACHED_FRAMES = 256
+PAGE = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/app.css": ("app.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+SAFE = {
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = True) -> None:
+    """Serve runs on a loopback address until interrupted; prints the address.
+
+    Args:
+        paths: run files.
+        port: the port to use; another free one is taken where it is in use, or 0.
+        open_browser: open the page in the user's browser.
+
+    Raises:
+        RunFileError: one of the files cannot be read as a run.
+    """
+    import uvicorn
+
+    app = application(paths)
+    listener = _listen(port)
+    address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
+    print(f"replay at {address}  (stop with Ctrl-C)", flush=True)
+    if open_browser:
+        webbrowser.open(address)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def application(paths: Iterable[str | Path]) -> Starlette:
+    """The server as an ASGI application, which refuses all hosts but this machine."""
+    runs = [Frames(open_run(path)) for path in paths]
+    for frames in runs:
+        if len(frames.run.times) == 0:
+            msg = f"{frames.run.path}: holds no whole frame yet, so there is nothing to show"
+            raise InputError(msg)
+    app = Starlette(
+        routes=[
+            *(Route(address, _page_part, methods=["GET"]) for address in PAGE),
+            Route("/api/runs", _runs),
+            Route("/api/runs/{run:int}", _described),
+            Route("/api/runs/{run:int}/curves", _curves),
+            Route("/api/runs/{run:int}/frames/{frame:int}", _cells),
+            Route("/api/runs/{run:int}/frames/{frame:int}/columns/{name}", _column),
+            Route("/api/runs/{run:int}/frames/{frame:int}/fields/{name}", _field),
+            Route("/api/runs/{run:int}/frames/{frame:int}/cells/{row:int}", _cell),
+            Route("/api/runs/{run:int}/frames/{frame:int}/ids/{id:int}", _cell_of_id),
+        ],
+        middleware=[Middleware(LoopbackOnly)],
+        exception_handlers={InputError: _refused},
+    )
+    app.state.runs = runs
+    app.state.binary = functools.lru_cache(maxsize=CACHED_FRAMES)(
+        lambda run, method, *arguments: getattr(runs[run], method)(*arguments)
+    )
+    return app
+
+
+class LoopbackOnly:
+    """Refuse requests that name another host, or come from another site's page.
+
+    A page of a foreign site can make a browser ask 127.0.0.1; it cannot choose these two headers.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        if not _is_local(f"//{host}") or (origin is not None and not _is_local(origin)):
+            refusal = Response("this server answers this machine only", 403, headers=SAFE)
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return urlsplit(address).hostname in LOCAL_HOSTS
+    except ValueError:
+        return False
+
+
+async def _page_part(request: Request) -> Response:
+    name, media_type = PAGE[request.url.path]
+    content = (resources.files("tme_sim.replay") / "static" / name).read_bytes()
+    return Response(content, media_type=media_type, headers=SAFE)
+
+
+async def _runs(request: Request) -> Response:
+    runs = request.app.state.runs
+    return _json([{"name": f.run.name, "seed": f.run.seed, "file": f.run.path.name} for f in runs])
+
+
+async def _described(request: Request) -> Response:
+    return _json(await run_in_threadpool(_run(request).described))
+
+
+async def _curves(request: Request) -> Response:
+    return _json(await run_in_threadpool(_run(request).curves))
+
+
+async def _cells(request: Request) -> Response:
+    return await _binary(request, "cells")
+
+
+async def _column(request: Request) -> Response:
+    name = request.path_params["name"]
+    low, high = await run_in_threadpool(_run(request).column_range, name)
+    return await _binary(request, "column", name, headers={"X-Range": f"{low!r} {high!r}"})
+
+
+async def _field(request: Request) -> Response:
+    z = request.query_params.get("z", "0")
+    if not z.isdecimal():
+        msg = f"z is {z!r}, but must be the number of a slice"
+        raise InputError(msg)
+    name = request.path_params["name"]
+    low, high = await run_in_threadpool(_run(request).field_range, name)
+    headers = {"X-Range": f"{low!r} {high!r}"}
+    return await _binary(request, "field", name, int(z), headers=headers)
+
+
+async def _cell(request: Request) -> Response:
+    run, frame = _run(request), _frame(request)
+    return _json(await run_in_threadpool(run.cell, frame, request.path_params["row"]))
+
+
+async def _cell_of_id(request: Request) -> Response:
+    run, frame = _run(request), _frame(request)
+    row = await run_in_threadpool(run.row_of, frame, request.path_params["id"])
+    return _json(None if row is None else await run_in_threadpool(run.cell, frame, row))
+
+
+async def _binary(
+    request: Request, method: str, *arguments: Any, headers: Mapping[str, str] | None = None
+) -> Response:
+    make: Callable[..., bytes] = request.app.state.binary
+    content = await run_in_threadpool(
+        make, request.path_params["run"], method, _frame(request), *arguments
+    )
+    return Response(
+        content, media_type="application/octet-stream", headers={**SAFE, **(headers or {})}
+    )
+
+
+def _run(request: Request) -> Frames:
+    runs, index = request.app.state.runs, request.path_params["run"]
+    if index >= len(runs):
+        msg = f"no run {index}; there are {len(runs)}"
+        raise InputError(msg)
+    return runs[index]
+
+
+def _frame(request: Request) -> int:
+    frame, n_frames = request.path_params["frame"], len(_run(request).run.times)
+    if frame >= n_frames:
+        msg = f"no frame {frame}; the run has {n_frames}"
+        raise InputError(msg)
+    return frame
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    return _json({"error": str(error)}, 404)
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return JSONResponse(content, status, headers=SAFE)
+
+
+def _listen(port: int) -> socket.socket:
+    """A listening socket on the loopback address; on any free port where ``port`` is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+    except OSError:
+        listener.bind((LOOPBACK, 0))
+    return listener

@@ -1,0 +1,47 @@
+// Colour maps as tables of 256 entries; all of them rise evenly in lightness.
+
+export type Table = Uint8Array; // 256 * 4, RGBA
+
+const STOPS = {
+  viridis: "440154 482878 3e4989 31688e 26828e 1f9e89 35b779 6ece58 b5de2b fde725",
+  pale: "fbfdfd eaf5f3 d5ebe8 bcdfdd a0d1d3 84c2cb 69b0c1 529db6",
+  deep: "10141c 12242f 143844 165059 1b6b72 2a8a8c 4fa9a4 86c6bc",
+};
+
+export type MapName = keyof typeof STOPS;
+
+export function rgb(hex: string): [number, number, number] {
+  const value = parseInt(hex.replace("#", ""), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+export function table(name: MapName): Table {
+  const stops = STOPS[name].split(" ").map(rgb);
+  const out = new Uint8Array(256 * 4);
+  for (let i = 0; i < 256; i++) {
+    const place = (i / 255) * (stops.length - 1);
+    const below = Math.min(Math.floor(place), stops.length - 2);
+    for (let c = 0; c < 3; c++) {
+      out[4 * i + c] = Math.round(stops[below][c] + (place - below) * (stops[below + 1][c] - stops[below][c]));
+    }
+    out[4 * i + 3] = 255;
+  }
+  return out;
+}
+
+export function gradient(name: MapName): string {
+  return `linear-gradient(to right, ${STOPS[name].split(" ").map((s) => `#${s}`).join(", ")})`;
+}
+
+/** A number as people read it: three digits, powers of ten only where needed. */
+export function short(value: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e5 || size < 1e-3) return value.toExponential(1).replace("e+", "e");
+  return String(Number(value.toPrecision(3)));
+}
+
+export function units(text: string): string {
+  if (text === "1") return "";
+  return text.replace(/\bu(?=[MmLg])/g, "µ").replace(/m3\b/, "m³").replace(/m2\b/, "m²");
+}

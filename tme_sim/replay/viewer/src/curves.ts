@@ -1,0 +1,105 @@
+// Curves over time under the tissue, with the therapy as bands and the present as a line.
+
+import uPlot from "uplot";
+import type { Treatment } from "./api";
+import { cssColor } from "./dom";
+import { rgb, short } from "./colors";
+
+/** `color` is a hex colour or a custom property of the style sheet. */
+export interface Line { label: string; color: string; values: (number | null)[]; scale?: string; dash?: number[] }
+
+const HEIGHT = 118;
+const DAY = 1440;
+
+export class Curve {
+  private plot: uPlot | null = null;
+  private now = 0;
+  private given: [number[], Line[], string, string | undefined] | null = null;
+
+  constructor(private host: HTMLElement, private treatments: Treatment[], private seek: (time: number) => void) {
+    new ResizeObserver(() => this.plot?.setSize({ width: host.clientWidth, height: HEIGHT })).observe(host);
+  }
+
+  /** Draw lines over times [min]; `right` names the unit of the lines with scale "right". */
+  show(times: number[], lines: Line[], unit: string, right?: string): void {
+    this.given = [times, lines, unit, right];
+    this.plot?.destroy();
+    const axis = { stroke: cssColor("--quiet"), grid: { stroke: cssColor("--line"), width: 1 }, ticks: { stroke: cssColor("--line") }, font: "11px system-ui, sans-serif" };
+    const values = (_: uPlot, splits: number[]) => splits.map(short);
+    const axes: uPlot.Axis[] = [
+      { ...axis, size: 24, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
+      { ...axis, size: 52, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
+    ];
+    if (right) {
+      axes.push({ ...axis, scale: "right", side: 1, size: 48, values, label: right, labelSize: 14, labelFont: "11px system-ui, sans-serif", grid: { show: false } });
+    }
+    const fromZero: uPlot.Scale = { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] };
+    this.plot = new uPlot(
+      {
+        width: this.host.clientWidth, height: HEIGHT,
+        scales: { x: { time: false }, y: fromZero, right: fromZero },
+        axes,
+        series: [
+          { label: "day", value: (_, v) => (v == null ? "" : short(v)) },
+          ...lines.map((line): uPlot.Series => ({
+            label: line.label, stroke: visible(line.color), width: 2, scale: line.scale ?? "y", dash: line.dash,
+            points: { show: false }, value: (_, v) => (v == null ? "–" : short(v)),
+          })),
+        ],
+        cursor: { drag: { x: false, y: false }, y: false },
+        legend: { show: lines.length > 1, live: false },
+        hooks: { drawClear: [(u) => this.bands(u)], draw: [(u) => this.line(u)] },
+      },
+      [times.map((t) => t / DAY), ...lines.map((l) => l.values)] as uPlot.AlignedData,
+      this.host,
+    );
+    this.plot.over.addEventListener("click", () => {
+      const left = this.plot?.cursor.left;
+      if (left != null && left >= 0) this.seek(this.plot!.posToVal(left, "x") * DAY);
+    });
+    this.plot.over.style.cursor = "pointer";
+  }
+
+  at(time: number): void {
+    this.now = time;
+    this.plot?.redraw(false);
+  }
+
+  /** Draw again in the colours of the present theme. */
+  restyle(): void {
+    if (this.given) this.show(...this.given);
+  }
+
+  private bands(u: uPlot): void {
+    const { left, width, top, height } = u.bbox;
+    u.ctx.save();
+    for (const t of this.treatments) {
+      const a = Math.max(left, u.valToPos(t.start / DAY, "x", true));
+      const b = Math.min(left + width, u.valToPos(t.end / DAY, "x", true));
+      u.ctx.fillStyle = `${t.color}33`;
+      u.ctx.fillRect(a, top, b - a, height);
+    }
+    u.ctx.restore();
+  }
+
+  private line(u: uPlot): void {
+    const x = u.valToPos(this.now / DAY, "x", true);
+    u.ctx.save();
+    u.ctx.setLineDash([]);
+    u.ctx.strokeStyle = cssColor("--ink");
+    u.ctx.lineWidth = devicePixelRatio * 1.5;
+    u.ctx.beginPath();
+    u.ctx.moveTo(x, u.bbox.top);
+    u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+    u.ctx.stroke();
+    u.ctx.restore();
+  }
+}
+
+/** A line's colour, lightened where the page is dark. */
+function visible(color: string): string {
+  if (color.startsWith("--")) return cssColor(color);
+  if (document.documentElement.dataset.theme !== "dark") return color;
+  const [r, g, b] = rgb(color).map((c) => Math.round(c + 0.45 * (255 - c)));
+  return `rgb(${r} ${g} ${b})`;
+}

@@ -1,0 +1,254 @@
+// The tissue: cells as discs (2D) or shaded spheres (3D), one substrate as a plane under or in it.
+
+import * as THREE from "three";
+import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
+import type { Cells, Run } from "./api";
+import type { Table } from "./colors";
+
+const CELL_VERTEX = `
+  attribute float radius;
+  attribute vec4 tint;
+  uniform float pixels;
+  varying vec4 vTint;
+  varying float vRadius;
+  varying vec4 vCenter;
+  varying float vPixels;
+  void main() {
+    vTint = tint;
+    vRadius = radius;
+    vCenter = modelViewMatrix * vec4(position, 1.0);
+    gl_Position = projectionMatrix * vCenter;
+    vPixels = radius * projectionMatrix[1][1] * pixels / gl_Position.w;
+    gl_PointSize = radius > 0.0 ? max(1.5, vPixels) : 0.0;
+  }`;
+
+const CELL_FRAGMENT = `
+  uniform mat4 projectionMatrix;
+  varying vec4 vTint;
+  varying float vRadius;
+  varying vec4 vCenter;
+  varying float vPixels;
+  void main() {
+    vec2 at = gl_PointCoord * 2.0 - 1.0;
+    float r2 = dot(at, at);
+    if (r2 > 1.0 || vRadius <= 0.0) discard;
+    float height = sqrt(1.0 - r2);
+    vec3 color = vTint.rgb;
+    #ifdef SOLID
+      vec3 normal = vec3(at.x, -at.y, height);
+      float light = 0.42 + 0.58 * max(0.0, dot(normal, normalize(vec3(-0.35, 0.55, 0.75))));
+      vec4 clip = projectionMatrix * (vCenter + vec4(0.0, 0.0, vRadius * height, 0.0));
+      gl_FragDepth = 0.5 * clip.z / clip.w + 0.5;
+      gl_FragColor = vec4(color * light, 1.0);
+    #else
+      float rim = smoothstep(0.62, 0.98, r2) * step(5.0, vPixels);
+      float edge = vPixels > 4.0 ? 1.0 - smoothstep(1.0 - 4.0 / vPixels, 1.0, r2) : 1.0;
+      gl_FragColor = vec4(mix(color, color * 0.62, rim), vTint.a * edge);
+    #endif
+  }`;
+
+const FIELD_VERTEX = `
+  varying vec2 place;
+  void main() { place = uv; gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }`;
+
+const FIELD_FRAGMENT = `
+  uniform sampler2D levels;
+  uniform sampler2D map;
+  uniform float opacity;
+  varying vec2 place;
+  void main() {
+    float level = texture2D(levels, place).r;
+    gl_FragColor = vec4(texture2D(map, vec2(level * 255.0 / 254.0 * 0.996 + 0.002, 0.5)).rgb, opacity);
+  }`;
+
+export class Scene {
+  private renderer: THREE.WebGLRenderer;
+  private scene = new THREE.Scene();
+  private camera: THREE.OrthographicCamera | THREE.PerspectiveCamera;
+  private controls: OrbitControls;
+  private geometry = new THREE.BufferGeometry();
+  private cellMaterial: THREE.ShaderMaterial;
+  private fieldMaterial: THREE.ShaderMaterial;
+  private plane: THREE.Mesh;
+  private box: THREE.LineSegments;
+  private waiting = false;
+  private cells: Cells | null = null;
+  private shown: Float32Array = new Float32Array(0);
+  /** Called after each drawing, to move what lies over the picture. */
+  onDraw: () => void = () => {};
+
+  constructor(private canvas: HTMLCanvasElement, private run: Run) {
+    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
+    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
+    const solid = run.dim === 3;
+    this.cellMaterial = new THREE.ShaderMaterial({
+      vertexShader: CELL_VERTEX, fragmentShader: CELL_FRAGMENT,
+      defines: solid ? { SOLID: 1 } : {},
+      uniforms: { pixels: { value: 1 } },
+      transparent: !solid, depthWrite: solid, depthTest: solid,
+    });
+    const points = new THREE.Points(this.geometry, this.cellMaterial);
+    points.frustumCulled = false;
+    points.renderOrder = 2;
+    this.fieldMaterial = new THREE.ShaderMaterial({
+      vertexShader: FIELD_VERTEX, fragmentShader: FIELD_FRAGMENT, transparent: true,
+      depthWrite: false, side: THREE.DoubleSide,
+      uniforms: { levels: { value: null }, map: { value: null }, opacity: { value: solid ? 0.6 : 1 } },
+    });
+    const [width, height, depth] = run.size;
+    this.plane = new THREE.Mesh(new THREE.PlaneGeometry(width, height), this.fieldMaterial);
+    this.plane.position.set(width / 2, height / 2, solid ? depth / 2 : -1);
+    this.plane.renderOrder = 1;
+    this.plane.visible = false;
+    const edges = new THREE.EdgesGeometry(new THREE.BoxGeometry(width, height, solid ? depth : 0.01));
+    this.box = new THREE.LineSegments(edges, new THREE.LineBasicMaterial({ transparent: true, opacity: 0.5 }));
+    this.box.position.set(width / 2, height / 2, solid ? depth / 2 : 0);
+    this.scene.add(this.plane, this.box, points);
+    this.camera = solid ? new THREE.PerspectiveCamera(35, 1, 1, 1e5) : new THREE.OrthographicCamera();
+    this.controls = new OrbitControls(this.camera, canvas);
+    this.controls.enableDamping = false;
+    this.controls.addEventListener("change", () => this.draw());
+    if (!solid) {
+      this.controls.enableRotate = false;
+      this.controls.mouseButtons.LEFT = THREE.MOUSE.PAN;
+      this.controls.touches.ONE = THREE.TOUCH.PAN;
+    }
+    new ResizeObserver(() => this.resize()).observe(canvas.parentElement!);
+    this.home();
+  }
+
+  /** Look at the whole tissue. */
+  home(): void {
+    const [width, height, depth] = this.run.size;
+    const middle = new THREE.Vector3(width / 2, height / 2, this.run.dim === 3 ? depth / 2 : 0);
+    this.controls.target.copy(middle);
+    if (this.camera instanceof THREE.PerspectiveCamera) {
+      const far = 1.05 * Math.hypot(width, height, depth);
+      this.camera.position.copy(middle).add(new THREE.Vector3(0.55, -0.75, 0.95).normalize().multiplyScalar(1.75 * far));
+      this.camera.up.set(0, 0, 1);
+    } else {
+      this.camera.position.set(width / 2, height / 2, 1000);
+      this.camera.near = 0.1;
+      this.camera.far = 5000;
+      this.camera.zoom = 1;
+    }
+    this.resize();
+    this.controls.update();
+  }
+
+  zoom(factor: number): void {
+    if (this.camera instanceof THREE.OrthographicCamera) {
+      this.camera.zoom *= factor;
+      this.camera.updateProjectionMatrix();
+    } else {
+      this.camera.position.lerp(this.controls.target, 1 - 1 / factor);
+    }
+    this.controls.update();
+    this.draw();
+  }
+
+  background(color: string, line: string): void {
+    this.renderer.setClearColor(new THREE.Color(color), 1);
+    (this.box.material as THREE.LineBasicMaterial).color.set(line);
+    this.draw();
+  }
+
+  /** Show cells; `shown` holds each cell's radius, 0 where it is hidden; `tint` its RGBA. */
+  setCells(cells: Cells, shown: Float32Array, tint: Uint8Array): void {
+    this.cells = cells;
+    this.shown = shown;
+    this.geometry.setAttribute("position", new THREE.BufferAttribute(cells.position, 3));
+    this.geometry.setAttribute("radius", new THREE.BufferAttribute(shown, 1));
+    this.geometry.setAttribute("tint", new THREE.BufferAttribute(tint, 4, true));
+    this.geometry.setDrawRange(0, cells.n);
+    this.draw();
+  }
+
+  setField(levels: Uint8Array | null, map: Table, z: number): void {
+    this.plane.visible = levels !== null;
+    if (levels) {
+      const [, ny, nx] = this.run.shape;
+      this.replace("levels", texture(levels, nx, ny, THREE.RedFormat));
+      this.replace("map", texture(map, 256, 1, THREE.RGBAFormat));
+      if (this.run.dim === 3) this.plane.position.z = z;
+    }
+    this.draw();
+  }
+
+  /** The row of the cell under a point of the canvas, in CSS pixels; -1 where there is none. */
+  pick(x: number, y: number): number {
+    if (!this.cells) return -1;
+    let best = -1;
+    let nearest = Infinity;
+    for (let i = 0; i < this.cells.n; i++) {
+      if (this.shown[i] <= 0) continue;
+      const at = this.project(i);
+      if (Math.hypot(at.x - x, at.y - y) <= Math.max(4, at.r) && at.depth <= nearest) {
+        nearest = at.depth;
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  /** Where a cell is on the canvas, in CSS pixels. */
+  project(row: number): { x: number; y: number; r: number; depth: number } {
+    const p = this.cells!.position;
+    const at = new THREE.Vector4(p[3 * row], p[3 * row + 1], p[3 * row + 2], 1);
+    at.applyMatrix4(this.camera.matrixWorldInverse).applyMatrix4(this.camera.projectionMatrix);
+    const { clientWidth, clientHeight } = this.canvas;
+    return {
+      x: (0.5 + (0.5 * at.x) / at.w) * clientWidth,
+      y: (0.5 - (0.5 * at.y) / at.w) * clientHeight,
+      r: (this.cells!.radius[row] * this.camera.projectionMatrix.elements[5] * clientHeight) / 2 / at.w,
+      depth: at.z / at.w,
+    };
+  }
+
+  /** Width of one CSS pixel in um (2D). */
+  get micrometresPerPixel(): number {
+    return 2 / (this.camera.projectionMatrix.elements[5] * this.canvas.clientHeight);
+  }
+
+  picture(): string { return this.canvas.toDataURL("image/png"); }
+
+  draw(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.camera.updateMatrixWorld();
+      this.renderer.render(this.scene, this.camera);
+      this.onDraw();
+    });
+  }
+
+  private resize(): void {
+    const { clientWidth: width, clientHeight: height } = this.canvas.parentElement!;
+    if (width === 0 || height === 0) return;
+    this.renderer.setSize(width, height, false);
+    this.cellMaterial.uniforms.pixels.value = height * this.renderer.getPixelRatio();
+    if (this.camera instanceof THREE.PerspectiveCamera) {
+      this.camera.aspect = width / height;
+    } else {
+      const half = 0.54 * Math.max(this.run.size[1], (this.run.size[0] * height) / width);
+      const wide = (half * width) / height;
+      Object.assign(this.camera, { left: -wide, right: wide, top: half, bottom: -half });
+    }
+    this.camera.updateProjectionMatrix();
+    this.draw();
+  }
+
+  private replace(name: string, made: THREE.DataTexture): void {
+    (this.fieldMaterial.uniforms[name].value as THREE.Texture | null)?.dispose();
+    this.fieldMaterial.uniforms[name].value = made;
+  }
+}
+
+function texture(bytes: Uint8Array, width: number, height: number, format: THREE.PixelFormat): THREE.DataTexture {
+  const made = new THREE.DataTexture(bytes as Uint8Array<ArrayBuffer>, width, height, format, THREE.UnsignedByteType);
+  made.minFilter = made.magFilter = THREE.LinearFilter;
+  made.unpackAlignment = 1;
+  made.needsUpdate = true;
+  return made;
+}
