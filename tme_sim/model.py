@@ -13,7 +13,7 @@ from tme_sim.clones import Clones
 from tme_sim.device import resolve_device
 from tme_sim.errors import InputError
 from tme_sim.fields import Grid, Microenvironment, Substrate
-from tme_sim.processes import exchange
+from tme_sim.processes import cycle, exchange
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.implications import refuse_if_too_large
 from tme_sim.scenario.units import minutes
@@ -67,7 +67,12 @@ class TumorModel(mesa.Model):
         self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
         self._hooks: list[Callable[[TumorModel], object]] = []
         self._stopped: str | None = None
-        agents.install(self)
+        agents.install(
+            self,
+            kinds=[agents.CLASSES[code] for code in self.bodies.network],
+            nodes=[channel.name for channel in self.cell_model.nodes],
+            born=self._complete,
+        )
         if state is None:
             seeding.seed(self)
         else:
@@ -174,6 +179,15 @@ class TumorModel(mesa.Model):
         self.clones.restore(state["clones"])
         self.timers.update(state["timers"])
         tick.exchange_with_fields(self)
+
+    def _complete(self, rows: slice) -> None:
+        """Give cells that user code added the volumes and the network state of their type."""
+        population = self.population
+        cycle.set_volumes(population, rows, growth=self.bodies.growth)
+        population["nodes"][rows] = self.cell_model.initial_state(
+            self.bodies.network[population["type"][rows]], population["genotype"][rows]
+        )
+        population["outputs"][rows] = self.silent
 
     def _describe_channels(self) -> None:
         """Work out, once, how the scenario and the cell model meet."""

@@ -9,6 +9,7 @@
     cycle        phases and growth
     death        apoptosis and necrosis; decay of the dead
     arrival      cells that enter through vessels
+    agents       the Python step of a user's own cell types
     apply        births, mutations, arrivals, removals: the only place where rows change
     exchange     capacities and clearances of all cells, for the next solve
 
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from surrogates.channels import GENOTYPES
 
-from tme_sim import newcomers
+from tme_sim import agents, newcomers
 from tme_sim.processes import (
     arrival,
     contact,
@@ -52,6 +53,15 @@ class Queue:
     died: np.ndarray | None = None
     cleared: np.ndarray | None = None
     arriving: list[tuple[int, arrival.Arrivals]] = field(default_factory=list)
+
+    def realign(self, rows: np.ndarray, n: int) -> None:
+        """Follow cells to their new ``rows`` (-1: gone) of ``n``, after user code changed rows."""
+        for name in ("dividing", "died", "cleared"):
+            mask = getattr(self, name)
+            if mask is not None:
+                moved = np.zeros(n, bool)
+                moved[rows[mask & (rows >= 0)]] = True
+                setattr(self, name, moved)
 
 
 def advance(model: "TumorModel") -> None:
@@ -190,6 +200,14 @@ def _arrival(model: "TumorModel", queue: Queue) -> None:
             queue.arriving.append((index, arriving))
 
 
+def _agents(model: "TumorModel", queue: Queue) -> None:
+    population = model.population
+    generation, ids = population.generation, population["id"].copy()
+    agents.step_agents(model)
+    if population.generation != generation:
+        queue.realign(population.rows_of(ids), population.n)
+
+
 def _apply(model: "TumorModel", queue: Queue) -> None:
     end = model.time + model.dt
     _record_deaths(model, queue, end)
@@ -303,6 +321,7 @@ PROCESSES: dict[str, Callable[["TumorModel", Queue], None]] = {
     "cycle": _cycle,
     "death": _death,
     "arrival": _arrival,
+    "agents": _agents,
     "apply": _apply,
     "exchange": _exchange,
 }
