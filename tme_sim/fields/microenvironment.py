@@ -150,7 +150,8 @@ class Microenvironment:
         grid: the voxels.
         substrates: what diffuses.
         dtype: float32 (default) or float64 storage.
-        tolerance: error in time allowed per step and time constant, relative to the field's norm.
+        tolerance: estimated error in time allowed per time constant of a change, relative to the
+            norm of the field; the true error is usually a quarter of it or less.
         substeps: a fixed number of second-order substeps per step; by default the error chooses.
 
     Example:
@@ -165,7 +166,7 @@ class Microenvironment:
         substrates: Iterable[Substrate],
         *,
         dtype: Any = np.float32,
-        tolerance: float = 5e-4,
+        tolerance: float = 2e-3,
         substeps: int | None = None,
     ):
         self.grid = grid

@@ -89,7 +89,7 @@ def solve(
 ) -> None:
     """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
     saturating = system.terms[3].size > 0
-    n_levels = _depth(system.coef, rate + float(system.terms[0][0]))
+    n_levels = depth(system.coef, rate + float(system.terms[0][0]))
     for _ in range(MAX_NEWTON):
         linearise(
             c, c0, c.dtype.type(rate), system.terms, system.coef[0], system.joined, system.walls,
@@ -107,7 +107,7 @@ def solve(
     raise NotConvergedError(history)
 
 
-def _depth(coef: np.ndarray, floor: float) -> int:
+def depth(coef: np.ndarray, floor: float) -> int:
     """Levels worth visiting where no diagonal is below `floor` [1/min]."""
     dominant = np.flatnonzero(2.0 * coef[:, :3].sum(axis=1) < DIAGONALLY_DOMINANT * floor)
     return int(dominant[0]) + 1 if dominant.size else len(coef)

@@ -17,12 +17,13 @@ import numpy as np
 from tme_sim.fields.rates import (
     DECAYED, IN, MASS, OUT, SLOPE, TAKEN_UP, accumulate, budget, clip, scale,
 )
-from tme_sim.fields.solver import Effort, System, Workspace, solve
-from tme_sim.fields.stencil import apply, combine
+from tme_sim.fields.solver import Effort, System, Workspace, cycle, depth, solve
+from tme_sim.fields.stencil import combine, dots
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
 MAX_CLOSURES = 4
 SAFETY, SHRINK, GROW = 0.9, 0.1, 4.0
+MOST_FORGIVEN = 20.0  # how far an error that will decay within the step may exceed the tolerance
 TINY = 1e-300
 
 
@@ -54,6 +55,8 @@ class Progress:
         flow: budget so far: amounts in, out, decayed, taken up [unit x voxels].
         error: sum of the substeps' estimated errors.
         n: substeps made.
+        size2: largest squared norm of the field met, tried substeps included: what errors are
+            relative to, so that a substrate that comes in from nothing is not chased at first.
     """
 
     h: float
@@ -62,7 +65,12 @@ class Progress:
     flow: np.ndarray = field(default_factory=lambda: np.zeros(MASS))
     error: float = 0.0
     n: int = 0
+    size2: float = 0.0
     effort: Effort = field(default_factory=Effort)
+
+    def relative(self, norm2: float) -> float:
+        """A norm relative to that of the field."""
+        return math.sqrt(norm2 / max(self.size2, TINY))
 
     def accept(self, h: float, flow: np.ndarray, mass: float, error: float) -> None:
         """Count a substep that was kept."""
@@ -102,8 +110,7 @@ class Stepper:
         work, adaptive = self.work, self.control.substeps == 0
         np.copyto(work.full, c)
         whole = self._euler(h, c, progress.mass, work.full, progress.effort)
-        change, x = self._change(c, h)
-        error = change * euler_error(x)
+        error, x = self._euler_error(c, h, progress)
         if adaptive and error <= self.control.time:
             np.copyto(c, work.full)
             accumulate(c.dtype.type(h / dt), c, self.system.terms, self.mean, self.taken)
@@ -111,7 +118,7 @@ class Stepper:
             progress.h = h * GROW
             return
         flow = self._two_halves(c, h, x, progress)
-        error = self._distance(work.end, work.full)
+        error = self._extrapolation_error(h, dt - progress.done - h, progress)
         factor = SAFETY * math.sqrt(self.control.time / max(error, TINY))
         if adaptive and error > self.control.time and h > SHORTEST * dt:
             progress.h = h * min(max(factor, SHRINK), 0.5)
@@ -186,33 +193,40 @@ class Stepper:
         system = self.system
         return budget(c, rate, system.terms, system.edges, system.coef[0], system.walls)
 
-    def _change(self, c: np.ndarray, h: float) -> tuple[float, float]:
-        """Relative change of a substep and how often the modes in it decay within h."""
+    def _euler_error(self, c: np.ndarray, h: float, progress: Progress) -> tuple[float, float]:
+        """Error of the step of h from c to work.full, and how much of its change decays in h.
+
+        The next step of h would change the field by (1 + h A)^-1 (full - c). For a mode that
+        decays by x this is 1 to 2 times the error of the step, 1 / (1 + x) - exp(-x) of what it
+        has to go, added up over the time constant of the mode where x < 1.
+        """
+        work, real = self.work, c.dtype.type
+        progress.size2 = max(progress.size2, combine(work.q, real(0), c, real(1), work.full))
+        change2 = combine(work.r, real(1), work.full, real(-1), c)
+        if change2 <= (self.control.time**2) * progress.size2:
+            return progress.relative(change2), 0.0
+        next2 = self._relaxed(h)
+        return progress.relative(next2), max(math.sqrt(change2 / max(next2, TINY)) - 1.0, 0.0)
+
+    def _extrapolation_error(self, h: float, left: float, progress: Progress) -> float:
+        """Error of the extrapolated substep, as far as it outlives the time left in the step."""
+        work, real = self.work, self.work.r.dtype.type
+        error2 = combine(work.r, real(1), work.end, real(-1), work.full)
+        if left > h:
+            work.diagonal += real(1.0 / left - 2.0 / h)
+            np.maximum(work.diagonal, real(1.0 / left), out=work.diagonal)
+            error2 = max(self._relaxed(left), error2 / MOST_FORGIVEN**2)
+        return progress.relative(error2)
+
+    def _relaxed(self, time: float) -> float:
+        """Squared norm of (1 + time A)^-1 work.r, by one V-cycle; 1/time is in the diagonal."""
         work, system = self.work, self.system
-        change2 = combine(work.p, c.dtype.type(1), work.full, c.dtype.type(-1), c)
-        if change2 == 0.0:
-            return 0.0, 0.0
-        energy = apply(work.p, work.diagonals[0], system.coef[0], system.joined, work.q)
-        size2 = combine(work.q, c.dtype.type(0), c, c.dtype.type(1), work.full)
-        return math.sqrt(change2 / max(size2, TINY)), max(h * energy / change2 - 1.0, 0.0)
-
-    def _distance(self, a: np.ndarray, b: np.ndarray) -> float:
-        """Norm of a - b relative to that of a."""
-        real = a.dtype.type
-        difference2 = combine(self.work.p, real(1), a, real(-1), b)
-        size2 = combine(self.work.q, real(1), a, real(0), b)
-        return math.sqrt(difference2 / max(size2, TINY))
-
-
-def euler_error(x: float) -> float:
-    """Error of backward Euler over the change it makes, per time constant, at decay x in a step.
-
-    The change is x / (1 + x), the error 1 / (1 + x) - exp(-x); below x = 1 the errors of 1 / x
-    steps add up before the mode has decayed.
-    """
-    if x < 1e-3:
-        return 0.5
-    return (1.0 - (1.0 + x) * math.exp(-x)) / (x * min(1.0, x))
+        n_levels = depth(system.coef, 1.0 / time + float(system.terms[0][0]))
+        cycle(
+            work.correction, work.residual, work.diagonal, work.levels, n_levels, system.coef,
+            system.joined,
+        )
+        return dots(work.r, work.z)[1] / time**2
 
 
 def _fit(h: float, left: float) -> float:
