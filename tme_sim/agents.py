@@ -172,9 +172,9 @@ class Census:
         """The cells."""
         return self.model.population
 
-    def view(self, cell_id: int) -> Cell:
-        """Handle of a cell."""
-        row = self.row_of(cell_id)
+    def view(self, cell_id: int, row: int | None = None) -> Cell:
+        """Handle of a cell, whose row may be given where it is known."""
+        row = self.row_of(cell_id) if row is None else row
         cell = object.__new__(self.kinds[self.population["type"][row]])
         cell.__dict__.update(
             model=self.model, unique_id=cell_id, _row=row, _generation=self.population.generation

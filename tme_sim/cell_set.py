@@ -77,8 +77,12 @@ class CellSet(_AgentSet):
 
     def __iter__(self) -> Iterator["Cell"]:
         self._warn_about_loops()
-        for cell_id in self.ids.tolist():
-            if self._census.is_there(cell_id):  # an earlier one may have removed it
+        rows = self.rows
+        generation = self._census.population.generation if rows.size else -1
+        for cell_id, row in zip(self.ids.tolist(), rows.tolist(), strict=True):
+            if self._census.population.generation == generation:
+                yield self._census.view(cell_id, row)
+            elif self._census.is_there(cell_id):  # an earlier one changed the rows
                 yield self._census.view(cell_id)
 
     def __contains__(self, agent: object) -> bool:

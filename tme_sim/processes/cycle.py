@@ -87,13 +87,14 @@ def stationary_phases(
     With hazards a, b [1/min] and S of duration T [min] the growth rate r solves
     2 a / (a + r) exp(-r T) b / (b + r) = 1. A cell that cannot divide rests in G1.
     """
-    a, b, duration = np.broadcast_arrays(*np.atleast_1d(g1s, g2m, s_duration))
-    low, high = np.zeros(a.shape), np.maximum(np.minimum(a, b).astype(float), 1e-300)
+    g1s, g2m, duration = np.broadcast_arrays(*np.atleast_1d(g1s, g2m, s_duration))
+    cycling = (g1s > 0.0) & (g2m > 0.0)
+    a, b = np.where(cycling, g1s, 1.0), np.where(cycling, g2m, 1.0)
+    low, high = np.zeros(a.shape), np.minimum(a, b)
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         grows = 2.0 * a * b * np.exp(-middle * duration) > (a + middle) * (b + middle)
         low, high = np.where(grows, middle, low), np.where(grows, high, middle)
-    cycling = (a > 0.0) & (b > 0.0)
     rate = np.where(cycling, high, 0.0)
     in_s = a * -np.expm1(-high * duration) / high
     in_g2m = a * np.exp(-high * duration) / (b + high)

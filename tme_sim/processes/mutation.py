@@ -53,26 +53,29 @@ def standing_clones(
 ) -> np.ndarray:
     """Which cells of a patch are mutants from before the run, and of which clone.
 
-    In a tumor of N cells m = rate N mutations happened. A mutation's clone has today more than
-    s cells with probability 1 / s (it arose when the tumor had N / s cells, each size equally
-    likely per division). Every cell of the patch is a random cell of that tumor.
-
     Args:
-        ids: of the cells of the patch.
-        represents: size N of the tumor that the patch stands for.
+        ids: of the cells of the patch, each a random cell of the tumor.
+        represents: cells N of the tumor that the patch stands for.
         rate: of the mutation, per division.
         bit: of the mutation in the genotype, to key the draws.
         seed: seed of the run.
 
     Returns:
-        for each cell the number of its clone (0, 1, ..., of arbitrary size), or -1.
+        for each cell the number of its clone in ``clone_sizes``, or -1.
+    """
+    sizes = clone_sizes(rate, represents, bit=bit, seed=seed)
+    ends = np.cumsum(sizes / max(represents, sizes.sum()))
+    clone = np.searchsorted(ends, uniforms(seed, Stream.MUTATION, bit, ids, _MEMBERSHIP))
+    return np.where(clone < sizes.size, clone, -1)
+
+
+def clone_sizes(rate: float, n: float, *, bit: int, seed: int) -> np.ndarray:
+    """Cells in each mutant clone of a tumor that grew from one cell to ``n`` without death.
+
+    Poisson(rate n) mutations happened; a mutation's clone has now at least s cells with
+    probability 1 / s: it arose before the tumor had n / s cells.
     """
     key = seed, Stream.MUTATION, bit
-    n_clones = poisson(rate * represents, *key, 0, 0)
-    if n_clones == 0:
-        return np.full(len(ids), -1)
+    n_clones = poisson(rate * n, *key, 0, 0)
     u = uniforms(*key, np.arange(1, n_clones + 1), _CLONE_SIZE)
-    share = np.minimum(np.floor(1.0 / u), represents) / represents
-    ends = np.cumsum(share / max(1.0, share.sum()))
-    clone = np.searchsorted(ends, uniforms(*key, ids, _MEMBERSHIP))
-    return np.where(clone < n_clones, clone, -1)
+    return np.minimum(np.floor(1.0 / u), n)

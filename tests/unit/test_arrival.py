@@ -1,0 +1,61 @@
+"""Arrival through endothelium: as many as supplied and let in, at the vessels' surface."""
+
+import numpy as np
+import pytest
+
+from tests.reference.bodies import population
+from tme_sim.processes.arrival import Supply, arrive
+
+SIZE = (1e3, 1e3)
+
+
+def vessels(n):
+    place = np.random.default_rng(1).uniform(100, 900, (n, 3))
+    return population(n, position=place, radius=7.0)
+
+
+def come(cells, *, expected=0.5, openness=1.0, tick=0, size=SIZE, group=3, rows=None):
+    rows = np.arange(cells.n) if rows is None else rows
+    supply = Supply(group=group, expected=expected, radius=5.0)
+    given = {"openness": np.full(len(rows), openness), "size": size, "seed": 2, "tick": tick}
+    return arrive(cells, supply=supply, vessels=rows, **given)
+
+
+@pytest.mark.parametrize("openness", [0.0, 0.4, 1.0])
+def test_as_many_come_as_are_supplied_and_let_in(openness):
+    cells = vessels(20)
+    counts = [come(cells, openness=openness, tick=tick).id.size for tick in range(1000)]
+    expected = 0.5 * openness
+    assert np.mean(counts) == pytest.approx(expected, abs=4 * np.sqrt(expected / 1000))
+    assert np.var(counts) == pytest.approx(expected, rel=0.2)
+
+
+@pytest.mark.parametrize("size", [SIZE, (1e3, 1e3, 1e3)])
+def test_they_appear_at_the_vessels_surface(size):
+    cells = vessels(20)
+    arrivals = come(cells, expected=100.0, size=size)
+    step = arrivals.position - cells["position"][arrivals.vessel]
+    np.testing.assert_allclose(np.linalg.norm(step, axis=1), 12.0)
+    assert (step[:, 2] == 0.0).all() == (len(size) == 2)
+    assert np.unique(arrivals.id).size == arrivals.id.size
+
+
+def test_groups_and_ticks_have_their_own_arrivals():
+    cells = vessels(20)
+    every = [come(cells, expected=50.0, tick=t, group=g).id for t in (0, 1) for g in (1, 2)]
+    ids = np.concatenate(every)
+    assert np.unique(ids).size == ids.size
+    assert np.array_equal(every[0], come(cells, expected=50.0, tick=0, group=1).id)
+
+
+def test_without_vessels_nobody_comes():
+    arrivals = come(vessels(3), expected=50.0, rows=np.arange(0))
+    assert arrivals.id.size == 0
+    assert arrivals.position.shape == (0, 3)
+
+
+def test_arrivals_stay_in_the_domain():
+    cells = population(200, position=[0.0, 1e3, 10.0], radius=7.0)
+    arrivals = come(cells, expected=500.0)
+    assert (arrivals.position[:, :2] >= 0.0).all()
+    assert (arrivals.position[:, :2] <= 1e3).all()

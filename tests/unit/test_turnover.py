@@ -1,0 +1,120 @@
+"""Births and removals: conservation, ids, inheritance, the lineage."""
+
+import numpy as np
+import pytest
+
+from tests.reference.bodies import GROWTH, population
+from tme_sim.processes import cycle, turnover
+from tme_sim.random import daughter_id
+
+NODES = np.array([[0.5, 0.98]], np.float32)
+
+
+def mothers(n, **columns):
+    cells = population(n, nodes=NODES, position=[500.0, 400.0, 300.0], clone=7, **columns)
+    cycle.set_volumes(cells, slice(0, n), growth=GROWTH, size=np.linspace(1.1, 2.0, n))
+    return cells
+
+
+def divide(cells, dividing=None, *, noise=0.1, size=(1e3, 1e3, 1e3), tick=5):
+    dividing = np.ones(cells.n, bool) if dividing is None else np.asarray(dividing)
+    given = {"noise": np.array([noise]), "size": size, "time": 36.0, "seed": 3, "tick": tick}
+    return turnover.divide(cells, dividing, **given)
+
+
+def test_division_conserves_every_amount_to_the_bit():
+    cells = mothers(500)
+    before = {name: cells[name].copy() for name in turnover.AMOUNTS}
+    rows = divide(cells)
+    assert rows == slice(500, 1000)
+    for name, amount in before.items():
+        assert np.array_equal(cells[name][:500] + cells[name][rows], amount)
+    np.testing.assert_allclose(cells["radius"] ** 3 * 4 * np.pi / 3, cells["volume"], rtol=1e-5)
+    cells.check()
+
+
+def test_mothers_keep_id_and_row_and_daughters_derive_theirs():
+    cells = mothers(4)
+    ids = cells["id"].copy()
+    rows = divide(cells, [False, True, False, True])
+    assert np.array_equal(cells["id"][:4], ids)
+    assert np.array_equal(cells["id"][rows], daughter_id(ids[[1, 3]], 1))
+    assert np.array_equal(cells["mother"][rows], ids[[1, 3]])
+    assert cells["n_divisions"].tolist() == [0, 1, 0, 1, 0, 0]
+    assert cells["birth_time"].tolist() == [0, 0, 0, 0, 36, 36]
+    assert (cells["clone"] == 7).all()
+    again = divide(cells, np.arange(6) == 1)
+    assert cells["id"][again] == daughter_id(ids[1], 2)
+
+
+@pytest.mark.parametrize("size", [(1e3, 1e3), (1e3, 1e3, 1e3)])
+def test_daughters_lie_apart_around_the_mothers_place(size):
+    cells = mothers(2000)
+    place, radius = cells["position"].copy(), cells["radius"].copy()
+    rows = divide(cells, size=size)
+    between = cells["position"][rows] - cells["position"][:2000]
+    np.testing.assert_allclose(np.linalg.norm(between, axis=1), radius, rtol=1e-6)
+    np.testing.assert_allclose((cells["position"][rows] + cells["position"][:2000]) / 2, place)
+    axes = between / radius[:, None]
+    assert (axes[:, 2] == 0.0).all() == (len(size) == 2)
+    np.testing.assert_allclose(axes.mean(axis=0), 0.0, atol=4 / np.sqrt(2000))
+    square = np.diag(axes.T @ axes)[: len(size)] / 2000
+    np.testing.assert_allclose(square, 1 / len(size), atol=0.03)
+
+
+def test_daughters_stay_in_the_domain():
+    cells = mothers(100)
+    cells["position"][:] = [0.0, 1e3, 300.0]
+    divide(cells)
+    assert (cells["position"] >= 0.0).all()
+    assert (cells["position"] <= 1e3).all()
+
+
+def test_inheritance_is_noisy_conserving_and_bounded():
+    cells = mothers(5000)
+    rows = divide(cells, noise=0.1)
+    mother, daughter = cells["nodes"][:5000], cells["nodes"][rows]
+    np.testing.assert_allclose(mother + daughter, np.broadcast_to(2 * NODES, (5000, 2)), rtol=1e-6)
+    assert np.log(daughter[:, 0] / 0.5).std() == pytest.approx(0.1, rel=0.05)
+    assert daughter.mean(axis=0) == pytest.approx(NODES[0], abs=0.005)
+    assert cells["nodes"].min() >= 0.0
+    assert cells["nodes"].max() <= 1.0
+
+
+def test_without_noise_nodes_are_copied():
+    cells = mothers(3)
+    rows = divide(cells, noise=0.0)
+    assert np.array_equal(cells["nodes"][rows], np.broadcast_to(NODES, (3, 2)))
+
+
+def test_the_order_of_rows_does_not_change_a_daughter():
+    one, other = mothers(50), mothers(50)
+    other.permute(np.arange(50)[::-1])
+    divide(one)
+    divide(other)
+    for cell in one["id"]:
+        a, b = one.row_of(cell), other.row_of(cell)
+        for name in ("position", "nodes", "volume", "mother"):
+            assert np.array_equal(one[name][a], other[name][b])
+
+
+def test_no_division_changes_nothing():
+    cells = mothers(3)
+    generation = cells.generation
+    assert divide(cells, [False] * 3) == slice(3, 3)
+    assert cells.generation == generation
+
+
+def test_removal_keeps_the_order_and_lineage_tells_who():
+    cells = mothers(4)
+    cells["death_cause"][1] = 1
+    rows = np.flatnonzero(cells["death_cause"])
+    told = turnover.lineage(cells, rows, time=36.0, event="cleared", cause=["apoptosis"])
+    assert told == [(36.0, 2, 0, "cleared", "apoptosis", 7)]
+    turnover.remove(cells, cells["death_cause"] > 0)
+    assert cells["id"].tolist() == [1, 3, 4]
+    born = turnover.enter(cells, 2, id=[90, 91], clone=1)
+    assert turnover.lineage(cells, born, time=42.0, event="arrival") == [
+        (42.0, 90, 0, "arrival", "", 1),
+        (42.0, 91, 0, "arrival", "", 1),
+    ]
