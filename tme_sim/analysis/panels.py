@@ -82,20 +82,26 @@ def populations(ax: Axes, run: Run, days: np.ndarray) -> None:
 
 
 def tissue_levels(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Mean concentration of each drug, and of oxygen, at living tumor cells."""
+    """Mean concentration of each drug at living tumor cells; of oxygen where no drug was given."""
     drugs = [c for c in run.metrics if c.startswith("tissue_")]
-    for k, name in enumerate(drugs):
-        label = name.removeprefix("tissue_")
-        ax.plot(days, run.metrics[name], color=drug_color(k), label=label)
-    unit = run.metrics.attrs["units"][drugs[0]] if drugs else "uM"
-    ax.set(ylabel=f"mean at tumor cells [{unit.replace('u', 'µ')}]", title="Drug in the tumor")
-    if drugs and "oxygen_tumor" not in run.metrics:
-        _close(ax, drugs, "")
-        return
     if not drugs:
-        ax.set(ylabel="mean at tumor cells [mmHg]", title="Oxygen in the tumor")
-        ax.plot(days, run.metrics["oxygen_tumor"], color="0.35", label="oxygen")
-    _close(ax, ["any"], "")
+        _oxygen(ax, run, days)
+        return
+    units = {c: run.metrics.attrs["units"][c].replace("u", "µ") for c in drugs}
+    shared = f" [{units[drugs[0]]}]" if len(set(units.values())) == 1 else ""
+    for k, name in enumerate(drugs):
+        label = name.removeprefix("tissue_") + ("" if shared else f" [{units[name]}]")
+        ax.plot(days, run.metrics[name], color=drug_color(k), label=label)
+    ax.set(ylabel=f"mean at tumor cells{shared}", title="Drug in the tumor")
+    _close(ax, drugs, "")
+
+
+def _oxygen(ax: Axes, run: Run, days: np.ndarray) -> None:
+    found = [c for c in run.metrics if c == "oxygen_tumor"]
+    for name in found:
+        ax.plot(days, run.metrics[name], color="0.35", label="oxygen")
+    ax.set(ylabel="mean at tumor cells [mmHg]", title="Oxygen in the tumor")
+    _close(ax, found, "oxygen is not simulated")
 
 
 def trust(ax: Axes, run: Run, days: np.ndarray) -> None:
@@ -164,6 +170,7 @@ def _mark(ax: Axes, x: float, y: float, text: str) -> None:
         textcoords="offset points",
         ha="right" if late else "left",
         size=8,
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
     )
 
 

@@ -95,13 +95,19 @@ def _all_quantities(model: Any) -> list[Quantity]:
 
 
 def write_scenario(group: h5py.Group, model: Any) -> None:
-    """The scenario as given and as resolved, and what a reader needs of its geometry."""
+    """The scenario as given and as resolved, and what a reader needs of its geometry.
+
+    A resumed run keeps the text that it was started with; a branch gets its own.
+    """
     scenario = model.scenario
+    resolved = json.dumps(scenario.resolved())
+    if "resolved" in group and group["resolved"].asstr()[()] == resolved:
+        return
     for name in ("source", "resolved"):
         if name in group:
             del group[name]
     group["source"] = scenario.source
-    group["resolved"] = json.dumps(scenario.resolved())
+    group["resolved"] = resolved
     group.attrs["name"] = scenario.name
     group.attrs["seed"] = scenario.seed
     group.attrs["size"] = np.array(scenario.domain.size, "f8")

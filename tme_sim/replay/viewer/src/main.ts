@@ -58,10 +58,14 @@ class Page {
       byId("message").hidden = true;
     } catch (error) {
       this.timeline.pause();
-      byId("message").textContent = (error as Error).message;
-      byId("message").hidden = false;
+      this.tell(error as Error);
     }
     this.toAddress();
+  }
+
+  private tell(error: Error): void {
+    byId("message").textContent = error.message;
+    byId("message").hidden = false;
   }
 
   private column(name: string): Column { return this.run.columns.find((c) => c.name === name) ?? this.run.columns[0]; }
@@ -139,7 +143,7 @@ class Page {
       const color = this.run.treatments.find((t) => t.drug === name.join("_"))?.color ?? ACCENT;
       return where === "plasma"
         ? { label: `${name.join("_")} in plasma`, color, values: m.values }
-        : { label: "in tumor", color, values: m.values, scale: "right", dash: [6, 4] };
+        : { label: `in tumor, ${units(m.units)}`, color, values: m.values, scale: m.units === tissueUnit ? "right" : m.units, dash: [6, 4] };
     });
     drug.show(times, lines, "plasma mg/L", tissueUnit ? `tumor ${units(tissueUnit)}` : undefined);
     const choice = byId<HTMLSelectElement>("curve");
@@ -227,7 +231,7 @@ class Page {
       if (Math.hypot(e.offsetX - down[0], e.offsetY - down[1]) > 4) return;
       const row = this.scene.pick(e.offsetX, e.offsetY);
       if (row < 0) return this.select(null);
-      void this.source.cell(this.timeline.frame, row).then((cell) => this.select(cell.id));
+      this.source.cell(this.timeline.frame, row).then((cell) => this.select(cell.id), (error: Error) => this.tell(error));
     });
   }
 

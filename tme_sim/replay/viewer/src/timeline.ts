@@ -9,6 +9,7 @@ export class Timeline {
   frame = 0;
   private timer = 0;
   private busy = false;
+  private wanted = false;
   private scrubber = byId<HTMLInputElement>("scrubber");
 
   constructor(private run: Run, private show: (frame: number) => Promise<void>) {
@@ -78,15 +79,15 @@ export class Timeline {
     byId("play").setAttribute("aria-label", text);
   }
 
-  /** Show the newest frame asked for; frames asked for while one loads are passed over. */
+  /** Show the newest state asked for; what was asked for while one loads is passed over. */
   private async update(): Promise<void> {
+    this.wanted = true;
     if (this.busy) return;
     this.busy = true;
-    let shown = -1;
     try {
-      while (shown !== this.frame) {
-        shown = this.frame;
-        await this.show(shown);
+      while (this.wanted) {
+        this.wanted = false;
+        await this.show(this.frame);
       }
     } finally {
       this.busy = false;
