@@ -176,46 +176,50 @@ def _live(
     if status[i] != ALIVE:
         return
     body = bodies[kind[i]]
-    leave_g1 = _waiting_time(g1s_rate[i], uniform(seed, _CYCLE, tick, cell_id[i], _LEAVE_G1))
-    leave_g2m = _waiting_time(g2m_rate[i], uniform(seed, _CYCLE, tick, cell_id[i], _LEAVE_G2M))
-    in_s = body[_S_DURATION] * s_factor[i]
-    dividing[i] = _cycle(i, phase, phase_age, phase_progress, (leave_g1, in_s, leave_g2m), dt)
+    pace = g1s_rate[i], body[_S_DURATION] * s_factor[i], g2m_rate[i]
+    key = seed, tick, cell_id[i]
+    dividing[i] = _cycle(i, phase, phase_age, phase_progress, pace, key, dt)
     size = 1.0 if phase[i] == G1 and not dividing[i] else 2.0
     _grow(i, volume, fluid_volume, nuclear_volume, body, size, growth_rate[i], dt)
     radius[i] = radius_of(volume[i])
 
 
 @register_jitable
-def _cycle(i, phase, phase_age, phase_progress, durations, dt):
-    """Live a tick through the phases, given their durations from now on; True if it divides."""
-    leave_g1, in_s, leave_g2m = durations
+def _cycle(i, phase, phase_age, phase_progress, pace, key, dt):
+    """Live a tick through the phases; True if the cell divides."""
+    g1s_rate, s_duration, g2m_rate = pace
     left = dt  # of the tick, in the present phase
     if phase[i] == G1:
         if phase_age[i] < dt:  # born within the last tick: the rest of that is still to be lived
             left += phase_age[i]
             phase_age[i] = 0.0
-        if leave_g1 < left:
-            left -= leave_g1
+        moment = _waiting_time(g1s_rate, key, _LEAVE_G1)
+        if moment < left:
+            left -= moment
             phase[i], phase_age[i], phase_progress[i] = S, 0.0, 0.0
     if phase[i] == S:
-        rest = (1.0 - phase_progress[i]) * in_s
+        rest = (1.0 - phase_progress[i]) * s_duration
         if rest <= left:
             left -= rest
             phase[i], phase_age[i], phase_progress[i] = G2M, 0.0, 0.0
         else:
-            phase_progress[i] += left / in_s
-    divides = phase[i] == G2M and leave_g2m < left
-    if divides:
-        left -= leave_g2m
-        phase[i], phase_age[i] = G1, 0.0
+            phase_progress[i] += left / s_duration
+    divides = False
+    if phase[i] == G2M:
+        moment = _waiting_time(g2m_rate, key, _LEAVE_G2M)
+        divides = moment < left
+        if divides:
+            left -= moment
+            phase[i], phase_age[i] = G1, 0.0
     phase_age[i] += left
     return divides
 
 
 @register_jitable
-def _waiting_time(rate, u):
+def _waiting_time(rate, key, draw):
     """Time until an event of this hazard [1/min]; infinite where there is none."""
-    return -math.log(u) / rate if rate > 0.0 else math.inf
+    seed, tick, cell_id = key
+    return -math.log(uniform(seed, _CYCLE, tick, cell_id, draw)) / rate if rate > 0.0 else math.inf
 
 
 @register_jitable
