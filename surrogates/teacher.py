@@ -142,10 +142,10 @@ class Teacher:
 
     def _model(self, tau: np.ndarray, step: float) -> tuple:
         ratio = step / tau.astype(np.float64)
-        decay = np.exp(-ratio)
+        gain = -np.expm1(-ratio)
         with np.errstate(invalid="ignore", divide="ignore"):
-            correction = np.where(ratio > 1e-8, 1.0 + np.expm1(-ratio) / ratio, 0.0)
-        return (self._tables, self._dynamic, decay.astype(np.float32),
+            correction = np.where(ratio > 1e-8, 1.0 - gain / ratio, 0.0)
+        return (self._tables, self._dynamic, gain.astype(np.float32),
                 correction.astype(np.float32), HEAD_COMPETENCE, RANGES)
 
 

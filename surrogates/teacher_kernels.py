@@ -5,7 +5,7 @@ arithmetic of a cell never depends on its neighbours in the tile. What inputs an
 decide is folded into two factors per unit before the first stage (`fold_inputs`). Stages are those
 of the second-order exponential Runge-Kutta method (Cox & Matthews 2002, J Comput Phys 176:430)
 
-    a  = u(h) + (h - u(h)) e^{-d/tau}
+    a  = h + (u(h) - h) (1 - e^{-d/tau})
     h' = a + (u(a) - u(h)) (1 - (1 - e^{-d/tau}) tau/d)
 
 a convex combination of h, u(h) and u(a): states stay in [0, 1] for any step.
@@ -134,16 +134,16 @@ def _load_tile(first, tables, arrays, work):
 
 
 @njit(error_model="numpy")
-def _advance(edges, n_steps, decay, correction, work, u0, u1):
+def _advance(edges, n_steps, gain, correction, work, u0, u1):
     """Move the nodes of one tile by n_steps equal steps."""
     x, silent, factor, rate = work
-    n_nodes = decay.size
+    n_nodes = gain.size
     for _ in range(n_steps):
         drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u0)
         for k in range(n_nodes):
-            node, target, keep = x[k], u0[k], decay[k]
+            node, target, weight = x[k], u0[k], gain[k]
             for j in range(TILE):
-                node[j] = target[j] + (node[j] - target[j]) * keep
+                node[j] += (target[j] - node[j]) * weight
         drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u1)
         for k in range(n_nodes):
             node, before, after, weight = x[k], u0[k], u1[k], correction[k]
@@ -154,14 +154,14 @@ def _advance(edges, n_steps, decay, correction, work, u0, u1):
 @njit(error_model="numpy", cache=True, nogil=True)
 def step_cells(first, last, model, arrays, n_steps, out_state, out_fractions, out_outputs):
     """Advance the cells first..last tile by tile, then read their heads; threads share no cell."""
-    tables, edges, decay, correction, head_competence, ranges = model
+    tables, edges, gain, correction, head_competence, ranges = model
     inputs, cell_type = arrays[1], arrays[3]
     n_nodes, n_units = out_state.shape[1], tables[1].size
     work = _room(n_nodes + inputs.shape[1] + tables[6], n_units)
     u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_units, TILE), np.float32)
     for tile in range(first, last, TILE):
         _load_tile(tile, tables, arrays, work)
-        _advance(edges, n_steps, decay, correction, work, u0, u1)
+        _advance(edges, n_steps, gain, correction, work, u0, u1)
         drive_tile(edges, n_nodes, n_units, work[0], work[1], work[2], work[3], u1)
         for j in range(min(TILE, last - tile)):
             i = tile + j
