@@ -90,19 +90,21 @@ def solve(
     """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
     saturating = system.terms[3].size > 0
     n_levels = depth(system.coef, rate + float(system.terms[0][0]))
+    size2 = 0.0
     for _ in range(MAX_NEWTON):
-        linearise(
+        now2 = linearise(
             c, c0, c.dtype.type(rate), system.terms, system.coef[0], system.joined, system.walls,
             work.r, work.diagonals[0],
         )
+        size2 = max(size2, now2)
         for level in range(n_levels - 1):
             coarsen(work.diagonals[level], system.coef[level], work.diagonals[level + 1])
-        history = _solve_linear(system, work, c, n_levels, tolerance)
+        history = _solve_linear(system, work, c, n_levels, tolerance, size2)
         effort.cycles += len(history) - 1
         effort.error = max(effort.error, history[-1])
-        cut, size = clip(c)
+        cut2, _ = clip(c)
         settled = not saturating or history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
-        if settled and cut <= tolerance**2 * size:
+        if settled and cut2 <= tolerance**2 * size2:
             return
     raise NotConvergedError(history)
 
@@ -114,11 +116,11 @@ def depth(coef: np.ndarray, floor: float) -> int:
 
 
 def _solve_linear(
-    system: System, work: Workspace, c: np.ndarray, n_levels: int, tolerance: float
+    system: System, work: Workspace, c: np.ndarray, n_levels: int, tolerance: float, size2: float
 ) -> list[float]:
     """c += A^-1 r by conjugate gradients; returns the error before each cycle, and the last.
 
-    Errors are estimates relative to the norm of c.
+    Errors are estimates relative to the norm of c, or to `size2` ** 0.5 if that is larger.
     """
     coef, joined, real = system.coef, system.joined, c.dtype.type
     history: list[float] = []
@@ -133,7 +135,7 @@ def _solve_linear(
         beta = rho / rho_old if history else 0.0
         combine(work.p, real(1), work.z, real(beta), work.p)
         alpha = rho / apply(work.p, work.diagonals[0], coef[0], joined, work.q)
-        size2 = combine(c, real(1), c, real(alpha), work.p)
+        size2 = max(size2, combine(c, real(1), c, real(alpha), work.p))
         combine(work.r, real(1), work.r, real(-alpha), work.q)
         history.append(math.sqrt(norm2 / size2) if size2 > 0.0 else math.inf)
         if not (rho > 0.0 and alpha > 0.0 and math.isfinite(history[-1])):

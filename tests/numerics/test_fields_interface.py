@@ -1,0 +1,133 @@
+"""Bad input is named; a restored or differently threaded microenvironment continues to the bit."""
+
+import numba
+import numpy as np
+import pytest
+
+from tme_sim.fields import Grid, Microenvironment, SolveError, Substrate
+from tme_sim.fields import solver
+
+GRID = Grid((1, 6, 7))
+
+
+def _env(**options):
+    return Microenvironment(GRID, [Substrate("oxygen", 1e5, 0.1, 38.0)], **options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"diffusivity": -1.0}, "diffusivity.*-1.0"),
+        ({"diffusivity": np.nan}, "diffusivity.*nan"),
+        ({"decay_rate": np.inf}, "decay_rate.*inf"),
+        ({"initial": -3.0}, "initial.*-3.0"),
+        ({"boundary": {"all": -2.0}}, "boundary value.*-2.0"),
+        ({"boundary": {"left": 1.0}}, "left.*x_high"),
+        ({"boundary": {"all": "open"}}, "open.*no_flux"),
+        ({"boundary": {"x_low": {"exchange": 1.0}}}, "exchange.*bath"),
+    ],
+)
+def test_a_bad_substrate_is_named_with_its_value(changes, found):
+    given = {"name": "oxygen", "diffusivity": 1e5, "decay_rate": 0.1} | changes
+    with pytest.raises(ValueError, match=f"'oxygen'.*{found}"):
+        Substrate(**given)
+
+
+def _uptake_with(value):
+    uptake = np.ones(GRID.shape)
+    uptake[0, 2, 3] = value
+    return uptake
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda env: env.set_exchange("oxygen", uptake=_uptake_with(np.nan)), r"uptake.*nan.*2, 3"),
+        (lambda env: env.set_exchange("oxygen", source=_uptake_with(-4.0)), r"source.*-4.0.*2, 3"),
+        (lambda env: env.set_exchange("oxygen", source=np.ones((6, 7))), r"source.*\(6, 7\)"),
+        (lambda env: env.set_saturating_uptake("oxygen", 1.0, 0.0), "half_saturation.*0.0"),
+        (lambda env: env.set_vessels("oxygen", 1.0, np.nan), "plasma.*nan"),
+        (lambda env: env.fix("oxygen", np.ones((6, 7), bool), 1.0), r"mask.*\(6, 7\)"),
+        (lambda env: env.set_exchange("oxygen", source="much"), "source.*much"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_value(change, found):
+    with pytest.raises(ValueError, match=f"'oxygen'.*{found}"):
+        change(_env())
+
+
+def test_an_unknown_substrate_is_named_beside_the_known_ones():
+    with pytest.raises(KeyError, match=r"'oxigen'.*'oxygen'"):
+        _env().set_exchange("oxigen")
+
+
+def test_a_step_needs_a_positive_length():
+    with pytest.raises(ValueError, match="-1"):
+        _env().step(-1.0)
+
+
+def test_a_box_with_a_net_source_and_no_sink_has_no_steady_state():
+    env = Microenvironment(GRID, [Substrate("lactate", 1e4)])
+    env.set_exchange("lactate", source=2.0)
+    with pytest.raises(ValueError, match=r"'lactate'.*no steady state.*84"):
+        env.steady_state("lactate")
+    env.set_saturating_uptake("lactate", 3.0, 1.0)
+    np.testing.assert_allclose(env.steady_state("lactate"), 2.0, rtol=1e-4)
+
+
+def test_a_solve_that_does_not_converge_raises_its_history_and_leaves_the_field(monkeypatch):
+    monkeypatch.setattr(solver, "MAX_CYCLES", 2)
+    env = Microenvironment(GRID, [Substrate("oxygen", 1e5, 0.1, 38.0)], dtype=np.float64)
+    env.set_exchange("oxygen", uptake=_uptake_with(1e4))
+    with pytest.raises(SolveError, match=r"'oxygen'.*6 min did not converge") as caught:
+        env.step(6.0)
+    assert len(caught.value.history) == 2
+    assert (env["oxygen"] == 38.0).all()
+
+
+def _tissue(shape):
+    rng = np.random.default_rng(1)
+    substrates = [
+        Substrate("oxygen", 1e5, 0.1, 38.0, {"all": 38.0}),
+        Substrate("drug", 2e4, 0.01, 0.0, {"x_low": "periodic", "x_high": "periodic"}),
+    ]
+    env = Microenvironment(Grid(shape), substrates)
+    env.set_saturating_uptake("oxygen", 20.0 * (rng.random(shape) < 0.4), 1.0)
+    env.set_vessels("drug", 1.0 * (rng.random(shape) < 0.02), 1.0)
+    env.fix("oxygen", rng.random(shape) < 0.01, 20.0)
+    return env
+
+
+def test_a_restored_microenvironment_continues_to_the_bit():
+    one, two = _tissue((1, 31, 33)), _tissue((1, 31, 33))
+    one.step(6.0)
+    two.restore(one.state())
+    for env in (one, two):
+        env.set_vessels("drug", env.state()["drug"]["permeability_area"], 0.5)
+        env.step(6.0)
+        env.step(6.0)
+    for name in one.names:
+        assert np.array_equal(one[name], two[name])
+    assert np.array_equal(one.realised_uptake("oxygen"), two.realised_uptake("oxygen"))
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
+@pytest.mark.parametrize("shape", [(29, 30, 31), (1, 151, 160)])
+def test_the_number_of_threads_does_not_change_a_bit(shape):
+    fields = []
+    for threads in (1, 2):
+        numba.set_num_threads(threads)
+        env = _tissue(shape)
+        env.step(6.0)
+        env.step(6.0)
+        fields.append([env[name].copy() for name in env.names])
+    assert all(np.array_equal(a, b) for a, b in zip(*fields, strict=True))
+
+
+def test_two_substrates_do_not_see_each_other():
+    together = _tissue((1, 20, 20))
+    together.step(6.0)
+    alone = Microenvironment(Grid((1, 20, 20)), [Substrate("drug", 2e4, 0.01, 0.0, {"x_low": "periodic", "x_high": "periodic"})])
+    alone.set_vessels("drug", together.state()["drug"]["permeability_area"], 1.0)
+    alone.step(6.0)
+    assert np.array_equal(together["drug"], alone["drug"])

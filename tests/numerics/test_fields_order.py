@@ -1,0 +1,65 @@
+"""The order of convergence, by regression over refinements."""
+
+import numpy as np
+import pytest
+from tests.reference.fields import Problem
+
+from tme_sim.fields import Grid, Microenvironment, Substrate
+
+WALLS = {"x_low": 1.0, "x_high": {"exchange": 0.01, "bath": 0.2}}
+
+
+def _order(sizes, errors):
+    slope, _ = np.polyfit(np.log(sizes), np.log(errors), 1)
+    return slope
+
+
+def _steady_slab(x, width, length, bath_rate, bath):
+    """c'' = c / length^2, c(0) = 1, c'(width) = bath_rate (bath - c(width))."""
+    u = width / length
+    a = bath_rate * length
+    slope = (a * bath - np.sinh(u) - a * np.cosh(u)) / (np.cosh(u) + a * np.sinh(u))
+    return np.cosh(x / length) + slope * np.sinh(x / length)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 0), (1, 3, 0), (3, 3, 0)])
+def test_space_is_second_order_with_a_value_and_an_exchange_at_the_walls(shape):
+    errors, voxels = [], [40.0, 20.0, 10.0, 5.0, 2.5]
+    for voxel in voxels:
+        grid = Grid((*shape[:2], round(400.0 / voxel)), voxel)
+        env = Microenvironment(grid, [Substrate("s", 1e5, 10.0, 0.0, WALLS)], dtype=np.float64)
+        exact = _steady_slab(grid.centres("x"), 400.0, 100.0, 0.01, 0.2)
+        errors.append(np.abs(env.steady_state("s") - exact).max())
+    assert _order(voxels, errors) == pytest.approx(2.0, abs=0.1)
+
+
+def test_time_is_second_order_where_the_transient_matters():
+    shape = (1, 4, 12)
+    rng = np.random.default_rng(3)
+    start, uptake, vessels = rng.random(shape), rng.random(shape), rng.random(shape)
+    twin = Problem(shape, 20.0, 400.0, 0.1, {"x_low": ("exchange", np.inf, 1.0)})
+    twin.uptake, twin.permeability, twin.plasma = uptake, vessels, 2.0
+    exact = twin.exact(start, 2.0)
+    errors, counts = [], [32, 64, 128, 256]
+    for substeps in counts:
+        env = Microenvironment(
+            Grid(shape, 20.0),
+            [Substrate("s", 400.0, 0.1, start, {"x_low": 1.0})],
+            dtype=np.float64,
+            substeps=substeps,
+        )
+        env.set_exchange("s", uptake=uptake)
+        env.set_vessels("s", vessels, 2.0)
+        env.step(2.0)
+        errors.append(np.linalg.norm(env["s"] - exact))
+    assert _order(1.0 / np.array(counts), errors) == pytest.approx(2.0, abs=0.15)
+
+
+def test_a_stiff_step_lands_on_the_steady_state():
+    grid = Grid((1, 20, 20), 20.0)
+    env = Microenvironment(
+        grid, [Substrate("s", 1e5, 10.0, 0.0, {"all": 1.0})], dtype=np.float64, substeps=1
+    )
+    steady = env.steady_state("s")
+    env.step(1e6)
+    np.testing.assert_allclose(env["s"], steady, rtol=1e-5)
