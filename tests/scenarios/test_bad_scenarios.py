@@ -177,7 +177,7 @@ def test_a_bad_table_of_cells_is_named_with_its_line(write, tmp_path, table, lin
 
 def test_a_bad_catalogue_is_named_with_its_own_line(write, tmp_path):
     (tmp_path / "drugs.yaml").write_text("mine:\n  preset: vemurafenib\n  clearance: {valu: 1}\n")
-    with pytest.raises(ScenarioError, match="drugs.mine.clearance"):
+    with pytest.raises(ScenarioError, match=r"drugs\.mine\.clearance"):
         load_scenario(write(GOOD + "catalogue: {drugs: drugs.yaml}\ndrugs: {mine: {}}\n"))
     (tmp_path / "drugs.yaml").write_text("mine:\n  preset: vemurafinib\n")
     with pytest.raises(ScenarioError, match=r"drugs.yaml:1: mine: preset 'vemurafinib' is no"):

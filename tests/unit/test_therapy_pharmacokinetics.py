@@ -6,7 +6,8 @@ from scipy.integrate import solve_ivp
 
 from tme_sim.scenario import ScenarioError
 from tme_sim.therapy import nominal_concentration, plasma_concentration
-from tme_sim.therapy.pharmacokinetics import Body, Compartments, catalogue_drug
+from tme_sim.therapy.compartments import Body, Compartments
+from tme_sim.therapy.pharmacokinetics import catalogue_drug
 
 HOUR, DAY = 60.0, 1440.0
 ORAL = {"clearance": "5 L/h", "central_volume": "50 L", "absorption_rate": "1 per hour"}

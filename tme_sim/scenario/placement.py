@@ -97,6 +97,21 @@ def place(
     return Placed(_in_space(points, domain))
 
 
+def expected_count(group: CellGroup, domain: Domain) -> float:
+    """Number of cells that a group starts with; 0 for a table, which is not read."""
+    if group.placement is None or group.placement.kind != "poisson":
+        return float(group.count or 0)
+    return _Region(group.placement, domain, radius=0.0).scattered
+
+
+def tissue_measure(group: CellGroup, domain: Domain) -> float:
+    """Volume that a group's placement covers [um^3]; 2D tissue is one voxel thick."""
+    if group.placement is None or group.placement.kind == "file":
+        return float(np.prod(domain.box))
+    measure = _Region(group.placement, domain, radius=0.0).measure
+    return measure * (domain.voxel if domain.dim == 2 else 1.0)
+
+
 def check_placement(placement: Placement, domain: Domain) -> str | None:
     """What is wrong with a placement in a domain, in words; None where nothing is."""
     flat, solid = ("disk", "ring"), ("ball", "shell")
@@ -201,6 +216,11 @@ class _Region:
             return whole - _ball_measure(self.inner, self.dim)
         return _ball_measure(self.outer, self.dim) - _ball_measure(self.inner, self.dim)
 
+    @property
+    def scattered(self) -> int:
+        """Number of scattered cells that its spacing implies."""
+        return max(1, round(self.measure / self.spacing**self.dim))
+
 
 def _ball_measure(radius: float, dim: int) -> float:
     return np.pi * radius**2 if dim == 2 else 4.0 / 3.0 * np.pi * radius**3
@@ -271,7 +291,7 @@ def _lattice(region: _Region, step: float) -> np.ndarray:
 
 def _scatter(region: _Region, draws: _Draws) -> np.ndarray:
     """Points at random, none nearer to another than a share of the spacing (dart throwing)."""
-    count = max(1, round(region.measure / region.spacing**region.dim))
+    count = region.scattered
     least2 = (DART_DISTANCE * region.spacing) ** 2
     points = np.empty((count, region.dim))
     n = 0

@@ -31,7 +31,6 @@ PROCESSES = (
     "motility",
     "mechanics",
     "contact",
-    "growth",
     "cycle",
     "death",
     "mutation",

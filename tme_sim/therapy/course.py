@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tme_sim.scenario.scenario import Scenario
-from tme_sim.therapy.pharmacokinetics import Body, Compartments, nominal_concentration
+from tme_sim.therapy.compartments import Body, Compartments
+from tme_sim.therapy.pharmacokinetics import nominal_concentration
 from tme_sim.therapy.schedule import Schedule
 
 Event = tuple[float, str, str]

@@ -1,0 +1,163 @@
+"""What a scenario implies before it runs, and the refusal of what cannot run."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import surrogates
+from tme_sim.scenario import ScenarioError, load_scenario
+from tme_sim.scenario.implications import implications
+from tme_sim.scenario.memory import available_bytes, in_words, refuse_if_too_large
+
+OUTPUTS = {"oxygen_uptake": 1200.0, "HGF_clearance": 1800.0, "growth_rate_net": 1 / 1440}
+VOXEL = 20.0
+
+
+class FixedModel:
+    """A cell model whose outputs do not depend on anything."""
+
+    outputs = tuple(SimpleNamespace(name=name) for name in OUTPUTS if name != "growth_rate_net")
+
+    def __init__(self):
+        self.asked = []
+
+    def simulate(self, **question):
+        self.asked.append(question)
+        return {name: np.full(3, value) for name, value in OUTPUTS.items()}
+
+
+@pytest.fixture
+def model(monkeypatch):
+    model = FixedModel()
+    monkeypatch.setattr(surrogates, "load", lambda **_options: model, raising=False)
+    return model
+
+
+def scenario(overrides=None, **more):
+    return load_scenario(
+        {
+            "time": {"duration": "4 d"},
+            "domain": {"size": ["800 um", "800 um"]},
+            "substrates": {"oxygen": {"boundary": {"all": "38 mmHg"}}, "HGF": {}},
+            "cells": {
+                "tumor": {
+                    "type": "tumor",
+                    "genotype": ["BRAF_V600E"],
+                    "count": 500,
+                    "placement": {"disk": {"radius": "200 um"}},
+                },
+                "vessel": {
+                    "type": "endothelial",
+                    "placement": {"poisson": {"spacing": "100 um"}},
+                },
+            },
+            "therapy": [{"drug": "vemurafenib", "dose": "960 mg", "every": "12 h"}],
+            **more,
+        },
+        overrides,
+    )
+
+
+@pytest.mark.usefixtures("model")
+def test_diffusion_lengths_are_those_of_the_cells_at_their_density():
+    found = {reach.name: reach for reach in implications(scenario()).substrates}
+    density = 500 / (math.pi * 200**2 * VOXEL)
+    hgf, oxygen = found["HGF"], found["oxygen"]
+    assert hgf.free_length == pytest.approx(math.sqrt(600 / 2e-3))
+    assert hgf.tissue_length == pytest.approx(math.sqrt(600 / (2e-3 + 1800 * density)))
+    assert hgf.tissue == "tumor"
+    most = 1200 * density / 1.35e-3
+    assert oxygen.free_length == math.inf
+    assert oxygen.tissue_length == pytest.approx(math.sqrt(1.05e5 / (most / 39)))
+    assert oxygen.exhausted_depth == pytest.approx(math.sqrt(2 * 1.05e5 * 38 / most))
+
+
+def test_the_cell_model_is_asked_in_the_surroundings_at_the_start(model):
+    found = implications(scenario())
+    tumor = model.asked[0]
+    assert tumor["genotype"] == ("BRAF_V600E",)
+    assert tumor["inputs"] == {"oxygen": 38.0, "HGF": 0.02, "vemurafenib": 0.0}
+    assert found.growth[0].doublings_per_day == pytest.approx(1.0)
+    assert "tumor: double in 24 h at the start" in found.text()
+
+
+@pytest.mark.usefixtures("model")
+def test_drug_at_the_cells_is_told_by_day():
+    (course,) = implications(scenario()).drugs
+    assert course.days == (1, 2, 3, 4)
+    assert course.level[0] == pytest.approx(18 * 0.103, rel=0.05)
+    assert sorted(course.level) == list(course.level)
+
+
+@pytest.mark.usefixtures("model")
+def test_cost_grows_with_cells_and_stays_within_the_room():
+    small = scenario({"time.duration": "1 d"})
+    large = scenario({"time.duration": "1 d", "cells.tumor.count": 530})
+    assert implications(large).memory_bytes > implications(small).memory_bytes
+    found = implications(scenario({"time.duration": "60 d"}))
+    assert found.expected_cells == pytest.approx(800 * 800 / 222.4, rel=0.01)
+    stopped = scenario({"time.duration": "60 d", "stop": {"burden_above": 700}})
+    assert implications(stopped).expected_cells == 1400
+
+
+@pytest.mark.usefixtures("model")
+def test_surprises_are_noted():
+    dry = scenario({"cells.vessel.placement.poisson.spacing": "90 um"})
+    assert not implications(dry).notes
+    data = dry.resolved()
+    del data["cells"]["vessel"]
+    data["cells"]["cd8"] = {"type": "cd8_t", "supply": "1 per hour"}
+    notes = implications(load_scenario(data)).notes
+    assert "vemurafenib never reaches the tissue: there are no vessels" in notes
+    assert "cells are supplied, but without endothelium none can enter" in notes
+
+
+def test_a_cell_model_that_cannot_be_loaded_is_said_so(monkeypatch):
+    def missing(**_options):
+        msg = "no weights"
+        raise OSError(msg)
+
+    monkeypatch.setattr(surrogates, "load", missing, raising=False)
+    found = implications(scenario())
+    assert found.growth == ()
+    assert "no weights" in found.text()
+
+
+@pytest.mark.usefixtures("model")
+def test_implications_are_plain_data_too():
+    found = implications(scenario()).as_dict()
+    assert found["substrates"][0]["name"] == "oxygen"
+    assert found["n_voxels"] == 1600
+
+
+def test_a_domain_that_does_not_fit_in_memory_is_refused_with_a_figure(tmp_path):
+    file = tmp_path / "huge.yaml"
+    file.write_text(
+        "time: {duration: 1 d}\n"
+        "domain:\n"
+        "  size: [900 mm, 900 mm, 900 mm]\n"
+        "substrates: {oxygen: {}}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        refuse_if_too_large(load_scenario(file))
+    assert str(caught.value).startswith(f"{file}:3: domain.size: 45000 x 45000 x 45000 voxels")
+    assert "14.6 PB" in str(caught.value)
+    assert in_words(available_bytes()) in str(caught.value)
+
+
+def test_more_cells_than_memory_are_refused(tmp_path):
+    file = tmp_path / "huge.yaml"
+    file.write_text(
+        "time: {duration: 1 d}\n"
+        "domain: {size: [1 mm, 1 mm]}\n"
+        "cells:\n"
+        "  a: {type: tumor, count: 1e12, placement: everywhere}\n"
+    )
+    with pytest.raises(ScenarioError, match=r"huge.yaml:3: cells: 1e\+12 cells need 2.5 PB"):
+        refuse_if_too_large(load_scenario(file))
+
+
+def test_what_fits_is_let_through():
+    refuse_if_too_large(scenario())

@@ -1,0 +1,239 @@
+"""What a scenario implies before it runs: reach of substrates, growth, drug at the cells, cost."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tme_sim.scenario.memory import (
+    cell_bytes,
+    field_bytes,
+    in_words,
+    initial_cells,
+    refuse_if_too_large,
+)
+from tme_sim.scenario.placement import place_all
+from tme_sim.scenario.reach import Reach, reach
+from tme_sim.scenario.scenario import Scenario
+
+SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
+DAY = 1440.0
+SECONDS_PER_CELL_TICK = 1e-5  # rough, two cores of 2025
+SECONDS_PER_VOXEL_TICK = 1.5e-7  # per substrate; rough, the same machine
+BYTES_PER_CELL_FRAME = 220
+PACKED_VOLUME = {2: 222.4 * 20.0, 3: 3400.0}  # [um^3] per cell at rest, 2D at a voxel of 20 um
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Net growth of a group's cells in the surroundings at the start, after two days in them."""
+
+    group: str
+    count: float
+    doublings_per_day: float
+
+
+@dataclass(frozen=True)
+class DrugCourse:
+    """What cells would sense of a drug in plasma: its mean on some days [unit]."""
+
+    name: str
+    unit: str
+    days: tuple[int, ...]
+    level: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Implications:
+    """What a scenario implies; ``text()`` for people, ``as_dict()`` for programs."""
+
+    name: str
+    n_cells: float
+    n_voxels: int
+    substrates: tuple[Reach, ...]
+    growth: tuple[Growth, ...]
+    drugs: tuple[DrugCourse, ...]
+    expected_cells: float
+    memory_bytes: float
+    run_seconds: float
+    file_bytes: float
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        return dataclasses.asdict(self)
+
+    def text(self) -> str:
+        """The same in words, a fact a line."""
+        lines = [f"{self.name}: {self.n_cells:g} cells in {self.n_voxels} voxels at the start"]
+        lines += [f"  {substrate.text()}" for substrate in self.substrates]
+        lines += [f"  {_growth_in_words(growth)}" for growth in self.growth]
+        lines += [f"  {_course_in_words(course)}" for course in self.drugs]
+        lines.append(
+            f"  about {self.expected_cells:.2g} cells at the end; "
+            f"memory {in_words(self.memory_bytes)}, "
+            f"run time roughly {_duration(self.run_seconds)}, file {in_words(self.file_bytes)}"
+        )
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def implications(scenario: Scenario) -> Implications:
+    """What a scenario implies before it runs.
+
+    Raises:
+        ScenarioError: The cells do not fit into their shapes, or the tissue not into memory.
+    """
+    refuse_if_too_large(scenario)
+    placed = place_all(scenario)
+    n_cells = float(sum(len(cells) for cells in placed.values()))
+    surroundings = _surroundings(scenario)
+    outputs, notes = _settled_outputs(scenario, surroundings)
+    growth = tuple(
+        Growth(name, float(len(placed[name])), outputs[name]["growth_rate_net"] * DAY)
+        for name in outputs
+        if len(placed[name])
+    )
+    expected = _expected_cells(scenario, n_cells, growth)
+    nz, ny, nx = scenario.grid_shape()
+    return Implications(
+        name=scenario.name,
+        n_cells=n_cells,
+        n_voxels=nz * ny * nx,
+        substrates=tuple(
+            reach(scenario, name, surroundings[name], outputs) for name in scenario.substrates
+        ),
+        growth=growth,
+        drugs=_courses(scenario),
+        expected_cells=expected,
+        memory_bytes=field_bytes(scenario) + cell_bytes(scenario, max(n_cells, expected)),
+        run_seconds=_run_seconds(scenario, (n_cells + expected) / 2, nz * ny * nx),
+        file_bytes=_file_bytes(scenario, (n_cells + expected) / 2, nz * ny * nx),
+        notes=(*notes, *_notes(scenario)),
+    )
+
+
+def _surroundings(scenario: Scenario) -> dict[str, float]:
+    """Level of each substrate that cells start in: that of a wall that holds one, else initial."""
+    levels = {}
+    for name, spec in scenario.substrates.items():
+        held = [wall for wall in (spec.boundary or {}).values() if isinstance(wall, float)]
+        levels[name] = max(held) if held else spec.initial
+    return levels
+
+
+def _settled_outputs(
+    scenario: Scenario, surroundings: dict[str, float]
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Outputs of the cell model for a cell of each group, after two days in the surroundings."""
+    try:
+        import surrogates
+
+        model = surrogates.load(**scenario.surrogate.options(), device="cpu")
+    except (ImportError, AttributeError, OSError, ValueError, KeyError) as err:
+        return {}, [f"the cell model cannot be asked ({err}): nothing is said about its cells"]
+    names = [channel.name for channel in model.outputs]
+    inputs = {
+        spec.input: surroundings[name]
+        for name, spec in scenario.substrates.items()
+        if spec.input is not None
+    }
+    result = {}
+    for name, group in scenario.cells.items():
+        kind = scenario.cell_types[group.type].network_type
+        out = model.simulate(
+            cell_type=kind, genotype=group.genotype, minutes=SETTLED, dt=6.0, inputs=inputs
+        )
+        result[name] = {key: float(out[key][-1]) for key in (*names, "growth_rate_net")}
+    return result, []
+
+
+def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
+    """Daily means of what cells would sense of each drug, adaptive entries always on."""
+    from tme_sim.therapy import Therapy
+
+    therapy = Therapy(scenario)
+    if not therapy.drugs:
+        return ()
+    ticks = max(1, round(DAY / scenario.time.tick))
+    n_days = max(1, math.ceil(scenario.time.duration / DAY))
+    daily = [_day(therapy, day * ticks, ticks, scenario.time.tick) for day in range(n_days)]
+    days = sorted({d for d in (0, 1, 2, 4, 6, 13, 27) if d < n_days} | {n_days - 1})
+    return tuple(
+        DrugCourse(
+            name=name,
+            unit=drug.unit,
+            days=tuple(day + 1 for day in days),
+            level=tuple(daily[day][name] for day in days),
+        )
+        for name, drug in therapy.drugs.items()
+    )
+
+
+def _day(therapy: Any, first: int, ticks: int, dt: float) -> dict[str, float]:
+    levels = [therapy.advance((first + k) * dt, dt, burden=1.0) for k in range(ticks)]
+    return {name: float(np.mean([level[name] for level in levels])) for name in levels[0]}
+
+
+def _expected_cells(scenario: Scenario, n_cells: float, growth: tuple[Growth, ...]) -> float:
+    """Cells at the end: drug-free growth as at the start and supply, within the room there is."""
+    days = scenario.time.duration / DAY
+    born = sum(g.count * (2.0 ** min(g.doublings_per_day * days, 60.0) - 1.0) for g in growth)
+    supplied = sum(group.supply for group in scenario.cells.values()) * scenario.time.duration
+    volume = float(np.prod(scenario.domain.box))
+    room = max(n_cells, volume / PACKED_VOLUME[scenario.domain.dim])
+    limit = scenario.stop.burden_above
+    return min(max(n_cells + born, 0.0) + supplied, room, math.inf if limit is None else 2 * limit)
+
+
+def _run_seconds(scenario: Scenario, n_cells: float, n_voxels: int) -> float:
+    ticks = scenario.time.duration / scenario.time.tick
+    fields = SECONDS_PER_VOXEL_TICK * n_voxels * len(scenario.substrates)
+    return ticks * (SECONDS_PER_CELL_TICK * n_cells + fields)
+
+
+def _file_bytes(scenario: Scenario, n_cells: float, n_voxels: int) -> float:
+    frames = scenario.time.duration / scenario.time.frame_every + 1
+    return frames * (BYTES_PER_CELL_FRAME * n_cells + 4.0 * n_voxels * len(scenario.output.fields))
+
+
+def _notes(scenario: Scenario) -> list[str]:
+    """What will surprise the user."""
+    vessels = any(
+        scenario.cell_types[group.type].vessel_radius is not None
+        for group in scenario.cells.values()
+    )
+    notes = []
+    for name in {dose.drug: None for dose in scenario.therapy}:
+        walls = (scenario.substrates[name].boundary or {}).values()
+        if not vessels and all(wall in ("no_flux", "periodic") for wall in walls):
+            notes.append(f"{name} never reaches the tissue: there are no vessels")
+    if not vessels and any(group.supply > 0 for group in scenario.cells.values()):
+        notes.append("cells are supplied, but without endothelium none can enter")
+    if initial_cells(scenario) == 0 and not scenario.cells:
+        notes.append("there are no cells")
+    return notes
+
+
+def _growth_in_words(growth: Growth) -> str:
+    rate = growth.doublings_per_day
+    if abs(rate) < 1e-3:
+        return f"{growth.group}: cells neither grow nor shrink in number"
+    verb = "double" if rate > 0 else "halve"
+    return f"{growth.group}: {verb} in {24.0 / abs(rate):.3g} h at the start ({rate:.2f} per day)"
+
+
+def _course_in_words(course: DrugCourse) -> str:
+    days = ", ".join(f"day {d} {c:.3g}" for d, c in zip(course.days, course.level, strict=True))
+    return f"{course.name}: plasma as cells sense it [{course.unit}, mean]: {days}"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.2g} s"
+
+
+__all__ = ["Implications", "implications", "refuse_if_too_large"]
