@@ -21,97 +21,52 @@ N_ENTRIES = 6
 SMALLEST_SHARE = 1e-6  # of a voxel's content, that carried rounding may change
 
 
-@body
-def linear_row(z, y, rate, terms, c0, rhs, diagonal):
-    """Diagonal and right-hand side of everything that is linear in c, without the walls."""
-    constants, source, uptake, _, permeability, fixed = terms
-    nx = rhs.size
-    base, plasma = rate + constants[0], constants[2]
-    old = c0[z, y]
-    for x in range(nx):
-        diagonal[x] = base
-        rhs[x] = rate * old[x]
-    if source.size:
-        secreted = source[z, y]
-        for x in range(nx):
-            rhs[x] += secreted[x]
-    if uptake.size:
-        taken = uptake[z, y]
-        for x in range(nx):
-            diagonal[x] += taken[x]
-    if permeability.size:
-        vessel = permeability[z, y]
-        for x in range(nx):
-            diagonal[x] += vessel[x]
-            rhs[x] += vessel[x] * plasma
-    if fixed.size:
-        held = fixed[z, y]
-        for x in range(nx):
-            if held[x]:
-                diagonal[x] = FIXED
-
-
-@body
-def add_walls_row(z, y, shape, coef, walls, rhs):
-    """rhs += what flows in from outside the walls."""
-    nz, ny, nx = shape
-    inflow = wall_conductance(z, nz, coef[3] * walls[0], coef[4] * walls[1])
-    inflow += wall_conductance(y, ny, coef[5] * walls[2], coef[6] * walls[3])
-    for x in range(nx):
-        rhs[x] += inflow
-    rhs[0] += coef[7] * walls[4]
-    rhs[nx - 1] += coef[8] * walls[5]
-
-
 @kernel
 def linearise(c, c0, rate, terms, coef, joined, walls, r, s):
     """r = the residual of the step at c, s = the diagonal of its derivative; returns sum c^2."""
     nz, ny, nx = c.shape
-    maximum, half = terms[3], terms[0][1]
+    constants, source, uptake, maximum, permeability, fixed = terms
+    decay, half, plasma = constants[0], constants[1], constants[2]
+    nothing, nowhere = np.zeros(nx, c.dtype), np.zeros(nx, np.uint8)
     blocks = n_blocks(c.shape)
     partial = np.zeros(blocks)
     for block in prange(blocks):
         total, product = np.zeros(nx), np.empty(nx, c.dtype)
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
             z, y = i // ny, i % ny
-            here, rhs, diagonal = c[z, y], r[z, y], s[z, y]
-            linear_row(z, y, rate, terms, c0, rhs, diagonal)
-            add_walls_row(z, y, c.shape, coef, walls, rhs)
+            here, old, rhs, diagonal = c[z, y], c0[z, y], r[z, y], s[z, y]
+            secretion = source[z, y] if source.size else nothing
+            linear = uptake[z, y] if uptake.size else nothing
+            most = maximum[z, y] if maximum.size else nothing
+            vessel = permeability[z, y] if permeability.size else nothing
+            held = fixed[z, y] if fixed.size else nowhere
+            for x in range(nx):
+                diagonal[x] = FIXED if held[x] else rate + decay + linear[x] + vessel[x]
             apply_row(z, y, c, s, coef, joined, product)
+            inflow = wall_conductance(z, nz, coef[3] * walls[0], coef[4] * walls[1])
+            inflow += wall_conductance(y, ny, coef[5] * walls[2], coef[6] * walls[3])
             for x in range(nx):
-                rhs[x] -= product[x]
                 total[x] += here[x] * here[x]
-            if maximum.size:
-                most = maximum[z, y]
-                for x in range(nx):
-                    part = most[x] / (half + here[x])
-                    rhs[x] -= part * here[x]
-                    diagonal[x] += part * half / (half + here[x])
+                part = most[x] / (half + here[x])
+                gain = rate * old[x] + secretion[x] + vessel[x] * plasma + inflow
+                rhs[x] = gain - part * here[x] - product[x]
+                diagonal[x] += part * half / (half + here[x])
+            rhs[0] += coef[7] * walls[4]
+            rhs[nx - 1] += coef[8] * walls[5]
             for x in range(nx):
-                if diagonal[x] >= FIXED:
+                if held[x]:
                     rhs[x] = 0
         partial[block] = in_order(total)
     return in_order(partial)
 
 
-@kernel
 def clip(c):
-    """Raise what is negative to 0; returns the sums of cut^2 and of c^2."""
-    nz, ny, nx = c.shape
-    blocks = n_blocks(c.shape)
-    partial = np.zeros((2, blocks))
-    for block in prange(blocks):
-        total = np.zeros((2, nx))
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here = c[i // ny, i % ny]
-            for x in range(nx):
-                cut = min(here[x], np.float32(0))
-                here[x] -= cut
-                total[0, x] += cut * cut
-                total[1, x] += here[x] * here[x]
-        partial[0, block] = in_order(total[0])
-        partial[1, block] = in_order(total[1])
-    return in_order(partial[0]), in_order(partial[1])
+    """Raise what is negative to 0; returns the sum of the squares of what was cut."""
+    if c.min() >= 0:
+        return 0.0
+    cut = np.minimum(c, 0).astype(float)
+    np.maximum(c, 0, out=c)
+    return float((cut**2).sum())
 
 
 @kernel
@@ -157,7 +112,7 @@ def surface_budget(c, edges, coef, walls, result):
     """Add to a budget what passes the walls and the faces of fixed voxels (see `edges_of`)."""
     flat = c.reshape(-1)
     for i in range(edges.shape[0]):
-        outer, inner, coupling = edges[i]
+        outer, inner, coupling = edges[i, 0], edges[i, 1], edges[i, 2]
         outside = walls[coupling - 3] if outer < 0 else flat[outer]
         g, inside = float(coef[coupling]), float(flat[inner])
         flow = g * (float(outside) - inside)

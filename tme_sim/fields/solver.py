@@ -102,7 +102,7 @@ def solve(
         history = _solve_linear(system, work, c, n_levels, tolerance, size2)
         effort.cycles += len(history) - 1
         effort.error = max(effort.error, history[-1])
-        cut2, _ = clip(c)
+        cut2 = clip(c)
         settled = not saturating or history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
         if settled and cut2 <= tolerance**2 * size2:
             return

@@ -148,7 +148,7 @@ class Stepper:
         """c = 2 end - full, or end alone where that is clearly negative; the budget stays closed."""
         work, real = self.work, c.dtype.type
         size2 = combine(c, real(2), work.end, real(-1), work.full)
-        cut2, _ = clip(c)
+        cut2 = clip(c)
         weight = 1.0
         if cut2 > self.control.time**2 * size2:
             np.copyto(c, work.end)
