@@ -1,0 +1,178 @@
+"""Draw the conditions a cell may meet: type, genotype and inputs that switch in mid-course.
+
+Half of the courses are `tissue`: gas and nutrients between vessel and necrosis, a few ligands at
+tissue levels, at most two drugs. The other half fill the ranges of `channels` log-uniformly, zeros
+included. What is drawn here is also what the domain check calls known.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogates.channels import CELL_TYPES, GENOTYPES, INPUT_CHANNELS, INPUTS, genotype_bits
+
+DRUGS = INPUTS[INPUTS.index("vemurafenib") : INPUTS.index("pembrolizumab") + 1]
+LIGANDS = INPUTS[: INPUTS.index("oxygen")]
+CONTACTS = INPUTS[INPUTS.index("antigen") : INPUTS.index("crowding")]
+TYPE_SHARE = (0.5, 0.1, 0.14, 0.1, 0.08, 0.08)  # of CELL_TYPES
+TISSUE_SHARE = 0.5
+LIGAND_SHARE = {True: 0.25, False: 0.4}  # of ligands away from basal, by tissue or not
+DRUG_COUNT = {True: (0.4, 0.4, 0.2, 0.0), False: (0.25, 0.3, 0.3, 0.15)}  # 0, 1, 2, 3 drugs
+ZERO_SHARE = 0.25  # share of perturbed ligands and contacts that are exactly zero
+DECADES = 4.0  # a ligand or drug is drawn over so many decades below its upper range
+TISSUE_NUTRIENTS = {  # log-uniform, from beside a necrotic core to beside a vessel
+    "oxygen": (0.5, 60.0),
+    "glucose": (0.2, 6.0),
+    "lactate": (0.7, 15.0),
+    "glutamine": (0.05, 1.0),
+    "adenosine": (0.02, 3.0),
+}
+WIDE_NUTRIENTS = {
+    "oxygen": (0.05, 160.0),
+    "glucose": (0.01, 25.0),
+    "lactate": (0.1, 40.0),
+    "glutamine": (0.005, 4.0),
+    "adenosine": (0.005, 20.0),
+}
+HELD_OUT_PAIRS = (
+    ("vemurafenib", "pictilisib"),
+    ("trametinib", "capmatinib"),
+    ("cobimetinib", "palbociclib"),
+    ("pan_RAF_inhibitor", "erlotinib"),
+    ("doxorubicin", "galunisertib"),
+)  # never together in training
+
+
+@dataclass(frozen=True, eq=False)
+class Courses:
+    """Conditions of many cells: inputs (n_segments, n, n_inputs) that hold for equal times."""
+
+    cell_type: np.ndarray  # int8 (n,)
+    genotype: np.ndarray  # int32 (n,)
+    tissue: np.ndarray  # bool (n,)
+    inputs: np.ndarray  # float32 (n_segments, n, n_inputs), raw units
+
+
+def draw_courses(
+    rng: np.random.Generator, n: int, n_segments: int, *, held_out: bool = False
+) -> Courses:
+    """Conditions of `n` cells; with `held_out` every cell meets one of HELD_OUT_PAIRS."""
+    cell_type = rng.choice(len(CELL_TYPES), n, p=TYPE_SHARE).astype(np.int8)
+    tissue = rng.random(n) < TISSUE_SHARE
+    drugs = _drug_panel(rng, tissue, held_out=held_out)
+    inputs = np.stack([_segment(rng, tissue, drugs) for _ in range(n_segments)])
+    _hold(rng, inputs)
+    return Courses(cell_type, draw_genotypes(rng, cell_type), tissue, inputs)
+
+
+def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray) -> np.ndarray:
+    """Genotype bits: tumors carry BRAF-V600E in two thirds and up to three more alterations."""
+    n = len(cell_type)
+    n_more = rng.choice(4, n, p=(0.4, 0.3, 0.2, 0.1))
+    order = rng.random((n, len(GENOTYPES))).argsort(axis=1).argsort(axis=1)
+    bits = ((order < n_more[:, None]) << np.arange(len(GENOTYPES))).sum(axis=1)
+    braf = genotype_bits(["BRAF_V600E"])
+    bits = np.where(rng.random(n) < 0.67, bits | braf, bits & ~braf)
+    normal = (cell_type != CELL_TYPES.index("tumor")) & (rng.random(n) < 0.97)
+    return np.where(normal, 0, bits).astype(np.int32)
+
+
+def _drug_panel(rng: np.random.Generator, tissue: np.ndarray, *, held_out: bool) -> np.ndarray:
+    """Which drugs a cell may meet in its course, bool (n, n_drugs)."""
+    n = len(tissue)
+    panel = np.zeros((n, len(DRUGS)), bool)
+    pairs = np.array([[DRUGS.index(a), DRUGS.index(b)] for a, b in HELD_OUT_PAIRS])
+    if held_out:
+        chosen = pairs[rng.integers(len(pairs), size=n)]
+        panel[np.arange(n)[:, None], chosen] = True
+        return panel
+    share = np.where(tissue[:, None], DRUG_COUNT[True], DRUG_COUNT[False])
+    count = (rng.random(n)[:, None] > share.cumsum(axis=1)).sum(axis=1)
+    order = rng.random(panel.shape).argsort(axis=1).argsort(axis=1)
+    panel = order < count[:, None]
+    for a, b in pairs:
+        panel[panel[:, a] & panel[:, b], b] = False
+    return panel
+
+
+def _segment(rng: np.random.Generator, tissue: np.ndarray, drugs: np.ndarray) -> np.ndarray:
+    """One set of inputs per cell."""
+    n = len(tissue)
+    inputs = np.tile(np.array([c.basal for c in INPUT_CHANNELS]), (n, 1))
+    _ligands(rng, tissue, inputs)
+    _nutrients(rng, tissue, inputs)
+    _doses(rng, drugs, inputs)
+    _contacts(rng, tissue, inputs)
+    _body(rng, inputs)
+    low, high = (np.array([getattr(c, side) for c in INPUT_CHANNELS]) for side in ("low", "high"))
+    return np.clip(inputs, low, high).astype(np.float32)
+
+
+def _ligands(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(tissue)
+    share = np.where(tissue, LIGAND_SHARE[True], LIGAND_SHARE[False])
+    for k in range(len(LIGANDS)):
+        level = _log_uniform(rng, n, INPUT_CHANNELS[k].high * 10**-DECADES, INPUT_CHANNELS[k].high)
+        level[rng.random(n) < ZERO_SHARE] = 0.0
+        inputs[:, k] = np.where(rng.random(n) < share, level, inputs[:, k])
+
+
+def _nutrients(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(tissue)
+    for name, (low, high) in TISSUE_NUTRIENTS.items():
+        wide = _log_uniform(rng, n, *WIDE_NUTRIENTS[name])
+        level = np.where(tissue, _log_uniform(rng, n, low, high), wide)
+        level[~tissue & (rng.random(n) < 0.04)] = 0.0
+        column = inputs[:, INPUTS.index(name)]
+        column[:] = np.where(rng.random(n) < 0.75, level, column)
+    ph = inputs[:, INPUTS.index("pH")]
+    ph[:] = np.where(rng.random(n) < 0.4, rng.uniform(6.2, 7.6, n), ph)
+
+
+def _doses(rng: np.random.Generator, drugs: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(drugs)
+    for k, name in enumerate(DRUGS):
+        channel = INPUT_CHANNELS[INPUTS.index(name)]
+        dose = _log_uniform(rng, n, channel.high * 10 ** -(DECADES + 1.0), channel.high)
+        present = drugs[:, k] & (rng.random(n) < 0.8)  # absent at times: wash-in and wash-out
+        inputs[:, INPUTS.index(name)] = np.where(present, dose, 0.0)
+
+
+def _contacts(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(tissue)
+    for name in CONTACTS:
+        channel = INPUT_CHANNELS[INPUTS.index(name)]
+        level = channel.high * rng.random(n) ** np.where(tissue, 3.0, 1.0)
+        met = rng.random(n) < np.where(name == "granzyme_hits", 0.2, 0.4)
+        inputs[:, INPUTS.index(name)] = np.where(met, level, 0.0)
+    crowding = inputs[:, INPUTS.index("crowding")]
+    crowding[:] = np.where(rng.random(n) < 0.8, 8.0 * rng.random(n) ** 2, 0.0)
+    wide = rng.random(n) < 0.15
+    crowding[wide] = 60.0 * rng.random(wide.sum())
+    stiffness = inputs[:, INPUTS.index("stiffness")]
+    stiffness[:] = np.where(rng.random(n) < 0.4, rng.random(n), stiffness)
+
+
+def _body(rng: np.random.Generator, inputs: np.ndarray) -> None:
+    n = len(inputs)
+    phase = rng.choice(3, n, p=(0.6, 0.25, 0.15))
+    inputs[:, INPUTS.index("volume_ratio")] = rng.normal(1.35, 0.35, n).clip(0.3, 3.0)
+    inputs[:, INPUTS.index("phase_S")] = phase == 1
+    inputs[:, INPUTS.index("phase_G2M")] = phase == 2
+    inputs[:, INPUTS.index("phase_age")] = np.where(
+        rng.random(n) < 0.2, _log_uniform(rng, n, 0.05, 500.0), rng.exponential(6.0, n)
+    )
+
+
+def _hold(rng: np.random.Generator, inputs: np.ndarray) -> None:
+    """Let every input of a cell keep its level over a switch in most cases."""
+    for before, after in zip(inputs[:-1], inputs[1:], strict=True):
+        keep = rng.random(after.shape) < 0.6
+        after[keep] = before[keep]
+    phases = [INPUTS.index("phase_S"), INPUTS.index("phase_G2M")]
+    both = inputs[..., phases].sum(axis=-1) > 1.0
+    inputs[both, phases[1]] = 0.0
+
+
+def _log_uniform(rng: np.random.Generator, n: int, low: float, high: float) -> np.ndarray:
+    return np.exp(rng.uniform(np.log(low), np.log(high), n))

@@ -1,0 +1,94 @@
+"""Hold the numbers that training finds, raw as they are learned and effective as they act.
+
+Every unit i (node or output head) of member m is a small monotone network of its scaffold parents:
+
+    z_j = x_source * x_gate                                      in [0, 1], one per edge
+    y_k = b_k + sum_j s_j softplus(theta_jk) z_j                 s_j: the edge's sign, hard
+    f_k = 1/2 + 1/2 v / (1 + |v|),   v = y_k (1 + |y_k|)         rational sigmoid, tails 1 / (2 y^2)
+    F_i = sum_g share_g prod_(k in g) f_k,   share >= 0, sum(share) <= 1
+
+A product of increasing positive functions increases, and so does a positive mix of them: F rises
+with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
+requirements and enzyme inhibition look like (sums of sigmoids of the same size fit them worse, see
+the card). tau_i = prior tau x a learned factor in [1/2, 2].
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from surrogates.network import Network
+
+GROUPS = 2  # terms of the mix
+FACTORS = 3  # sigmoids multiplied in a term
+HIDDEN = GROUPS * FACTORS
+PARENT_STEP = 2  # parents are padded to a multiple of this for the kernel
+LARGEST_DRIVE = 300.0  # |y_k|; the kernel multiplies six denominators (1 + v) in float32
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What the optimiser sees; float32, member first."""
+
+    theta: np.ndarray  # (n_members, n_units, max_parents, HIDDEN)
+    bias: np.ndarray  # (n_members, n_units, HIDDEN)
+    share: np.ndarray  # (n_members, n_units, GROUPS + 1), logits; the last term is silence
+    tempo: np.ndarray  # (n_members, n_nodes), logit of the factor on tau
+
+    @property
+    def n_members(self) -> int:
+        return len(self.theta)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by name, as the weight file stores them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def member(self, index: int) -> "Raw":
+        """An ensemble of one."""
+        if not 0 <= index < self.n_members:
+            msg = f"member {index} does not exist; there are {self.n_members}, counted from 0"
+            raise ValueError(msg)
+        return Raw(**{k: v[index : index + 1].copy() for k, v in self.arrays().items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Effective:
+    """What acts: signed weights, biases, shares of the mix, time constants [min]."""
+
+    weight: np.ndarray  # (n_members, n_units, max_parents, HIDDEN)
+    bias: np.ndarray  # (n_members, n_units, HIDDEN)
+    share: np.ndarray  # (n_members, n_units, GROUPS)
+    tau: np.ndarray  # (n_members, n_nodes) [min]
+
+
+def random_raw(network: Network, n_members: int, seed: int) -> Raw:
+    """Untrained parameters: the same scaffold and signs, random strengths."""
+    draw = np.random.default_rng(seed)
+    n_units, width = network.parent.shape
+    theta = draw.normal(0.5, 0.7, (n_members, n_units, width, HIDDEN))
+    bias = draw.normal(0.0, 1.0, (n_members, n_units, HIDDEN))
+    share = draw.normal(0.0, 0.1, (n_members, n_units, GROUPS + 1))
+    share[..., -1] -= 2.0
+    arrays = (theta, bias, share, np.zeros((n_members, network.n_nodes)))
+    return Raw(*(a.astype(np.float32) for a in arrays))
+
+
+def effective(raw: Raw, network: Network) -> Effective:
+    """Turn raw parameters into acting ones (float64 inside, float32 out)."""
+    theta, share = raw.theta.astype(np.float64), raw.share.astype(np.float64)
+    weight = network.sign[None, :, :, None] * np.logaddexp(0.0, theta)
+    logits = np.exp(share - share.max(axis=-1, keepdims=True))
+    mix = (logits / logits.sum(axis=-1, keepdims=True))[..., :GROUPS]
+    factor = 2.0 ** np.tanh(raw.tempo.astype(np.float64))
+    largest = np.abs(raw.bias).max() + np.abs(weight).sum(axis=2).max()
+    if not largest < LARGEST_DRIVE:
+        msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
+        raise ValueError(msg)
+    arrays = (weight, raw.bias, mix, network.tau * factor)
+    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays))
+
+
+def sweeps(dt: float, length: float = 2.0) -> tuple[int, float]:
+    """Number of inner sweeps of a tick of `dt` [min] and the length of each [min]."""
+    n_sweeps = max(1, int(np.floor(dt / length + 0.5)))
+    return n_sweeps, dt / n_sweeps

@@ -1,0 +1,114 @@
+"""Find, load, save and describe weights: a folder with weights.safetensors and card.json."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from surrogates.network import Network
+from surrogates.parameters import FACTORS, GROUPS, HIDDEN, Raw
+from surrogates.uncertainty import Domain
+
+SHIPPED = Path(__file__).parent / "weights"
+WEIGHT_FILE, CARD_FILE, CARD_TEXT = "weights.safetensors", "card.json", "card.md"
+BUILT_IN = {
+    "teacher": "mechanistic reference model (ODE) behind the same contract",
+    "constant": "fixed rates per cell type, everything else zero",
+}
+_RAW = ("theta", "bias", "share", "tempo")
+_DOMAIN = ("low", "high", "mean", "whiten", "limits")
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What a weight file holds."""
+
+    raw: Raw
+    domain: Domain
+
+
+def names() -> list[str]:
+    """Cell models that can be loaded by name."""
+    shipped = [p.parent.name for p in SHIPPED.glob(f"*/{WEIGHT_FILE}")]
+    return sorted(shipped) + sorted(BUILT_IN)
+
+
+def find_weights(name: str | None = None, path: str | Path | None = None) -> Path:
+    """Folder of shipped weights by name, or a user's folder."""
+    folder = SHIPPED / str(name) if path is None else Path(path)
+    if not (folder / WEIGHT_FILE).is_file():
+        what = f"surrogate {name!r}" if path is None else f"folder {str(folder)!r}"
+        msg = f"{what} has no {WEIGHT_FILE}; by name there are {names()}"
+        raise FileNotFoundError(msg)
+    return folder
+
+
+def save_weights(folder: str | Path, weights: Weights) -> Path:
+    """Write the weight file; the file is written beside and moved into place."""
+    target = Path(folder) / WEIGHT_FILE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {f"network.{k}": v for k, v in weights.raw.arrays().items()}
+    tensors |= {f"domain.{k}": getattr(weights.domain, k) for k in _DOMAIN}
+    beside = target.with_suffix(".writing")
+    save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, beside)
+    beside.replace(target)
+    return target
+
+
+def load_weights(folder: str | Path, network: Network) -> Weights:
+    """Read a weight file and check that it belongs to this scaffold."""
+    path = Path(folder) / WEIGHT_FILE
+    tensors = load_file(path)
+    raw = Raw(*(tensors[f"network.{k}"] for k in _RAW))
+    n_units, width = network.parent.shape
+    expected = {"theta": (n_units, width, HIDDEN), "bias": (n_units, HIDDEN),
+                "share": (n_units, GROUPS + 1), "tempo": (network.n_nodes,)}
+    for name, shape in expected.items():
+        found = getattr(raw, name).shape[1:]
+        if found != shape:
+            msg = (f"{path}: {name} has shape {found} per member, the scaffold of this version "
+                   f"needs {shape} ({GROUPS} products of {FACTORS}); train it again")
+            raise ValueError(msg)
+    return Weights(raw, Domain(*(tensors[f"domain.{k}"] for k in _DOMAIN)))
+
+
+def weights_hash(folder: str | Path) -> str:
+    """sha256 of the weight file."""
+    return hashlib.sha256((Path(folder) / WEIGHT_FILE).read_bytes()).hexdigest()
+
+
+def load_card(folder: str | Path) -> dict:
+    """The card of a folder of weights."""
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        msg = f"{path.parent} has no {CARD_FILE}"
+        raise FileNotFoundError(msg)
+    return json.loads(path.read_text("utf-8"))
+
+
+def write_card(folder: str | Path, card: dict, text: str) -> None:
+    """Store a card as data and as text."""
+    (Path(folder) / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
+    (Path(folder) / CARD_TEXT).write_text(text, "utf-8")
+
+
+def list_surrogates() -> list[dict[str, str]]:
+    """Name, kind and one line about each model that can be loaded by name."""
+    rows = []
+    for name in names():
+        if name in BUILT_IN:
+            rows.append({"name": name, "about": BUILT_IN[name], "hash": ""})
+        else:
+            card = load_card(SHIPPED / name)
+            rows.append({"name": name, "about": card["about"], "hash": card["hash"][:12]})
+    return rows
+
+
+def show(name: str | None = None, *, path: str | Path | None = None) -> str:
+    """The card of a model as text."""
+    if path is None and name in BUILT_IN:
+        return f"{name}: {BUILT_IN[name]}\n"
+    return (find_weights(name, path) / CARD_TEXT).read_text("utf-8")

@@ -1,0 +1,105 @@
+"""The trained network behind the cell-model contract, on CPU (numba) or CUDA (torch)."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from surrogates import simulate as rollout
+from surrogates.channels import INPUT_CHANNELS, NODE_CHANNELS, NODES, OUTPUT_CHANNELS, OUTPUTS
+from surrogates.channels import basal_inputs
+from surrogates.datasets.sampling import Rows
+from surrogates.infer import CpuNetwork
+from surrogates.network import Network
+from surrogates.parameters import Raw, effective, sweeps
+from surrogates.phenotype import HIGH, LOW
+from surrogates.teacher import Out
+from surrogates.uncertainty import Domain, distances
+
+RELAXATION_TAU, RELAXATION_STEP, RELAXATION_SWEEPS = 30.0, 6.0, 600  # search of a steady state
+
+
+class TmeCell:
+    """An ensemble of scaffolded monotone networks that shares one state per cell."""
+
+    inputs = INPUT_CHANNELS
+    nodes = NODE_CHANNELS
+    outputs = OUTPUT_CHANNELS
+
+    def __init__(self, network: Network, raw: Raw, domain: Domain, *, name: str, hash: str,
+                 device: str = "cpu") -> None:
+        self.network, self.raw, self.domain = network, raw, domain
+        self.name, self.hash, self.device = name, hash, device
+        acting = effective(raw, network)
+        self._cpu = CpuNetwork(network, acting, domain)
+        self._backend = self._cpu if device == "cpu" else _on_cuda(network, raw, domain, device)
+        self._tau = np.full_like(acting.tau, RELAXATION_TAU)
+        self._steady: dict[tuple[int, int], np.ndarray] = {}
+
+    def allocate(self, n: int) -> Out:
+        """Room for the results of `n` cells, on the host."""
+        return Out(np.zeros((n, len(NODES)), np.float32), np.zeros((n, len(OUTPUTS)), np.float32),
+                   np.zeros((n, len(OUTPUTS)), np.float32), np.ones(n, bool))
+
+    def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
+        """Advance every cell by dt [min] at constant inputs, into `out`; see `cell_model`.
+
+        Sweeps last about 2 min whatever the tick, so ticks of 3, 6 and 12 min follow one
+        trajectory; dt = 0 reads the heads and leaves the state as it is.
+        """
+        n_sweeps, length = sweeps(dt)
+        results = (out.state, out.outputs, out.sigma, out.in_domain)
+        arrays = (state, inputs, genotype, cell_type)
+        self._backend.run(arrays, n_sweeps, length, results)
+
+    def initial_state(self, cell_type, genotype) -> np.ndarray:
+        """Drug-free steady state of each type and genotype at the basal inputs, cached per pair."""
+        pairs = list(zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(),
+                         strict=True))
+        missing = sorted(set(pairs) - self._steady.keys())
+        if missing:
+            self._steady.update(zip(missing, self._relax(missing), strict=True))
+        return np.array([self._steady[pair] for pair in pairs], np.float32).reshape(-1, len(NODES))
+
+    def simulate(self, **conditions) -> rollout.Trajectory:
+        """Follow one cell; `std` of the result is the spread of members run freely."""
+        trajectory = rollout.simulate(self, **conditions)
+        if self.raw.n_members == 1:
+            return trajectory
+        runs = [rollout.simulate(self.member(m), **conditions) for m in range(self.raw.n_members)]
+        columns = (*NODES, *OUTPUTS, rollout.GROWTH)
+        spread = {name: np.std([run[name] for run in runs], axis=0) for name in columns}
+        return replace(trajectory, spread=spread)
+
+    def member(self, index: int) -> "TmeCell":
+        """One member of the ensemble alone."""
+        return TmeCell(self.network, self.raw.member(index), self.domain, device=self.device,
+                       name=f"{self.name}[{index}]", hash=f"{self.hash}[{index}]")
+
+    def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
+        """Fixed points of (type, genotype) pairs, all nodes relaxing equally fast."""
+        cell_type = np.array([pair[0] for pair in pairs], np.int8)
+        genotype = np.array([pair[1] for pair in pairs], np.int32)
+        start = self.network.start * self.network.competence[cell_type, : len(NODES)]
+        out = self.allocate(len(pairs))
+        arrays = (np.ascontiguousarray(start, np.float32), basal_inputs(len(pairs)), genotype,
+                  cell_type)
+        results = (out.state, out.outputs, out.sigma, out.in_domain)
+        self._cpu.run_with(arrays, RELAXATION_SWEEPS, RELAXATION_STEP, results, tau=self._tau)
+        return out.state
+
+
+def spread_and_distance(
+    network: Network, raw: Raw, domain: Domain, rows: Rows
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disagreement (largest sigma over range) and squared distance of every row."""
+    model = TmeCell(network, raw, domain, name="in training", hash="")
+    out = model.allocate(len(rows))
+    model.step(rows.state, rows.inputs, rows.genotype, rows.cell_type, 0.0, out=out)
+    disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
+    return disagreement, distances(domain, rows.inputs, rows.genotype)
+
+
+def _on_cuda(network: Network, raw: Raw, domain: Domain, device: str):  # noqa: ANN202
+    from surrogates.cell_model import TorchNetwork  # torch loads only where it computes
+
+    return TorchNetwork(network, raw, domain, device)
