@@ -28,9 +28,9 @@ from tme_sim.state.columns import ALIVE, Population
 if TYPE_CHECKING:
     from tme_sim.fields.grid import Grid
 
-TOLERANCE = 0.1  # [um] between Heun's and Euler's positions in one substep, root mean square
-WORST = 5.0  # times that for any one cell; the true error is some ten times less
-STABILITY = 1.5  # substep x stiffness; Heun's method is stable up to 2
+TOLERANCE = 0.15  # [um] between Heun's and Euler's positions in one substep, root mean square
+WORST = 7.0  # times that for any one cell; the true error is some ten times less
+STABILITY = 1.9  # substep x stiffness (an upper bound of it); Heun's method is stable up to 2
 LONGEST_PUSH = 2.0  # [um] by contacts in one substep
 LONGEST_STRIDE = 6.0  # [um] by walking in one substep: less than a radius
 SHORTEST_SUBSTEP = 1e-3  # [min] taken whatever the error; a push stays below LONGEST_PUSH
@@ -244,7 +244,7 @@ def _change(error: float) -> float:
 
 @nb.njit(error_model="numpy", forceinline=True)
 def kept(x, size, walls):
-    """Coordinate after the walls have had their say, and the way a wall turned it (0: it did not)."""
+    """Coordinate after the walls had their say, and the way a wall turned it (0: it did not)."""
     if 0.0 <= x <= size:
         return x, 0.0
     if walls == _PERIODIC:

@@ -95,7 +95,7 @@ def coordinate(position, per_um, count):
 
 @nb.njit(error_model="numpy", forceinline=True)
 def beyond(b, count, size, periodic):
-    """Bin `b` of an axis brought home from beyond a wall (-1: nothing there), and its shift [um]."""
+    """Bin `b` of an axis brought home from beyond a wall (-1: nothing there), its shift [um]."""
     if 0 <= b < count:
         return b, 0.0
     if not periodic:
@@ -107,7 +107,7 @@ def beyond(b, count, size, periodic):
 
 @nb.njit(error_model="numpy", forceinline=True)
 def segment(counts, per_um, size, start, rows, row, slots, slot):
-    """Slots [low, high) of one row of bins around a cell, and the cell's x, y, z as seen from there.
+    """Slots [low, high) of one row of bins around a cell, and the cell as seen from there.
 
     Beyond a periodic wall stands the image of the other side: the position is shifted by one box.
     """
