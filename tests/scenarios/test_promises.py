@@ -96,8 +96,9 @@ def test_a_branch_shares_the_past_and_no_more(undisturbed, tmp_path):
 
     past = undisturbed.metrics["time"] <= 360.0
     assert less.metrics[past].equals(undisturbed.metrics[past])
-    assert less.metrics["plasma_vemurafenib"].iloc[-1] < (
-        undisturbed.metrics["plasma_vemurafenib"].iloc[-1]
+    assert (
+        less.metrics["plasma_vemurafenib"].iloc[-1]
+        < (undisturbed.metrics["plasma_vemurafenib"].iloc[-1])
     )
 
 
