@@ -116,7 +116,7 @@ def trust(ax: Axes, run: Run, days: np.ndarray) -> None:
         label="ensemble spread, share of range",
     )
     ax.set(ylabel="living cells, spread [%]", title="Trust in the cell model")
-    _close(ax, ["any"], "")
+    _close(ax, ["any"], "", at_least=5.0)
 
 
 def mark_treatments(ax: Axes, given: list[Treatment], *, labels: bool) -> None:
@@ -174,10 +174,10 @@ def _mark(ax: Axes, x: float, y: float, text: str) -> None:
     )
 
 
-def _close(ax: Axes, drawn: list[str], empty: str) -> None:
+def _close(ax: Axes, drawn: list[str], empty: str, *, at_least: float = 1e-9) -> None:
     """Start at zero, leave room for the bars of therapy; put a legend, or say why there is none."""
     if drawn:
-        ax.set_ylim(0, max(1e-9, 1.18 * ax.get_ylim()[1]))
+        ax.set_ylim(0, max(at_least, 1.18 * ax.get_ylim()[1]))
         ax.legend(loc="best")
     else:
         ax.text(0.5, 0.5, empty, transform=ax.transAxes, ha="center", color="0.4")

@@ -7,6 +7,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from tme_sim.analysis.palette import DEAD_COLOR, TYPE_COLORS, TYPE_LABELS, clone_color
 from tme_sim.output.run import Run
@@ -14,6 +15,7 @@ from tme_sim.state.columns import ALIVE
 
 VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 MAX_CLONES = 7
+EVEN = 0.2  # a field that varies less tells nothing under the cells
 SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
 TUMOR = "tumor"
 
@@ -25,7 +27,7 @@ class Tissue:
         self.run = run
         self.field = field if field is not None else background(run)
         self._types = run.columns["type"]["categories"]
-        self._cmap = _pale("PuBu_r" if self.field == "oxygen" else "GnBu")
+        self._cmap = _pale("Blues_r" if self.field == "oxygen" else "GnBu")
         self._range = (0.0, 1.0)
         if self.field is not None:
             frames = range(len(run.times))
@@ -134,11 +136,18 @@ class Tissue:
 
 
 def background(run: Run) -> str | None:
-    """The field to lay under the cells: the first drug, else oxygen, else the first recorded."""
+    """The field to lay under the cells: a drug that is unevenly spread, else oxygen, else any."""
     drugs = [name for name in run.fields if f"plasma_{name}" in run.metrics]
-    if drugs:
-        return drugs[0]
-    return "oxygen" if "oxygen" in run.fields else next(iter(run.fields), None)
+    candidates = [*drugs, *(name for name in run.fields if name == "oxygen"), *run.fields]
+    frames = sorted({len(run.times) // 2, len(run.times) - 1})
+    uneven = (n for n in candidates if any(_spread(run.field_frame(n, k)) > EVEN for k in frames))
+    return next(uneven, next(iter(candidates), None))
+
+
+def _spread(field: np.ndarray) -> float:
+    """How much a field varies in space, over its highest value."""
+    low, high = np.nanquantile(field, (0.05, 0.95))
+    return float((high - low) / high) if high > 0 else 0.0
 
 
 def _pale(name: str) -> ListedColormap:
@@ -150,5 +159,9 @@ def _pale(name: str) -> ListedColormap:
 def _scale_bar(ax: Axes, width: float, height: float) -> None:
     length = max((s for s in SCALE_BARS if s <= width / 4), default=SCALE_BARS[0])
     x, y = 0.04 * width, 0.045 * height
-    ax.plot([x, x + length], [y, y], color="black", linewidth=2.2, solid_capstyle="butt")
-    ax.text(x + length / 2, y + 0.018 * height, f"{length} µm", ha="center", va="bottom", size=7)
+    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none"}
+    corner = (x - 0.02 * width, y - 0.025 * height)
+    ax.add_patch(Rectangle(corner, length + 0.04 * width, 0.095 * height, zorder=4, **ground))
+    ax.plot([x, x + length], [y, y], color="black", lw=2.2, solid_capstyle="butt", zorder=5)
+    middle = (x + length / 2, y + 0.014 * height)
+    ax.text(*middle, f"{length} µm", ha="center", va="bottom", size=7, zorder=5)

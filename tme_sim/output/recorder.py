@@ -188,12 +188,12 @@ class Recorder:
             chunk = file["cells/id"].chunks[0]
         else:
             file.create_group("cells", track_order=True)
+            file.create_group("fields", track_order=True)
         for q in self._quantities:
             _require_cells(file, q, rows=self._extent.rows, chunk=chunk)
         for name in self._fields:
             unit = model.scenario.substrates[name].unit
             _require_field(file, name, model.grid.shape, rows=self._extent.frames, units=unit)
-        file.require_group("fields")
         for table, columns in TABLES.items():
             for c in columns:
                 dtype = h5py.string_dtype() if c.dtype == "text" else c.dtype

@@ -1,5 +1,6 @@
 """Serve the replay page and the frames of some run files, to this machine only."""
 
+import contextlib
 import functools
 import socket
 import webbrowser
@@ -62,7 +63,8 @@ def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = Tr
     if open_browser:
         webbrowser.open(address)
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def application(paths: Iterable[str | Path]) -> Starlette:

@@ -145,7 +145,12 @@ class Page {
         ? { label: `${name.join("_")} in plasma`, color, values: m.values }
         : { label: `in tumor, ${units(m.units)}`, color, values: m.values, scale: m.units === tissueUnit ? "right" : m.units, dash: [6, 4] };
     });
-    drug.show(times, lines, "plasma mg/L", tissueUnit ? `tumor ${units(tissueUnit)}` : undefined);
+    if (lines.length > 0) {
+      drug.show(times, lines, "plasma mg/L", tissueUnit ? `tumor ${units(tissueUnit)}` : undefined);
+    } else {
+      byId("drug-title").textContent = "Oxygen at tumor cells (no drug was given)";
+      drug.show(times, [{ label: "oxygen", color: ACCENT, values: this.metric("oxygen_tumor") ?? [] }], "mmHg");
+    }
     const choice = byId<HTMLSelectElement>("curve");
     const names = this.data.metrics.map((m) => m.name).filter((n) => n !== "time");
     options(choice, new Map([["", names.map((n): [string, string] => [n, n.replaceAll("_", " ")])]]), "phase_S");
