@@ -114,15 +114,21 @@ def test_surprises_are_noted():
     assert "cells are supplied, but without endothelium none can enter" in notes
 
 
-def test_a_cell_model_that_cannot_be_loaded_is_said_so(monkeypatch):
-    def missing(**_options):
-        msg = "no weights"
-        raise OSError(msg)
+def test_a_cell_model_that_cannot_be_loaded_is_named_with_its_line(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(
+        "time: {duration: 1 d}\ndomain: {size: [1 mm, 1 mm]}\nsurrogate: {name: tme-sell}\n"
+    )
+    with pytest.raises(ScenarioError, match=r"a\.yaml:3: surrogate: .*tme-sell"):
+        implications(load_scenario(file))
 
-    monkeypatch.setattr(surrogates, "load", missing, raising=False)
-    found = implications(scenario())
-    assert found.growth == ()
-    assert "no weights" in found.text()
+
+def test_constant_rates_are_those_of_the_file():
+    rates = {"tumor": {"g1s_rate": "0.06 per hour", "g2m_rate": "0.6 per hour"}}
+    found = implications(scenario(surrogate={"name": "constant", "rates": rates}))
+    growth = {g.group: g.doublings_per_day for g in found.growth}
+    assert 0.5 < growth["tumor"] < 1.5
+    assert growth["vessel"] == 0.0
 
 
 @pytest.mark.usefixtures("model")

@@ -89,7 +89,7 @@ def implications(scenario: Scenario) -> Implications:
     placed = place_all(scenario)
     n_cells = float(sum(len(cells) for cells in placed.values()))
     surroundings = _surroundings(scenario)
-    outputs, notes = _settled_outputs(scenario, surroundings)
+    outputs = _settled_outputs(scenario, surroundings)
     growth = tuple(
         Growth(name, float(len(placed[name])), outputs[name]["growth_rate_net"] * DAY)
         for name in outputs
@@ -110,7 +110,7 @@ def implications(scenario: Scenario) -> Implications:
         memory_bytes=field_bytes(scenario) + cell_bytes(scenario, max(n_cells, expected)),
         run_seconds=_run_seconds(scenario, (n_cells + expected) / 2, nz * ny * nx),
         file_bytes=_file_bytes(scenario, (n_cells + expected) / 2, nz * ny * nx),
-        notes=(*notes, *_notes(scenario)),
+        notes=tuple(_notes(scenario)),
     )
 
 
@@ -125,14 +125,14 @@ def _surroundings(scenario: Scenario) -> dict[str, float]:
 
 def _settled_outputs(
     scenario: Scenario, surroundings: dict[str, float]
-) -> tuple[dict[str, dict[str, float]], list[str]]:
+) -> dict[str, dict[str, float]]:
     """Outputs of the cell model for a cell of each group, after two days in the surroundings."""
-    try:
-        import surrogates
+    import surrogates
 
+    try:
         model = surrogates.load(**scenario.surrogate.options(), device="cpu")
-    except (ImportError, AttributeError, OSError, ValueError, KeyError) as err:
-        return {}, [f"the cell model cannot be asked ({err}): nothing is said about its cells"]
+    except (OSError, ValueError, KeyError) as err:
+        raise scenario.error(("surrogate",), str(err)) from err
     names = [channel.name for channel in model.outputs]
     inputs = {
         spec.input: surroundings[name]
@@ -146,7 +146,7 @@ def _settled_outputs(
             cell_type=kind, genotype=group.genotype, minutes=SETTLED, dt=6.0, inputs=inputs
         )
         result[name] = {key: float(out[key][-1]) for key in (*names, "growth_rate_net")}
-    return result, []
+    return result
 
 
 def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:

@@ -52,8 +52,6 @@ def schema() -> dict[str, Any]:
     result = Scenario.model_json_schema(mode="validation")
     for part in _PARTS:
         result["$defs"][part].pop("required", None)
-    rate = {"type": "object", "properties": {"rate": {"type": "string"}}, "required": ["rate"]}
-    result["properties"]["evolution"]["additionalProperties"] = rate
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **result}
 
 

@@ -40,6 +40,9 @@ PROCESSES = (
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]*")
 
 
+_TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+
+
 class Time(Strict):
     """Lengths of time [min]: of the run, of a tick, between frames, between checkpoints."""
 
@@ -118,7 +121,9 @@ class Surrogate(Strict):
     path: str | None = None
     member: int | None = Field(default=None, ge=0)
     out_of_domain: Literal["warn", "clamp", "teacher", "stop"] = "warn"
-    rates: dict[str, dict[str, float]] = Field(default_factory=dict)
+    rates: dict[str, dict[str, float]] = Field(
+        default_factory=dict, json_schema_extra={"additionalProperties": _TEXTS}
+    )
 
     @model_validator(mode="after")
     def _one_model(self) -> "Surrogate":
@@ -126,6 +131,8 @@ class Surrogate(Strict):
             refuse("both name and path are given; one model decides", "path")
         if self.rates and self.name != "constant":
             refuse("rates belong to {name: constant} only", "rates")
+        if self.member is not None and self.name in ("constant", "teacher"):
+            refuse(f"{self.name} has no members", "member")
         return self
 
     @field_serializer("rates")
@@ -140,20 +147,21 @@ class Surrogate(Strict):
 
     def options(self) -> dict[str, Any]:
         """Arguments of ``surrogates.load``."""
+        options: dict[str, Any] = {"out_of_domain": self.out_of_domain}
+        if self.member is not None:
+            options["member"] = self.member
         if self.path is not None:
-            return {"path": self.path} | self._member()
-        if self.name == "constant":
-            return {"name": "constant", "rates": {k: dict(v) for k, v in self.rates.items()}}
-        return {"name": self.name or "tme-cell"} | self._member()
-
-    def _member(self) -> dict[str, int]:
-        return {} if self.member is None else {"member": self.member}
+            return options | {"path": self.path}
+        name = self.name or "tme-cell"
+        return options | {"name": name} | ({"rates": self.rates} if name == "constant" else {})
 
 
 class Output(Strict):
     """What frames record: substrates by name, and columns (standard, all, or names)."""
 
-    fields: tuple[str, ...] = ()
+    fields: tuple[str, ...] = Field(
+        default=(), json_schema_extra={"type": ["array", "string"]}
+    )  # `all` becomes their names at load
     columns: str | tuple[str, ...] = "standard"
 
     @field_validator("columns", mode="before")
@@ -195,7 +203,9 @@ class Scenario(Strict):
     substrates: dict[str, SubstrateSpec] = Field(default_factory=dict)
     cells: dict[str, CellGroup] = Field(default_factory=dict)
     therapy: tuple[Dose, ...] = ()
-    evolution: dict[str, PerDivision] = Field(default_factory=dict)
+    evolution: dict[str, PerDivision] = Field(
+        default_factory=dict, json_schema_extra={"additionalProperties": _TEXTS}
+    )
     surrogate: Surrogate = Surrogate()
     processes: dict[str, bool] = Field(default_factory=dict)
     catalogue: CatalogueFiles = Field(default=CatalogueFiles(), exclude=True)

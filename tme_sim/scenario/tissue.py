@@ -4,11 +4,13 @@ from typing import Any
 
 from pydantic import (
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     field_validator,
     model_serializer,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.quantities import (
@@ -163,6 +165,13 @@ class Placement(Strict):
         if len(given) != 1:
             refuse(f"found {data!r}, but one kind of {', '.join(KINDS)} is needed")
         return data
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """A mapping of one kind, or the word ``everywhere``."""
+        return {"anyOf": [handler.resolve_ref_schema(handler(schema)), {"const": "everywhere"}]}
 
     @model_serializer(mode="wrap")
     def _write_given(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
