@@ -3,7 +3,7 @@
 The tables live in `prior/*.tsv`; a released order is kept, new channels are appended. Inputs reach
 the network in [0, 1] through one documented transform per channel:
 
-    saturating  x = c / (c + a)                      ligands, metabolites, contacts; a = half saturation
+    saturating  x = c / (c + a)                      ligands, metabolites, contacts; a = half level
     log         x = ln(1 + c/a) / ln(1 + b/a)        drugs, whose doses span decades; clipped at 1
     ramp        x = (c - a) / (b - a), clipped       pH, size, stiffness, phase flags
 

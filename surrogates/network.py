@@ -75,14 +75,17 @@ class Network:
 
     @property
     def n_nodes(self) -> int:
+        """Units that hold state; the rest are heads."""
         return len(NODES)
 
     @property
     def n_units(self) -> int:
+        """Nodes and heads."""
         return len(self.units)
 
     @property
     def n_sources(self) -> int:
+        """Nodes, inputs and genotype bits."""
         return len(self.sources)
 
 

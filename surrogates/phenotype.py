@@ -49,7 +49,7 @@ RANGES = (SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
 
 @njit(cache=True, error_model="numpy")
 def outputs_from_fractions(fractions, inputs, competence, ranges, out):
-    """Physical outputs of one cell from its heads' fractions, raw inputs, competences and RANGES."""
+    """Physical outputs of one cell from head fractions, raw inputs, competences and RANGES."""
     scale, low, high, log_ratio, columns = ranges
     for k in range(out.size):
         fraction = fractions[k]

@@ -15,6 +15,7 @@ literature magnitudes; time constants and competences are the network's own (`pr
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import get_num_threads
@@ -81,10 +82,11 @@ class Teacher:
                    np.zeros((n, len(OUTPUTS)), np.float32), np.ones(n, bool))
 
     def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
-        """Advance every cell by dt [min] at constant inputs, into `out` (may alias nothing)."""
+        """Advance every cell by dt [min] at constant inputs into `out`, in place if need be."""
         arrays = (state, inputs, genotype, cell_type)
         fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
-        self._integrate(arrays, self.network.tau, dt, MAX_STEP, out.state, fractions, out.outputs)
+        self._integrate(arrays, self.network.tau, dt, MAX_STEP,
+                        (out.state, fractions, out.outputs))
         out.sigma[:] = 0.0
         out.in_domain[:] = True
 
@@ -98,7 +100,7 @@ class Teacher:
     def initial_state(self, cell_type, genotype) -> np.ndarray:
         """Drug-free steady state of each type and genotype at the basal inputs, cached per pair.
 
-        Bistable memories start from `start` of the node table: off, except in activated fibroblasts.
+        Bistable memories start from `start` of the node table: off, but on in fibroblasts.
         """
         pairs = list(zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(),
                          strict=True))
@@ -107,7 +109,7 @@ class Teacher:
             self._steady.update(zip(missing, self._relax(missing), strict=True))
         return np.array([self._steady[pair] for pair in pairs], np.float32).reshape(-1, len(NODES))
 
-    def simulate(self, **conditions) -> rollout.Trajectory:
+    def simulate(self, **conditions: Any) -> rollout.Trajectory:
         """Follow one cell; see `surrogates.simulate.simulate`."""
         return rollout.simulate(self, **conditions)
 
@@ -120,19 +122,18 @@ class Teacher:
         arrays = (state, basal_inputs(len(pairs)), genotype, cell_type)
         fractions = np.empty((len(pairs), len(OUTPUTS)), np.float32)
         tau = np.minimum(self.network.tau, np.float32(RELAXATION_TAU))
-        self._integrate(arrays, tau, RELAXATION_STEP * RELAXATION_STEPS, RELAXATION_STEP, state,
-                        fractions, np.empty_like(fractions))
+        self._integrate(arrays, tau, RELAXATION_STEP * RELAXATION_STEPS, RELAXATION_STEP,
+                        (state, fractions, np.empty_like(fractions)))
         return state
 
-    def _integrate(self, arrays, tau, dt, longest, out_state, out_fractions, out_outputs) -> None:
+    def _integrate(self, arrays, tau, dt, longest, out) -> None:
         n_steps = max(1, int(np.ceil(dt / longest - 1e-9)))
         model, n = self._model(tau, dt / n_steps), len(arrays[0])
         n_threads = get_num_threads() if n >= PARALLEL_FROM else 1
         bounds = np.linspace(0, n, n_threads + 1).astype(int).tolist()
 
-        def advance(first: int, last: int) -> None:
-            kernels.step_cells(first, last, model, arrays, n_steps, out_state, out_fractions,
-                               out_outputs)
+        def advance(*rows: int) -> None:
+            kernels.step_cells(rows, model, arrays, n_steps, out)
 
         if n_threads == 1:
             advance(0, n)

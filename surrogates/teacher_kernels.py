@@ -55,46 +55,64 @@ def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
 
 
 @njit(error_model="numpy")
-def drive_tile(edges, first, last, x, silent, factor, competence, u):
-    """Drives u of units first..last for one tile; rows of x are sources, lanes are cells.
+def drive_tile(edges, units, work, u):
+    """Drives u of the units first..last for one tile; rows are units, lanes are cells.
 
     F = (1 - silent prod(1 - s act)) prod(1 - s + s act) prod(1 - s + s / (1 + (v/K)^n)) with
     act = v^n (1 + K^n) / (K^n + v^n), so that act(1) = 1, and v = x_source x_gate.
     """
     start, source, gate, role, strength, half_n, exponent = edges
-    power, value = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
-    left, scale = np.empty(TILE, np.float32), np.empty(TILE, np.float32)
-    for unit in range(first, last):
-        closed, scaled, out, rate = silent[unit], factor[unit], u[unit - first], competence[unit]
+    x, silent, factor, competence = work
+    power, left, scale = (np.empty(TILE, np.float32), np.empty(TILE, np.float32),
+                          np.empty(TILE, np.float32))
+    for unit in range(units[0], units[1]):
+        closed, scaled, out, rate = silent[unit], factor[unit], u[unit - units[0]], competence[unit]
         for j in range(TILE):
             left[j], scale[j] = closed[j], scaled[j]
         for e in range(start[unit], start[unit + 1]):
-            parent, s, k = x[source[e]], strength[e], half_n[e]
-            for j in range(TILE):
-                value[j] = parent[j]
             if gate[e] >= 0:
-                parent = x[gate[e]]
-                for j in range(TILE):
-                    value[j] *= parent[j]
-            for j in range(TILE):
-                power[j] = value[j]
-            for _ in range(exponent[e] - 1):
-                for j in range(TILE):
-                    power[j] *= value[j]
-            if role[e] == ACTIVATES:
-                s = s * (_ONE + k)
-                for j in range(TILE):
-                    left[j] *= _ONE - s * power[j] / (k + power[j])
-            elif role[e] == REQUIRES:
-                rest = _ONE - s
-                s = s * (_ONE + k)
-                for j in range(TILE):
-                    scale[j] *= rest + s * power[j] / (k + power[j])
+                _raise_product(x[source[e]], x[gate[e]], exponent[e], power)
             else:
-                for j in range(TILE):
-                    scale[j] *= _ONE - s * power[j] / (k + power[j])
+                _raise(x[source[e]], exponent[e], power)
+            _act(role[e], strength[e], half_n[e], power, left, scale)
         for j in range(TILE):
             out[j] = (_ONE - left[j]) * scale[j] * rate[j]
+
+
+@njit(error_model="numpy")
+def _raise(value, exponent, power):
+    """Write value^exponent, lane by lane."""
+    for j in range(TILE):
+        power[j] = value[j]
+    for _ in range(exponent - 1):
+        for j in range(TILE):
+            power[j] *= value[j]
+
+
+@njit(error_model="numpy")
+def _raise_product(value, gate, exponent, power):
+    """Write (value gate)^exponent, lane by lane."""
+    for j in range(TILE):
+        power[j] = value[j] * gate[j]
+    for _ in range(exponent - 1):
+        for j in range(TILE):
+            power[j] *= value[j] * gate[j]
+
+
+@njit(error_model="numpy")
+def _act(role, strength, half_n, power, left, scale):
+    """Let one edge act on what is left silent, or on the factor, of its unit."""
+    full = strength * (_ONE + half_n)
+    rest = _ONE - strength
+    if role == ACTIVATES:
+        for j in range(TILE):
+            left[j] *= _ONE - full * power[j] / (half_n + power[j])
+    elif role == REQUIRES:
+        for j in range(TILE):
+            scale[j] *= rest + full * power[j] / (half_n + power[j])
+    else:
+        for j in range(TILE):
+            scale[j] *= _ONE - strength * power[j] / (half_n + power[j])
 
 
 @njit(error_model="numpy")
@@ -136,34 +154,37 @@ def _load_tile(first, tables, arrays, work):
 @njit(error_model="numpy")
 def _advance(edges, n_steps, gain, correction, work, u0, u1):
     """Move the nodes of one tile by n_steps equal steps."""
-    x, silent, factor, rate = work
-    n_nodes = gain.size
+    x, nodes = work[0], (0, gain.size)
     for _ in range(n_steps):
-        drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u0)
-        for k in range(n_nodes):
+        drive_tile(edges, nodes, work, u0)
+        for k in range(gain.size):
             node, target, weight = x[k], u0[k], gain[k]
             for j in range(TILE):
                 node[j] += (target[j] - node[j]) * weight
-        drive_tile(edges, 0, n_nodes, x, silent, factor, rate, u1)
-        for k in range(n_nodes):
+        drive_tile(edges, nodes, work, u1)
+        for k in range(gain.size):
             node, before, after, weight = x[k], u0[k], u1[k], correction[k]
             for j in range(TILE):
                 node[j] += (after[j] - before[j]) * weight
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
-def step_cells(first, last, model, arrays, n_steps, out_state, out_fractions, out_outputs):
-    """Advance the cells first..last tile by tile, then read their heads; threads share no cell."""
+def step_cells(rows, model, arrays, n_steps, out):
+    """Advance the cells rows[0]..rows[1] tile by tile, then read their heads.
+
+    `out` has room for state, fractions and outputs. Threads share no cell.
+    """
+    out_state, out_fractions, out_outputs = out
     tables, edges, gain, correction, head_competence, ranges = model
     inputs, cell_type = arrays[1], arrays[3]
     n_nodes, n_units = out_state.shape[1], tables[1].size
     work = _room(n_nodes + inputs.shape[1] + tables[6], n_units)
     u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_units, TILE), np.float32)
-    for tile in range(first, last, TILE):
+    for tile in range(rows[0], rows[1], TILE):
         _load_tile(tile, tables, arrays, work)
         _advance(edges, n_steps, gain, correction, work, u0, u1)
-        drive_tile(edges, n_nodes, n_units, work[0], work[1], work[2], work[3], u1)
-        for j in range(min(TILE, last - tile)):
+        drive_tile(edges, (n_nodes, n_units), work, u1)
+        for j in range(min(TILE, rows[1] - tile)):
             i = tile + j
             for k in range(n_nodes):
                 out_state[i, k] = work[0][k, j]
@@ -182,7 +203,7 @@ def drive_cells(model, arrays, out):
     u = np.empty((n_units, TILE), np.float32)
     for first in range(0, n, TILE):
         _load_tile(first, tables, arrays, work)
-        drive_tile(edges, 0, n_units, work[0], work[1], work[2], work[3], u)
+        drive_tile(edges, (0, n_units), work, u)
         for j in range(min(TILE, n - first)):
             for k in range(n_units):
                 out[first + j, k] = u[k, j]

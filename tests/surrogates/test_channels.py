@@ -51,7 +51,7 @@ def test_genotype_bits_go_there_and_back():
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
-    with pytest.raises(channels.UnknownName, match="'BRAF_V600K'.*'BRAF_V600E'"):
+    with pytest.raises(channels.UnknownName, match=r"'BRAF_V600K'.*'BRAF_V600E'"):
         channels.genotype_bits(["BRAF_V600K"])
-    with pytest.raises(channels.UnknownName, match="cell type.*nearest"):
+    with pytest.raises(channels.UnknownName, match=r"cell type.*nearest"):
         channels.cell_type_code("tumour")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def test_every_edge_has_its_evidence(network):
                 assert edge.reference, edge
 
 
-@pytest.mark.parametrize("source, target, gate", [
+@pytest.mark.parametrize(("source", "target", "gate"), [
     ("vemurafenib", "RAF_dimer", "RAS"),
     ("PDL1_contact", "PD1_sig", "PD1"),
     ("IFNGR", "STAT1", "JAK1"),
@@ -77,7 +79,7 @@ def test_an_input_that_reaches_nothing_and_a_contradiction_are_reported(network)
 
 
 def test_an_unknown_node_is_refused_by_name():
-    with pytest.raises(UnknownName, match="'ERKK'.*nearest is 'ERK'"):
+    with pytest.raises(UnknownName, match=r"'ERKK'.*nearest is 'ERK'"):
         load_network([Edge("ERKK", "MYC", 1, "activates")])
 
 
@@ -100,7 +102,7 @@ def test_omnipath_rows_without_a_sign_are_named(tmp_path):
 
 
 def test_edges_agree_with_the_facts_where_they_are_at_hand():
-    facts = pytest.importorskip("pathlib").Path(__file__).parents[3] / "shared/facts/edges.tsv"
+    facts = Path(__file__).parents[3] / "shared/facts/edges.tsv"
     if not facts.exists():
         pytest.skip("the folder of facts is not here")
     ours = {(e.source, e.target, e.sign) for e in prior.shipped_edges()}

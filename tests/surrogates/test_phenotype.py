@@ -67,19 +67,15 @@ def test_population_rate_solves_its_equation():
 def test_population_rate_is_what_a_population_of_cells_does():
     rng = np.random.default_rng(2)
     g1, g2, s, horizon = 3e-3, 6e-3, 300.0, 6000.0
-    births, time = np.zeros(40), np.zeros(40)
-    counts = [births]
-    grid, total = np.arange(0, horizon, 100.0), None
-    alive = np.zeros(grid.size)
-    generation = time
+    grid = np.arange(0, horizon, 100.0)
+    alive, generation = np.zeros(grid.size), np.zeros(40)
     while generation.size:
         end = generation + rng.exponential(1 / g1, generation.size) + s
         end += rng.exponential(1 / g2, generation.size)
         alive += (generation[:, None] <= grid).sum(0) - (end[:, None] <= grid).sum(0)
         generation = np.repeat(end[end < horizon], 2)
-        counts.append(generation)
-    total = np.polyfit(grid[30:], np.log(alive[30:]), 1)[0]
-    assert total == pytest.approx(phenotype.population_rate(g1, g2, s), rel=0.03)
+    rate = np.polyfit(grid[30:], np.log(alive[30:]), 1)[0]
+    assert rate == pytest.approx(phenotype.population_rate(g1, g2, s), rel=0.03)
 
 
 def test_phase_shares_sum_to_one():
