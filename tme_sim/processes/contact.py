@@ -13,6 +13,9 @@ from tme_sim.processes.neighbours import CONTACT_RANGE, RADIUS, CellList, segmen
 from tme_sim.random import Stream, uniforms
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, Population
 
+READS = ("id", "type", "status")
+WRITES = ("granzyme_hits",)
+
 CONTACTS = (  # columns of the population, in the order of the sums over neighbours
     "antigen_contact",
     "PDL1_contact",

@@ -28,6 +28,9 @@ from tme_sim.state.columns import ALIVE, Population
 if TYPE_CHECKING:
     from tme_sim.fields.grid import Grid
 
+READS = ("id", "type", "status", "radius", "position", "direction")
+WRITES = ("position", "direction", *CONTACTS)
+
 TOLERANCE = 0.15  # [um] between Heun's and Euler's positions in one substep, root mean square
 WORST = 7.0  # times that for any one cell; the true error is some ten times less
 STABILITY = 1.9  # substep x stiffness (an upper bound of it); Heun's method is stable up to 2
