@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tme_sim.agents import Cell, Census
 
 LOOP_WARNING_ABOVE = 10_000  # agents
-_MISSING = object()
+_MISSING: Any = object()
 
 
 def columnwise(method: Callable) -> Callable:
@@ -38,7 +38,7 @@ def columnwise(method: Callable) -> Callable:
         ...         cells.set("volume", (1 - share) * cells.values("volume"))
         >>> model.agents.do("leak", 0.01)
     """
-    method.columnwise = True
+    method.columnwise = True  # type: ignore[attr-defined]
     return method
 
 
@@ -52,11 +52,11 @@ class CellSet(_AgentSet):
 
     def __init__(self, agents: Iterable["Cell"] = (), random: random.Random | None = None) -> None:
         cells = list(agents)
-        self._census: Census | None = cells[0].model.census if cells else None
+        self._census: Any = cells[0].model.census if cells else None  # a Census
         self._ids = np.array([cell.unique_id for cell in cells], dtype=np.int64)
         self._codes: np.ndarray | None = None  # of a set that follows the model
         self._found: tuple[int, np.ndarray] = (-1, self._ids)  # rows, and when they were looked up
-        self.random = random or (cells[0].model.random if cells else None)
+        self.random: Any = random or (cells[0].model.random if cells else None)
 
     @classmethod
     def of_ids(cls, census: "Census", ids: np.ndarray, random: random.Random) -> "CellSet":
@@ -85,7 +85,7 @@ class CellSet(_AgentSet):
             elif self._census.is_there(cell_id):  # an earlier one changed the rows
                 yield self._census.view(cell_id)
 
-    def __contains__(self, agent: object) -> bool:
+    def __contains__(self, agent: Any) -> bool:
         if self._census is None or getattr(agent, "model", None) is not self._census.model:
             return False
         if self._codes is None:
@@ -143,7 +143,7 @@ class CellSet(_AgentSet):
         if isinstance(at_most, float) and at_most <= 1.0:
             at_most = int(len(self) * at_most)
         chosen = np.ones(len(self), dtype=bool)
-        if agent_type is not None:
+        if agent_type is not None and chosen.size:
             chosen &= np.isin(self.values("type"), self._census.codes(agent_type))
         if callable(filter_func):
             views = zip(self, chosen, strict=True)
@@ -156,7 +156,8 @@ class CellSet(_AgentSet):
     def shuffle(self, inplace: bool = False) -> "CellSet":
         """Put the cells in random order."""
         order = list(range(len(self)))
-        self.random.shuffle(order)
+        if order:
+            self.random.shuffle(order)
         return self._take(np.array(order, dtype=int), inplace)
 
     def sort(
@@ -176,6 +177,8 @@ class CellSet(_AgentSet):
 
     def do(self, method: str | Callable, *args: Any, **kwargs: Any) -> "CellSet":
         """Call a method or function on every cell; ``columnwise`` methods and ``remove`` once."""
+        if not len(self):
+            return self
         if method == "remove":
             self._census.remove(self.ids)
         else:
@@ -306,7 +309,7 @@ class CellSet(_AgentSet):
         for cell in self._take(np.flatnonzero(rest), False):
             getattr(cell, method)(*args, **kwargs)
 
-    def _column(self, name: str) -> np.ndarray:
+    def _column(self, name: str) -> Any:
         """Copy of a column or node at the rows of the set, or _MISSING."""
         if self._census is None:
             return np.zeros(0, dtype=np.int64)

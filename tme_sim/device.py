@@ -91,7 +91,11 @@ def _cpu_loop(body: Callable, *, parallel: bool) -> CPUDispatcher:
     names = {"body": compiled, "prange": nb.prange, "np": np}
     template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
     loop = _loop_of(body, template, kind, names)
-    return nb.njit(loop, parallel=parallel, error_model="numpy", cache=True)
+    options = {"parallel": parallel, "error_model": "numpy"}
+    try:
+        return nb.njit(loop, **options, cache=True)
+    except RuntimeError:  # numba finds no place to write: compile anew in every process
+        return nb.njit(loop, **options)
 
 
 @functools.cache

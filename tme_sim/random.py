@@ -15,9 +15,12 @@ doi:10.1145/2063384.2063405.
 
 import enum
 import math
+from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
+
+Integers = Any  # an integer, or an array of integers
 
 
 class Stream(enum.IntEnum):
@@ -87,13 +90,13 @@ def poisson(mean, seed, stream, tick, cell_id, draw):
     return count
 
 
-def uniforms(seed: int, stream: int, tick: int, cell_id: np.ndarray, draw: int) -> np.ndarray:
-    """``uniform`` for an array of cell ids, the same values."""
+def uniforms(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers) -> np.ndarray:
+    """``uniform`` for arrays of cell ids and draws that broadcast, the same values."""
     return _open_unit(_words(seed, stream, tick, np.asarray(cell_id), draw)[0])
 
 
-def normals(seed: int, stream: int, tick: int, cell_id: np.ndarray, draw: int) -> np.ndarray:
-    """``normal`` for an array of cell ids; numpy's log and cos may differ in the last bit."""
+def normals(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers) -> np.ndarray:
+    """``normal`` for arrays that broadcast; numpy's log and cos may differ in the last bit."""
     first, second = _words(seed, stream, tick, np.asarray(cell_id), draw)
     radius = np.sqrt(-2.0 * np.log(_open_unit(first)))
     return radius * np.cos(2.0 * np.pi * _open_unit(second))
@@ -107,21 +110,17 @@ def directions(seed: int, stream: int, tick: int, cell_id: np.ndarray, *, dim: i
     return np.stack([width * np.cos(angle), width * np.sin(angle), height], axis=-1)
 
 
-def initial_id(group: int, ordinal: int | np.ndarray) -> np.int64 | np.ndarray:
+def initial_id(group: int, ordinal: Integers) -> Integers:
     """Id of the cell number ``ordinal`` that a scenario's group starts with: small, readable."""
     return np.int64(group) * _INITIAL_IDS + np.int64(ordinal) + np.int64(1)
 
 
-def daughter_id(
-    mother_id: int | np.ndarray, n_divisions: int | np.ndarray
-) -> np.int64 | np.ndarray:
+def daughter_id(mother_id: Integers, n_divisions: Integers) -> Integers:
     """Id of the daughter from the mother's id and the number of this division, scalar or array."""
     return _hashed_id(_DAUGHTER, mother_id, n_divisions)
 
 
-def arrival_id(
-    vessel_id: int | np.ndarray, tick: int, k: int | np.ndarray
-) -> np.int64 | np.ndarray:
+def arrival_id(vessel_id: Integers, tick: int, k: Integers) -> Integers:
     """Id of the cell number ``k`` that enters at a vessel in a tick, scalar or array."""
     return _hashed_id(_ARRIVAL | (np.uint64(tick) << _WORD), vessel_id, k)
 

@@ -227,6 +227,8 @@ def test_own_sets_are_built_and_changed_like_mesas():
         model.agents.discard(model.agents[0])
     empty = CellSet()
     assert (len(empty), list(empty), empty.to_list()) == (0, [], [])
+    assert empty.do("step").shuffle().sort("volume").select(agent_type=Cell).get("volume") == []
+    assert empty.map("step") == empty.select(np.zeros(0)).get(["volume", "id"]) == []
     empty.add(model.agents[1])
     assert ids(empty) == [2]
     assert ids(reversed(own | empty)) == [2, 4]

@@ -111,6 +111,20 @@ def test_disk_cache_serves_a_second_process_and_notices_a_changed_callee(tmp_pat
     assert run_python(CACHED, tmp_path) == ["142.5", "0"]
 
 
+def test_a_machine_without_a_writable_cache_compiles_anew(monkeypatch):
+    def refuse(*_args):
+        msg = "cannot cache function: no locator available"
+        raise RuntimeError(msg)
+
+    def halve(i, x):
+        x[i] /= 2.0
+
+    monkeypatch.setattr("numba.core.dispatcher.FunctionCache", refuse)
+    x = np.ones(4)
+    device.launch(halve, 4, x)
+    assert (x == 0.5).all()
+
+
 SIMULATED = """
 import numpy as np
 from tme_sim import device, random

@@ -5,8 +5,6 @@ the sum of every amount is what it was, to the bit; the noise of inheritance mov
 from one to the other and conserves the sum as well.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from tme_sim.processes.volume import radii
@@ -77,8 +75,13 @@ def remove(population: Population, cleared: np.ndarray) -> None:
 
 
 def lineage(
-    population: Population, rows: slice | np.ndarray, *, time: float, event: str, cause: object = ""
-) -> Iterable[Row]:
+    population: Population,
+    rows: slice | np.ndarray,
+    *,
+    time: float,
+    event: str,
+    cause: str | list[str] = "",
+) -> list[Row]:
     """Rows of the lineage table; ``cause`` is one word for all, or one word each."""
     ids, mothers, clones = (population[name][rows].tolist() for name in ("id", "mother", "clone"))
     causes = [cause] * len(ids) if isinstance(cause, str) else cause

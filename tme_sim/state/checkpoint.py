@@ -11,6 +11,7 @@ import re
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def _pack(value: object, arrays: dict[str, np.ndarray], place: str) -> object:
     raise TypeError(msg)
 
 
-def _unpack(packed: object, arrays: np.lib.npyio.NpzFile) -> object:
+def _unpack(packed: Any, arrays: np.lib.npyio.NpzFile) -> Any:
     if isinstance(packed, list):
         return [_unpack(item, arrays) for item in packed]
     if not isinstance(packed, dict):

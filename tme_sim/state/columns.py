@@ -6,6 +6,7 @@ survivors. A view ``population["volume"]`` is the memory itself, valid until row
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Column:
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape, dtype=int))
 
 
-def _column(name: str, dtype: str, unit: str, meaning: str, **more: object) -> Column:
+def _column(name: str, dtype: str, unit: str, meaning: str, **more: Any) -> Column:
     shape = more.pop("shape", ())
     return Column(name, dtype, shape, unit, meaning, **more)
 
@@ -256,7 +257,7 @@ def _filled(column: Column, n: int) -> np.ndarray:
 
 
 def _model_columns(n_nodes: int, n_inputs: int, n_outputs: int) -> tuple[Column, ...]:
-    work = {"recorded": False, "scratch": True}
+    work: dict[str, Any] = {"recorded": False, "scratch": True}
     return (
         _column("nodes", "f4", "1", "state of the network", shape=(n_nodes,), recorded=False),
         _column("inputs", "f4", "mixed", "what the cell senses", shape=(n_inputs,), **work),
