@@ -133,13 +133,15 @@ def _command(
 
 
 def _run(options: argparse.Namespace) -> int:
-    from tme_sim import simulation
     from tme_sim.scenario import load_scenario
 
     overrides = _overrides(options.overrides)
     if options.seed is not None:
         overrides["seed"] = options.seed
     scenario = load_scenario(options.scenario, overrides)
+
+    from tme_sim import simulation  # slow: only once the scenario is known to be good
+
     path = options.output or simulation.default_path(scenario)
     running = {"until": options.until, "device": options.device, "threads": options.threads}
     with _progress(scenario, quiet=options.quiet) as progress:
