@@ -218,6 +218,16 @@ def test_the_schema_lists_every_key_and_requires_no_preset_value():
     assert result["$defs"]["Dose"]["required"] == ["drug", "dose"]
 
 
+def test_what_loads_is_valid_by_the_schema(everything):
+    validator = pytest.importorskip("jsonschema").Draft202012Validator(schema())
+    for data in (
+        everything.document.data,
+        everything.resolved(),
+        *(load_scenario(file).document.data for file in SCENARIOS),
+    ):
+        assert [error.message for error in validator.iter_errors(data)] == []
+
+
 @pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
 def test_scenarios_that_ship_can_be_read(file):
     scenario = load_scenario(file)

@@ -26,6 +26,8 @@ FACES = ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
 BY_NAME = ("no_flux", "periodic")
 EXCHANGE_UNIT = "1/um"
 
+_BOUNDARY_SCHEMA = {"anyOf": [{"type": "null"}, {"type": "object"}]}
+
 Unit = Literal["mmHg", "mM", "uM", "nM"]
 Wall = float | str | dict[str, float]
 
@@ -67,7 +69,7 @@ class SubstrateSpec(Strict):
     diffusivity: Diffusivity
     decay_rate: Rate = 0.0
     initial: Concentration = 0.0
-    boundary: dict[str, Wall] | None = None
+    boundary: dict[str, Wall] | None = Field(default=None, json_schema_extra=_BOUNDARY_SCHEMA)
     half_saturation: Concentration | None = None
     permeability: Speed = 0.0
     plasma: Concentration = 0.0
