@@ -183,7 +183,7 @@ class Census:
 
     def is_there(self, cell_id: int) -> bool:
         """Whether the cell has a row."""
-        return self.population.rows_of(cell_id) >= 0
+        return bool(self.population.rows_of(np.array(cell_id)) >= 0)
 
     def row_of(self, cell_id: int) -> int:
         """Row of a cell, or StaleCellError that tells what became of it."""
