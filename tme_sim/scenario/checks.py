@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable
+from typing import Any
 
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.placement import check_placement
@@ -63,7 +64,7 @@ def _check_inputs(scenario: Scenario) -> None:
             raise scenario.error(("substrates", name, "unit"), msg)
 
 
-def _know(scenario: Scenario, path: tuple, name: str, allowed: Iterable[str]) -> None:
+def _know(scenario: Scenario, path: tuple[Any, ...], name: str, allowed: Iterable[str]) -> None:
     """Refuse a name that the cell model does not know."""
     if name not in allowed:
         msg = f"{name!r} is unknown to the cell model; {nearest(name, allowed)}"

@@ -1,25 +1,25 @@
 """What a scenario says about one drug: its course in the body and its way through tissue."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from tme_sim.scenario.quantities import (
     Diffusivity,
     Fraction,
+    Quantity,
     Rate,
     Speed,
     Strict,
     Time,
-    quantity,
     refuse,
 )
 
-Clearance = quantity("L/min", above=0)
-Capacity = quantity("L", above=0)
-MolarMass = quantity("g/mol", above=0)
-PerMinute = quantity("1/min", above=0)
-Share = quantity("1", above=0)
+Clearance = Annotated[float, Quantity("L/min", above=0)]
+Capacity = Annotated[float, Quantity("L", above=0)]
+MolarMass = Annotated[float, Quantity("g/mol", above=0)]
+PerMinute = Annotated[float, Quantity("1/min", above=0)]
+Share = Annotated[float, Quantity("1", above=0)]
 
 
 class DrugSpec(Strict):

@@ -1,20 +1,19 @@
 """Types of scenario values: text with a unit at the border, a float in internal units inside."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    PlainSerializer,
-    WithJsonSchema,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from tme_sim.scenario.errors import nearest
-from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
+from tme_sim.scenario.units import BARE_UNITS, UnitError, format_quantity, parse_quantity
 
 _KIND = "scenario"
 
@@ -58,41 +57,50 @@ def convert(
     return number
 
 
-def quantity(unit: str, *, above: float | None = None, least: float | None = None) -> Any:
-    """Type of a float in `unit`, read from text of any unit of the same dimension."""
+@dataclass(frozen=True)
+class Quantity:
+    """Mark of a float in a unit, read from text of any unit of the same dimension.
 
-    def read(value: Any) -> Any:
-        return None if value is None else convert(value, unit, above=above, least=least)
+    Used as ``Annotated[float, Quantity("um", above=0)]``.
+    """
 
-    return Annotated[
-        float,
-        BeforeValidator(read),
-        PlainSerializer(_writer(unit)),
-        WithJsonSchema(json_schema_of(unit)),
-    ]
+    unit: str
+    above: float | None = None
+    least: float | None = None
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Read before the float is validated; write text that is read back to the same bits."""
+        return core_schema.no_info_before_validator_function(
+            self._read,
+            handler(float),
+            serialization=core_schema.plain_serializer_function_ser_schema(self._write),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Text with a unit; a bare number only where there is no unit."""
+        if self.unit in BARE_UNITS:
+            return {"type": ["number", "string"]}
+        return {"type": "string", "description": f"number with a unit; inside in {self.unit}"}
+
+    def _read(self, value: Any) -> float:
+        return convert(value, self.unit, above=self.above, least=self.least)
+
+    def _write(self, value: float) -> float | str:
+        return value if self.unit == "1" else format_quantity(value, self.unit)
 
 
-def json_schema_of(unit: str) -> dict[str, Any]:
-    """JSON Schema of a quantity: text with a unit (a bare number only where there is no unit)."""
-    if unit in ("1", "cells"):
-        return {"type": ["number", "string"]}
-    return {"type": "string", "description": f"number with a unit; inside in {unit}"}
-
-
-def _writer(unit: str) -> Callable[[float | None], Any]:
-    if unit == "1":
-        return lambda value: value
-    return lambda value: None if value is None else format_quantity(value, unit)
-
-
-Length = quantity("um", above=0)
-Distance = quantity("um", least=0)
-Time = quantity("min", least=0)
-Duration = quantity("min", above=0)
-Volume = quantity("um^3", above=0)
-Rate = quantity("1/min", least=0)
-Speed = quantity("um/min", least=0)
-Diffusivity = quantity("um^2/min", least=0)
-Fraction = quantity("1", least=0)
-Cells = quantity("cells", least=0)
-PerDivision = quantity("1/division", least=0)
+Length = Annotated[float, Quantity("um", above=0)]
+Distance = Annotated[float, Quantity("um", least=0)]
+Time = Annotated[float, Quantity("min", least=0)]
+Duration = Annotated[float, Quantity("min", above=0)]
+Volume = Annotated[float, Quantity("um^3", above=0)]
+Rate = Annotated[float, Quantity("1/min", least=0)]
+Speed = Annotated[float, Quantity("um/min", least=0)]
+Diffusivity = Annotated[float, Quantity("um^2/min", least=0)]
+Fraction = Annotated[float, Quantity("1", least=0)]
+Cells = Annotated[float, Quantity("cells", least=0)]
+PerDivision = Annotated[float, Quantity("1/division", least=0)]

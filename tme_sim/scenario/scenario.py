@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
 
@@ -15,8 +15,8 @@ from tme_sim.scenario.quantities import (
     Duration,
     Length,
     PerDivision,
+    Quantity,
     Strict,
-    quantity,
     refuse,
 )
 from tme_sim.scenario.schedules import Dose
@@ -40,7 +40,7 @@ PROCESSES = (
 NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]*")
 
 
-_TEXTS = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+_TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 
 
 class Time(Strict):
@@ -175,8 +175,8 @@ class Output(Strict):
 class Patient(Strict):
     """Whom doses per body surface or weight are for: a reference adult unless said otherwise."""
 
-    body_surface_area: quantity("m^2", above=0) = REFERENCE["body_surface_area"]
-    weight: quantity("kg", above=0) = REFERENCE["weight"]
+    body_surface_area: Annotated[float, Quantity("m^2", above=0)] = REFERENCE["body_surface_area"]
+    weight: Annotated[float, Quantity("kg", above=0)] = REFERENCE["weight"]
 
 
 class CatalogueFiles(Strict):

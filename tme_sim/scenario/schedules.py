@@ -1,12 +1,12 @@
 """What a scenario says about therapy: doses, when, and who decides."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from tme_sim.scenario.quantities import Duration, Strict, Time, quantity, refuse
+from tme_sim.scenario.quantities import Duration, Quantity, Strict, Time, refuse
 
-Share = quantity("1", above=0)
+Share = Annotated[float, Quantity("1", above=0)]
 
 
 class Adaptive(Strict):
@@ -46,7 +46,7 @@ class Dose(Strict):
     """
 
     drug: str
-    dose: quantity("mg", above=0)
+    dose: Annotated[float, Quantity("mg", above=0)]
     every: Duration | None = None
     start: Time = 0.0
     until: Time | None = None

@@ -3,6 +3,7 @@
 import csv
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def read_table(path: str, domain: Domain, where: str = "") -> dict[str, np.ndarr
     return {name: values[:, k] for k, name in enumerate(names)}
 
 
-def _numbered(reader: "csv._reader") -> list[tuple[int, list[str]]]:
+def _numbered(reader: Any) -> list[tuple[int, list[str]]]:
     return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
 
 

@@ -1,6 +1,6 @@
 """What a scenario says about cells: the body of each type, groups, and where they start."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import (
     Field,
@@ -19,15 +19,15 @@ from tme_sim.scenario.quantities import (
     Duration,
     Fraction,
     Length,
+    Quantity,
     Rate,
     Speed,
     Strict,
     Volume,
-    quantity,
     refuse,
 )
 
-Factor = quantity("1", above=0)
+Factor = Annotated[float, Quantity("1", above=0)]
 KINDS = ("disk", "ring", "ball", "shell", "box", "everywhere", "poisson", "file")
 Center = tuple[Distance, Distance] | tuple[Distance, Distance, Distance]
 

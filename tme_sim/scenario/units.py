@@ -16,6 +16,9 @@ OXYGEN_SOLUBILITY = 1.35e-3
 CONCENTRATION_UNITS = ("mmHg", "mM", "uM", "nM")
 """Units a substrate may have inside the simulator."""
 
+BARE_UNITS = ("1", "cells")
+"""Units that a number may be given without."""
+
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
 _PER = re.compile(r"\s*\bper\s+|\s*/\s*", re.IGNORECASE)
 _TERM = re.compile(r"([A-Za-zµμ%_]+)(?:\^|\*\*)?(-?\d)?")
@@ -82,7 +85,7 @@ def format_quantity(number: float, unit: str) -> str:
 
 def _split(value: object, unit: str) -> tuple[float, str]:
     """Number and unit text of a value; refuses a missing unit."""
-    bare = unit in ("1", "cells")
+    bare = unit in BARE_UNITS
     example = f"for example '1 {unit}'"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not bare:

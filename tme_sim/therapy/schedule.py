@@ -84,8 +84,10 @@ class Schedule:
         return math.inf if self.entry.until is None else self.entry.until
 
     def _visit_due(self, end: float) -> bool:
+        if self.entry.adaptive is None:
+            return False
         moment = self.entry.start + self.next_visit * self.entry.adaptive.visit_every
-        return moment < end - ROUNDING and moment < self._stop - ROUNDING
+        return moment < min(end, self._stop) - ROUNDING
 
     def state(self) -> dict[str, Any]:
         """What the future depends on."""
