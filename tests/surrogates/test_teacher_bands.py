@@ -70,7 +70,7 @@ def test_volume_growth_keeps_up_with_division(run):
 
 
 def test_small_cells_wait_and_large_cells_stop_growing(run):
-    assert run(6, volume_ratio=0.6)["g1s_rate"][-1] < 0.1 * run(6)["g1s_rate"][-1]
+    assert run(6, volume_ratio=0.5)["g1s_rate"][-1] < 0.1 * run(6)["g1s_rate"][-1]
     assert run(6, volume_ratio=2.4)["growth_rate"][-1] < 0.3 * run(6)["growth_rate"][-1]
 
 
