@@ -1,0 +1,85 @@
+"""Render a card as text."""
+
+TARGETS = {  # what issue-sized promises ask of the network against its teacher
+    "r2_median": ">= 0.99",
+    "r2_worst": ">= 0.95",
+    "nrmse_mean": "<= 0.08",
+    "knock_out_r": ">= 0.9",
+}
+
+
+def render(card: dict) -> str:
+    """The card as Markdown: what it is, how it was trained, what was measured, what it rests on."""
+    metrics = card["metrics"]
+    parts = [
+        f"# {card['name']}\n\n{card['about']}.\n",
+        f"- weights: sha256 {card['hash']}",
+        f"- data: {card['data']}; teacher {card['training']['teacher_hash'][:12]}, "
+        f"{card['training']['sampling']['n_trajectories']} courses of "
+        f"{card['training']['sampling']['minutes'] / 60:g} h, "
+        f"{card['training']['n_members']} members, {card['training']['steps']} steps",
+        f"- drugs: {card['drug_unit']}",
+        f"- never together in training: {_pairs(card['training']['held_out_pairs'])}",
+        f"- gated residual: {card['residual_share']:.0%} of the drive (there is none)\n",
+        _fidelity(metrics),
+        _baselines(metrics["baselines"]),
+        _outputs(card["outputs"]),
+        _domain(card["domain"]),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _pairs(pairs: list) -> str:
+    return ", ".join(" + ".join(pair) for pair in pairs)
+
+
+def _fidelity(metrics: dict) -> str:
+    step, roll, knock = metrics["one_step"], metrics["rollout"], metrics["knock_outs"]
+    doubt = metrics["uncertainty"]
+    rows = [
+        ("R2 of the drive, median unit", f"{step['r2_median']:.4f}", TARGETS["r2_median"],
+         f"one member {step['r2_median_member']:.4f}"),
+        (f"R2 of the drive, worst unit ({step['worst_unit']})", f"{step['r2_worst']:.4f}",
+         TARGETS["r2_worst"], f"one member {step['r2_worst_member']:.4f}"),
+        ("72 h free rollout, NRMSE, mean of nodes", f"{roll['nrmse_mean']:.4f}",
+         TARGETS["nrmse_mean"], f"persistence {roll['nrmse_persistence']:.4f}"),
+        (f"the same, worst node ({roll['worst_node']})", f"{roll['nrmse_worst']:.4f}", "", ""),
+        ("R2 of net growth of tumor cells in them", f"{roll['tumor_growth_r2']:.4f}", "",
+         f"bias {roll['tumor_growth_bias_per_day']:+.4f} doublings a day"),
+        ("effects of unseen knock-outs, r", f"{knock['r']:.4f}", TARGETS["knock_out_r"],
+         f"worst of {len(knock['r_by_node'])} nodes {knock['r_worst']:.4f}"),
+        ("held-out situations inside the domain", f"{doubt['held_out_in_domain']:.4f}", "", ""),
+        ("eight drugs at once inside the domain", f"{doubt['many_drugs_in_domain']:.4f}", "", ""),
+        ("rank correlation of error and sigma",
+         f"{doubt['rank_correlation_error_sigma']:.3f}", ">= 0.4", ""),
+    ]
+    lines = ["## Against the teacher, drug pairs never seen together\n",
+             "| figure | network | wanted | beside it |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
+
+
+def _baselines(table: dict) -> str:
+    rivals = list(next(iter(table.values())))
+    lines = ["## R2 beside trivial rivals, same rows\n", f"| unit | {' | '.join(rivals)} |",
+             "|---" * (len(rivals) + 1) + "|"]
+    lines += [f"| {unit} | {' | '.join(f'{scores[r]:.4f}' for r in rivals)} |"
+              for unit, scores in table.items()]
+    return "\n".join([*lines, ""])
+
+
+def _outputs(outputs: list) -> str:
+    lines = ["## Outputs and what they rest on\n", "Every output was fitted to the teacher; the "
+             "grade is that of the teacher's parameters.\n", "| output | unit | range | evidence |",
+             "|---|---|---|---|"]
+    lines += [f"| {o['name']} | {o['unit']} | {o['low']:g} to {o['high']:g} | {o['evidence']} |"
+              for o in outputs]
+    return "\n".join([*lines, ""])
+
+
+def _domain(domain: dict) -> str:
+    distance, spread = domain["limits"]
+    lines = ["## Training domain\n", f"Squared distance from the training cloud up to "
+             f"{distance:.4g}, spread of members up to {spread:.4g} of an output's range, and:\n",
+             "| input | from | to |", "|---|---|---|"]
+    lines += [f"| {name} | {low:.4g} | {high:.4g} |" for name, (low, high) in domain["box"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,209 @@
+"""Measure a trained network against its teacher and trivial baselines, and write its card.
+
+Everything is measured on courses that training never saw: pairs of drugs that were never together
+in training (`datasets.conditions.HELD_OUT_PAIRS`), and nodes knocked out. The teacher is a model,
+not an experiment: these figures say how well it was learned, not how true it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from surrogates.baselines import baseline_scores
+from surrogates.card import render
+from surrogates.channels import (
+    CELL_TYPES,
+    INPUT_CHANNELS,
+    INPUTS,
+    NODES,
+    OUTPUT_CHANNELS,
+    basal_inputs,
+)
+from surrogates.datasets.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
+from surrogates.datasets.sampling import Rows, Sampling, sample
+from surrogates.network import load_network
+from surrogates.phenotype import HIGH, LOW, net_growth_rate
+from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
+from surrogates.scores import drive_of, drive_scores
+from surrogates.teacher import Teacher
+from surrogates.trained import TmeCell
+
+KNOCK_OUTS = ("ERK", "AKT", "mTORC1", "STAT1", "STAT3", "HIF1A", "p53", "NFkB", "CDK2", "BIM",
+              "CASP3", "SRC_FAK")
+N_ROLLOUTS, HOURS, READ_EVERY = 300, 72, 6  # of the free rollout [h]
+N_KNOCK_OUT_CELLS = 60
+N_CROWDED = 2000  # situations with many drugs at once, for the domain check
+MIN_RANGE = 0.05  # a node that moves less than this over all rollouts is not scored
+Progress = Callable[[str, float], None]
+
+
+def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
+             data: str | Path | None = None, progress: Progress | None = None) -> str:
+    """Recompute the figures of a network's card and return the card as text."""
+    if data is not None:
+        msg = f"no public data set enters the table of this version; got data={str(data)!r}"
+        raise ValueError(msg)
+    folder = find_weights(name, path)
+    card = load_card(folder)
+    fresh = measure(folder, Sampling(**card["training"]["sampling"]), Teacher(), progress)
+    return render(card | fresh)
+
+
+def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None = None) -> dict:  # noqa: ANN001
+    """Measure freshly trained weights and write their card."""
+    card = {
+        "name": config.name,
+        "about": "ensemble of scaffolded monotone networks, trained on the mechanistic teacher",
+        "hash": weights_hash(folder),
+        "training": asdict(config) | {"teacher_hash": teacher.hash,
+                                      "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
+        "data": "samples of the mechanistic teacher only; no measurement entered directly",
+        "drug_unit": "nominal concentration in a medium with 10 % serum",
+        "residual_share": 0.0,
+        "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,
+                     "evidence": c.evidence} for c in OUTPUT_CHANNELS],
+    }
+    card |= measure(folder, config.sampling, teacher, progress)
+    write_card(folder, card, render(card))
+    return card
+
+
+def measure(folder: Path, sampling: Sampling, teacher: Teacher,
+            progress: Progress | None = None) -> dict:
+    """All figures, as the entries `metrics` and `domain` of a card."""
+    report = progress or (lambda what, share: None)
+    network = load_network()
+    weights = load_weights(folder, network)
+    model = TmeCell(network, weights.raw, weights.domain, name="evaluated", hash="")
+    report("held-out samples", 0.0)
+    held_out = sample(teacher, sampling, held_out=True)
+    report("one step", 0.2)
+    metrics = {"one_step": drive_scores(model, held_out)}
+    report("baselines", 0.3)
+    metrics["baselines"] = baseline_scores(teacher, sampling, held_out, metrics["one_step"])
+    report("free rollouts", 0.7)
+    metrics["rollout"] = rollout_scores(model, teacher, sampling.seed)
+    report("knock-outs", 0.85)
+    metrics["knock_outs"] = knock_out_scores(model, teacher, sampling.seed)
+    metrics["uncertainty"] = uncertainty_scores(model, held_out, sampling.seed)
+    domain = {name: [float(low), float(high)] for name, low, high in
+              zip(INPUTS, weights.domain.low, weights.domain.high, strict=True)}
+    limits = [float(limit) for limit in weights.domain.limits]
+    return {"metrics": metrics, "domain": {"box": domain, "limits": limits}}
+
+
+def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
+    """Free rollouts of 72 h under held-out pairs: error relative to each node's range."""
+    courses = draw_courses(np.random.default_rng([seed, 72]), N_ROLLOUTS, 4, held_out=True)
+    truth = follow(teacher, courses)
+    found = follow(model, courses)
+    start = teacher.initial_state(courses.cell_type, courses.genotype)
+    width = truth.nodes.max(axis=(0, 1)) - truth.nodes.min(axis=(0, 1))
+    moving = width > MIN_RANGE
+    error = np.sqrt(((found.nodes - truth.nodes) ** 2).mean(axis=(0, 1)))[moving] / width[moving]
+    lazy = np.sqrt(((start - truth.nodes) ** 2).mean(axis=(0, 1)))[moving] / width[moving]
+    names = np.array(NODES)[moving]
+    growth, wanted = net_growth_rate(found.outputs), net_growth_rate(truth.outputs)
+    tumor = courses.cell_type == CELL_TYPES.index("tumor")
+    return {
+        "nrmse_mean": float(error.mean()),
+        "nrmse_median": float(np.median(error)),
+        "nrmse_worst": float(error.max()),
+        "worst_node": str(names[error.argmax()]),
+        "nrmse_persistence": float(lazy.mean()),
+        "tumor_growth_r2": _r2(wanted[:, tumor], growth[:, tumor]),
+        "tumor_growth_bias_per_day": float((growth - wanted)[:, tumor].mean() * 1440.0),
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What became of all cells: (n_times, n, n_nodes) and (n_times, n, n_outputs)."""
+
+    nodes: np.ndarray
+    outputs: np.ndarray
+
+
+def follow(model, courses: Courses) -> Course:  # noqa: ANN001
+    """Let a model run freely through courses, read every READ_EVERY hours."""
+    n_reads, n_segments = HOURS // READ_EVERY, len(courses.inputs)
+    state = model.initial_state(courses.cell_type, courses.genotype)
+    out = model.allocate(len(state))
+    nodes, outputs = [], []
+    for k in range(n_reads):
+        inputs = np.ascontiguousarray(courses.inputs[k * n_segments // n_reads])
+        for _ in range(READ_EVERY * 10):
+            model.step(state, inputs, courses.genotype, courses.cell_type, 6.0, out=out)
+            state = out.state.copy()
+        nodes.append(state)
+        outputs.append(out.outputs.copy())
+    return Course(np.array(nodes), np.array(outputs))
+
+
+def knock_out_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
+    """Effect on all outputs, 48 h after a node is lost; no node was ever lost in training."""
+    courses = draw_courses(np.random.default_rng([seed, 48]), N_KNOCK_OUT_CELLS, 1)
+    untouched = [_outputs_at_48h(m, courses) for m in (teacher, model)]
+    effects = []
+    for node in KNOCK_OUTS:
+        competence = model.network.competence.copy()
+        competence[:, NODES.index(node)] = 0.0
+        network = replace(model.network, competence=competence)
+        crippled = TmeCell(network, model.raw, model.domain, name="", hash="")
+        pair = [_outputs_at_48h(m, courses) - before
+                for m, before in zip((Teacher(network), crippled), untouched, strict=True)]
+        effects.append([(effect / (HIGH - LOW)).ravel() for effect in pair])
+    r = {n: float(np.corrcoef(*e)[0, 1]) for n, e in zip(KNOCK_OUTS, effects, strict=True)}
+    pooled = np.concatenate(effects, axis=1)
+    return {"r": float(np.corrcoef(*pooled)[0, 1]), "r_worst": min(r.values()), "r_by_node": r}
+
+
+def _outputs_at_48h(model, courses) -> np.ndarray:  # noqa: ANN001
+    state = model.initial_state(courses.cell_type, courses.genotype)
+    out = model.allocate(len(state))
+    inputs = np.ascontiguousarray(courses.inputs[0])
+    for _ in range(480):
+        model.step(state, inputs, courses.genotype, courses.cell_type, 6.0, out=out)
+        state = out.state.copy()
+    return out.outputs
+
+
+def uncertainty_scores(model: TmeCell, rows: Rows, seed: int) -> dict:
+    """Share of held-out situations in the domain; whether sigma knows where the error is."""
+    out = model.allocate(len(rows))
+    model.step(rows.state, rows.inputs, rows.genotype, rows.cell_type, 0.0, out=out)
+    drive = drive_of(model, rows)
+    heads = slice(len(NODES), None)
+    error = np.abs(drive.mean(axis=1) - rows.target)[:, heads].max(axis=1)
+    sigma = (out.sigma / (HIGH - LOW)).max(axis=1)
+    ranks = [values.argsort().argsort() for values in (error, sigma)]
+    crowded = crowded_inputs(np.random.default_rng([seed, 7]), N_CROWDED)
+    n = len(crowded)
+    other = model.allocate(n)
+    code, bits = np.zeros(n, np.int8), np.ones(n, np.int32)
+    model.step(model.initial_state(code, bits), crowded, bits, code, 0.0, out=other)
+    return {
+        "held_out_in_domain": float(out.in_domain.mean()),
+        "many_drugs_in_domain": float(other.in_domain.mean()),
+        "rank_correlation_error_sigma": float(np.corrcoef(*ranks)[0, 1]),
+    }
+
+
+def crowded_inputs(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Situations never trained on whose single inputs are all in range: eight drugs at once."""
+    inputs = basal_inputs(n)
+    order = rng.random((n, len(DRUGS))).argsort(axis=1).argsort(axis=1)
+    for k, name in enumerate(DRUGS):
+        channel = INPUTS.index(name)
+        top = 0.3 * INPUT_CHANNELS[channel].high
+        inputs[:, channel] = np.where(order[:, k] < 8, top * rng.random(n), 0.0)
+    return inputs
+
+
+def _r2(truth: np.ndarray, found: np.ndarray) -> float:
+    return float(1.0 - ((found - truth) ** 2).mean() / truth.var())
+
+
+__all__ = ["card_of", "evaluate", "measure"]
