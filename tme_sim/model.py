@@ -15,7 +15,7 @@ from tme_sim.errors import InputError
 from tme_sim.fields import Grid, Microenvironment, Substrate
 from tme_sim.processes import cycle, exchange
 from tme_sim.scenario import Scenario
-from tme_sim.scenario.implications import refuse_if_too_large
+from tme_sim.scenario.memory import refuse_if_too_large
 from tme_sim.scenario.units import minutes
 from tme_sim.state.columns import Population
 from tme_sim.therapy import Therapy

@@ -84,7 +84,11 @@ def alive(model, kind):
 
 def test_with_all_rates_zero_physics_alone_is_left():
     scenario = small(
-        {"time.duration": "2 d", "processes": {"mechanics": False}},
+        {
+            "time.duration": "2 d",
+            "processes": {"mechanics": False},
+            "substrates.HGF": {"initial": "0 nM", "plasma": "0 nM"},
+        },
         surrogate={"name": "constant"},
         evolution=None,
     )
@@ -132,11 +136,19 @@ def test_permuted_inputs_destroy_the_hypoxic_core(network):
 
 
 def test_permuted_inputs_destroy_the_arrest_of_t_cells_at_their_targets(network):
-    def share_at_targets(cell_model):
+    def arrest(cell_model):
         model = run(ISLAND, "8 h", cell_model)
-        return np.mean(model.population["antigen_contact"][alive(model, "cd8_t")] > 0.05)
+        t_cells = alive(model, "cd8_t")
+        touching = model.population["antigen_contact"][t_cells] > 0.05
+        speed = model.outputs["speed"][t_cells]
+        return speed[touching].mean() / speed[~touching].mean(), touching.mean()
 
-    assert share_at_targets(network) > 2.0 * share_at_targets(Permuted(network))
+    slowed, share_at_targets = arrest(network)
+    slowed_permuted, share_permuted = arrest(Permuted(network))
+
+    assert slowed < 0.5
+    assert 0.8 < slowed_permuted < 1.25
+    assert share_at_targets > 1.25 * share_permuted
 
 
 def test_stroma_rescues_the_tumor_through_hgf_alone(network):

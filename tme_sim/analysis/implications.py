@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.analysis.reach import Reach, reach
 from tme_sim.scenario.memory import (
     cell_bytes,
     field_bytes,
@@ -15,7 +16,6 @@ from tme_sim.scenario.memory import (
     refuse_if_too_large,
 )
 from tme_sim.scenario.placement import place_all
-from tme_sim.scenario.reach import Reach, reach
 from tme_sim.scenario.scenario import Scenario
 
 SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
