@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from tme_sim.analysis.metrics import Treatment
 from tme_sim.analysis.palette import (
+    DEAD_COLOR,
     OTHER_COLORS,
     PHASE_COLORS,
     TYPE_COLORS,
@@ -16,6 +17,7 @@ from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
 
 DAY = 1440.0
+UM3_PER_MM3 = 1e9
 MAX_CLONES = 6
 
 
@@ -46,13 +48,19 @@ def burden(ax: Axes, run: Run, by_clone: pd.DataFrame, summary: Summary) -> None
 
 
 def plasma(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Total concentration of each drug in plasma."""
+    """Total concentration of each drug in plasma; tumor volume where no drug was given."""
     drugs = [c for c in run.metrics if c.startswith("plasma_")]
+    if not drugs:
+        volume = run.metrics["burden_volume"] / UM3_PER_MM3
+        ax.plot(days, volume, color=TYPE_COLORS["tumor"], label="living tumor cells")
+        ax.set(ylabel="volume [mm³]", title="Tumor volume")
+        _close(ax, ["any"], "")
+        return
     for k, name in enumerate(drugs):
         label = name.removeprefix("plasma_")
         ax.plot(days, run.metrics[name], color=drug_color(k), label=label)
     ax.set(ylabel="total in plasma [mg/L]", title="Drug in plasma")
-    _close(ax, drugs, "no drug was given")
+    _close(ax, drugs, "")
 
 
 def phases(ax: Axes, run: Run, days: np.ndarray) -> None:
@@ -66,7 +74,7 @@ def phases(ax: Axes, run: Run, days: np.ndarray) -> None:
 
 
 def populations(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Living cells of every group that is not tumor."""
+    """Living cells of every group that is not tumor, and the dead that are still there."""
     found = [g for g in run.columns["group"]["categories"] if g != "tumor"]
     types = _types_of_groups(run)
     others = iter(OTHER_COLORS)
@@ -77,8 +85,10 @@ def populations(ax: Axes, run: Run, days: np.ndarray) -> None:
             color = next(others)
         used.add(color)
         ax.plot(days, run.metrics[f"n_{group}"], color=color, label=group)
-    ax.set(ylabel="living cells", title="Stroma and immune cells")
-    _close(ax, found, "no other cells")
+    ax.plot(days, run.metrics["n_dead"], color=DEAD_COLOR, linestyle=":", label="dead, any type")
+    title = "Stroma, immune and dead cells" if found else "Dead cells"
+    ax.set(ylabel="cells", title=title)
+    _close(ax, ["any"], "")
 
 
 def tissue_levels(ax: Axes, run: Run, days: np.ndarray) -> None:
