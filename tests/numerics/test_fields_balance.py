@@ -41,6 +41,17 @@ def test_the_balance_closes_in_every_step(shape, dtype, boundary):
         assert env["s"].min() >= 0.0
 
 
+def test_the_balance_closes_where_walls_conduct_far_more_than_cells_take():
+    """Rounding of a float32 concentration next to such a wall is as large as the gap allowed."""
+    rng = np.random.default_rng(4)
+    shape = (1, 60, 60)
+    cells = rng.random(shape) < 0.4
+    env = Microenvironment(Grid(shape), [Substrate("glucose", 3e4, 0.0, 5.0, {"all": 5.0})])
+    for _ in range(10):
+        env.set_saturating_uptake("glucose", 0.05 * cells * rng.uniform(0.98, 1.02, shape), 0.5)
+        assert _gap(env.step(6.0).balance) < LIMIT["float32"]
+
+
 def test_what_cells_take_up_is_what_the_medium_loses():
     rng = np.random.default_rng(5)
     shape = (1, 20, 20)

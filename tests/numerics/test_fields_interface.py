@@ -127,7 +127,10 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
 def test_two_substrates_do_not_see_each_other():
     together = _tissue((1, 20, 20))
     together.step(6.0)
-    alone = Microenvironment(Grid((1, 20, 20)), [Substrate("drug", 2e4, 0.01, 0.0, {"x_low": "periodic", "x_high": "periodic"})])
+    alone = Microenvironment(
+        Grid((1, 20, 20)),
+        [Substrate("drug", 2e4, 0.01, 0.0, {"x_low": "periodic", "x_high": "periodic"})],
+    )
     alone.set_vessels("drug", together.state()["drug"]["permeability_area"], 1.0)
     alone.step(6.0)
     assert np.array_equal(together["drug"], alone["drug"])

@@ -52,8 +52,19 @@ def _both(shape, boundary, **options):
     env.set_vessels("s", permeability, 3.0)
     env.fix("s", fixed, 1.5)
     twin = Problem(
-        shape, 20.0, 5e3, 0.1, _twin_walls(boundary), source, uptake, maximum, 0.5,
-        permeability, 3.0, fixed, 1.5,
+        shape,
+        20.0,
+        5e3,
+        0.1,
+        _twin_walls(boundary),
+        source,
+        uptake,
+        maximum,
+        0.5,
+        permeability,
+        3.0,
+        fixed,
+        1.5,
     )
     return env, twin
 

@@ -8,7 +8,9 @@ from tme_sim.fields import Grid
 
 def test_positions_fall_into_their_voxels_and_outside_ones_into_the_nearest():
     grid = Grid((2, 3, 4), voxel=10.0)
-    positions = np.array([[0.0, 0.0, 0.0], [39.9, 29.9, 19.9], [15.0, 25.0, 5.0], [-5.0, 99.0, 5.0]])
+    positions = np.array(
+        [[0.0, 0.0, 0.0], [39.9, 29.9, 19.9], [15.0, 25.0, 5.0], [-5.0, 99.0, 5.0]]
+    )
     assert grid.voxel_of(positions).tolist() == [0, 23, 9, 8]
     assert grid.voxel_of(positions).dtype == np.int32
     assert grid.size == (40.0, 30.0, 20.0)

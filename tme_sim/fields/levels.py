@@ -36,7 +36,10 @@ def couplings(
             width = np.where(levels[level - 1, :3] > 1, 2 * width, width)
         n = (nz, ny, nx)
         k = [diffusivity / w**2 if m > 1 else 0.0 for w, m in zip(width, n, strict=True)]
-        g = [_conductance(diffusivity, w, wall) for w, wall in zip(width.repeat(2), walls, strict=True)]
+        g = [
+            _conductance(diffusivity, w, wall)
+            for w, wall in zip(width.repeat(2), walls, strict=True)
+        ]
         rows.append(k + g)
     return np.array(rows, dtype=dtype)
 

@@ -236,7 +236,9 @@ class Microenvironment:
         if not (np.isfinite(dt) and dt > 0):
             msg = f"a step needs a positive length [min], not {dt!r}"
             raise ValueError(msg)
-        return StepReport({name: self._step(field, float(dt)) for name, field in self._fields.items()})
+        return StepReport(
+            {name: self._step(field, float(dt)) for name, field in self._fields.items()}
+        )
 
     def _step(self, field: _Field, dt: float) -> SubstrateReport:
         field.mean = _zeros(field.mean, field.arrays["uptake"])
@@ -252,7 +254,7 @@ class Microenvironment:
             raise _failed(field, f"a step of {dt:g} min", err) from err
         field.concentration[...] = c
         field.next_substep = progress.h
-        amounts = (*progress.flow.tolist(), progress.mass - before)
+        amounts = (*progress.flow.tolist(), float(progress.mass - before))
         return SubstrateReport(
             substeps=progress.n,
             cycles=progress.effort.cycles,

@@ -18,7 +18,7 @@ from tme_sim.fields.stencil import FIXED, apply_row, in_order, n_blocks, wall_co
 
 IN, OUT, DECAYED, TAKEN_UP, MASS, SLOPE = range(6)  # entries of a budget
 N_ENTRIES = 6
-SMALLEST_SHARE = 1e-6  # of a voxel's content, that carried rounding may change
+LARGEST_SHARE = 1e-6  # of a voxel's content that carried rounding may change
 
 
 @kernel
@@ -74,12 +74,14 @@ def bulk_budget(c, terms):
     """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope."""
     nz, ny, nx = c.shape
     constants, source, uptake, maximum, permeability, fixed = terms
-    half, plasma = float(constants[1]), float(constants[2])
+    half, plasma, zero = constants[1], constants[2], constants[0] - constants[0]
     nothing, nowhere = np.zeros(nx, c.dtype), np.zeros(nx, np.uint8)
     blocks = n_blocks(c.shape)
     partial = np.zeros((6, blocks))
     for block in prange(blocks):
-        produced = gained = lost = mass = taken = slope = 0.0
+        total = np.zeros((6, nx))
+        produced, gained, lost = total[0], total[1], total[2]
+        mass, taken, slope = total[3], total[4], total[5]
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
             z, y = i // ny, i % ny
             here = c[z, y]
@@ -89,18 +91,18 @@ def bulk_budget(c, terms):
             vessel = permeability[z, y] if permeability.size else nothing
             held = fixed[z, y] if fixed.size else nowhere
             for x in range(nx):
-                free = 1.0 - held[x]
-                content = free * here[x]
+                content = zero if held[x] else here[x]
+                flow = zero if held[x] else vessel[x] * (plasma - here[x])
                 saturating = most[x] / (half + here[x])
-                flow = free * vessel[x] * (plasma - here[x])
-                mass += content
-                produced += free * secretion[x]
-                gained += max(flow, 0.0)
-                lost -= min(flow, 0.0)
-                taken += (linear[x] + saturating) * content
-                slope += (linear[x] + vessel[x] + saturating * half / (half + here[x])) * content
-        for entry, value in enumerate((produced, gained, lost, mass, taken, slope)):
-            partial[entry, block] = value
+                mass[x] += content
+                produced[x] += zero if held[x] else secretion[x]
+                gained[x] += max(flow, zero)
+                lost[x] -= min(flow, zero)
+                taken[x] += (linear[x] + saturating) * content
+                saturating *= half / (half + here[x])
+                slope[x] += (linear[x] + vessel[x] + saturating) * content
+        for entry in range(6):
+            partial[entry, block] = in_order(total[entry])
     result = np.empty(6)
     for entry in range(6):
         result[entry] = in_order(partial[entry])
@@ -137,7 +139,9 @@ def edges_of(
             face = tuple(-side if a == axis else slice(None) for a in range(3))
             if coef[3 + 2 * axis + side] > 0.0:
                 rows.append(_rows(-1, index[face][free[face]], 3 + 2 * axis + side))
-            touching = np.zeros(shape, bool) if held is None else free & np.roll(held, 2 * side - 1, axis)
+            touching = (
+                np.zeros(shape, bool) if held is None else free & np.roll(held, 2 * side - 1, axis)
+            )
             if not joined[axis]:
                 touching[tuple(side - 1 if a == axis else slice(None) for a in range(3))] = False
             rows.append(_rows(np.roll(index, 2 * side - 1, axis)[touching], index[touching], axis))
@@ -150,19 +154,24 @@ def _rows(outer: Any, inner: np.ndarray, coupling: int) -> np.ndarray:
 
 @kernel
 def scale(c, factor, fixed):
-    """c *= factor in the free voxels, carrying the rounding on so that the sum is exact."""
+    """c *= factor in the free voxels; rounding is carried on from row to row, so the sum is kept.
+
+    Without the carry a factor within a few units of rounding from 1 would do nothing in float32.
+    """
     nz, ny, nx = c.shape
+    nowhere = np.zeros(nx, np.uint8)
     blocks = n_blocks(c.shape)
     for block in prange(blocks):
-        carry = 0.0
+        carry = np.zeros(nx)
         for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
             here = c[i // ny, i % ny]
+            held = fixed[i // ny, i % ny] if fixed.size else nowhere
             for x in range(nx):
-                if fixed.size == 0 or fixed[i // ny, i % ny, x] == 0:
-                    old = here[x]
-                    wanted = float(old) * factor
-                    here[x] = wanted + carry if abs(carry) < SMALLEST_SHARE * old else wanted
-                    carry += wanted - float(here[x])
+                share = carry[x] if abs(carry[x]) < LARGEST_SHARE * here[x] else 0.0
+                wanted = here[x] * factor + share
+                new = here[x] if held[x] else c.dtype.type(wanted)
+                carry[x] += 0.0 if held[x] else wanted - share - new
+                here[x] = new
 
 
 def budget(c, rate, terms, edges, coef, walls):

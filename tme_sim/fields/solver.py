@@ -84,8 +84,14 @@ class Effort:
 
 
 def solve(
-    system: System, work: Workspace, c0: np.ndarray, c: np.ndarray, *,
-    rate: float, tolerance: float, effort: Effort,
+    system: System,
+    work: Workspace,
+    c0: np.ndarray,
+    c: np.ndarray,
+    *,
+    rate: float,
+    tolerance: float,
+    effort: Effort,
 ) -> None:
     """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
     saturating = system.terms[3].size > 0
@@ -93,8 +99,15 @@ def solve(
     size2 = 0.0
     for _ in range(MAX_NEWTON):
         now2 = linearise(
-            c, c0, c.dtype.type(rate), system.terms, system.coef[0], system.joined, system.walls,
-            work.r, work.diagonals[0],
+            c,
+            c0,
+            c.dtype.type(rate),
+            system.terms,
+            system.coef[0],
+            system.joined,
+            system.walls,
+            work.r,
+            work.diagonals[0],
         )
         size2 = max(size2, now2)
         for level in range(n_levels - 1):
@@ -126,9 +139,7 @@ def _solve_linear(
     history: list[float] = []
     rho_old, contraction = 1.0, CONTRACTION
     for _ in range(MAX_CYCLES):
-        cycle(
-            work.correction, work.residual, work.diagonal, work.levels, n_levels, coef, joined
-        )
+        cycle(work.correction, work.residual, work.diagonal, work.levels, n_levels, coef, joined)
         rho, norm2 = dots(work.r, work.z)
         if norm2 == 0.0:
             return [*history, 0.0, 0.0]

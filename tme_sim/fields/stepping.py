@@ -15,13 +15,22 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tme_sim.fields.rates import (
-    DECAYED, IN, MASS, OUT, SLOPE, TAKEN_UP, accumulate, budget, clip, scale,
+    DECAYED,
+    IN,
+    MASS,
+    OUT,
+    SLOPE,
+    TAKEN_UP,
+    accumulate,
+    budget,
+    clip,
+    scale,
 )
 from tme_sim.fields.solver import Effort, System, Workspace, cycle, depth, solve
 from tme_sim.fields.stencil import combine, dots
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
-MAX_CLOSURES = 4
+MAX_CLOSURES = 3
 SAFETY, SHRINK, GROW = 0.9, 0.1, 4.0
 MOST_FORGIVEN = 20.0  # how far an error that will decay within the step may exceed the tolerance
 TINY = 1e-300
@@ -166,15 +175,16 @@ class Stepper:
     def _euler(self, h: float, c0: np.ndarray, mass0: float, c: np.ndarray, effort: Effort):
         """One backward Euler step from c0 into c, which holds the guess; returns its budget."""
         rate, closure = 1.0 / h, self.control.closure
-        solve(
-            self.system, self.work, c0, c, rate=rate, tolerance=self.control.solve, effort=effort
-        )
+        solve(self.system, self.work, c0, c, rate=rate, tolerance=self.control.solve, effort=effort)
         flow = self.budget(c, rate)
-        for _ in range(MAX_CLOSURES):
-            stored = rate * (flow[MASS] - mass0)
-            gap = flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP] - stored
-            largest = max(*flow[:MASS], abs(stored))
+        for closure_pass in range(MAX_CLOSURES):
+            net = flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
+            gap = net - rate * (flow[MASS] - mass0)
+            largest = max(*flow[:MASS], abs(net))
             if abs(gap) <= closure * largest or not flow[SLOPE] > 0.0:
+                break
+            if closure_pass == MAX_CLOSURES - 1:  # fluxes at walls feel every rounding of c
+                flow[MASS] = self._set_mass(c, mass0 + h * net)
                 break
             scale(c, 1.0 + gap / flow[SLOPE], self.system.terms[5])
             flow = self.budget(c, rate)
@@ -223,7 +233,12 @@ class Stepper:
         work, system = self.work, self.system
         n_levels = depth(system.coef, 1.0 / time + float(system.terms[0][0]))
         cycle(
-            work.correction, work.residual, work.diagonal, work.levels, n_levels, system.coef,
+            work.correction,
+            work.residual,
+            work.diagonal,
+            work.levels,
+            n_levels,
+            system.coef,
             system.joined,
         )
         return dots(work.r, work.z)[1] / time**2
