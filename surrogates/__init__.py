@@ -30,7 +30,7 @@ def load(
     out_of_domain: str = "warn",
     rates: Mapping[str, Mapping[str, float]] | None = None,
     untrained_seed: int | None = None,
-):  # noqa: ANN201
+):
     """A cell model by name, or from a folder of weights.
 
     Args:
@@ -54,7 +54,7 @@ def load(
     return guard(model if member is None else model.member(member), out_of_domain)
 
 
-def _without_weights(name: str, rates: Mapping | None):  # noqa: ANN202
+def _without_weights(name: str, rates: Mapping | None):
     if name == "teacher":
         from surrogates.teacher import Teacher
 
@@ -64,7 +64,7 @@ def _without_weights(name: str, rates: Mapping | None):  # noqa: ANN202
     return Constant(rates or {})
 
 
-def _network(name: str, path: str | Path | None, device: str, seed: int | None):  # noqa: ANN202
+def _network(name: str, path: str | Path | None, device: str, seed: int | None):
     from surrogates.network import load_network
     from surrogates.parameters import random_raw
     from surrogates.registry import find_weights, load_weights, weights_hash

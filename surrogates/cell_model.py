@@ -1,6 +1,6 @@
 """The trained network in torch: what training differentiates and what runs on CUDA.
 
-The equations are those of `parameters`; a tick is a number of equal sweeps of about 2 min
+The equations are those of `parameters`; a tick is a number of equal sweeps of about 3 min
 
     h_i <- competence_i mean_m[(1 - e_mi) F_mi] + h_i mean_m[e_mi],   e_mi = exp(-sweep / tau_mi)
 

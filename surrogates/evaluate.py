@@ -51,7 +51,7 @@ def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
     return render(card | fresh)
 
 
-def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None = None) -> dict:  # noqa: ANN001
+def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None = None) -> dict:
     """Measure freshly trained weights and write their card."""
     card = {
         "name": config.name,
@@ -73,7 +73,7 @@ def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None
 def measure(folder: Path, sampling: Sampling, teacher: Teacher,
             progress: Progress | None = None) -> dict:
     """All figures, as the entries `metrics` and `domain` of a card."""
-    report = progress or (lambda what, share: None)
+    report = progress or (lambda _what, _share: None)
     network = load_network()
     weights = load_weights(folder, network)
     model = TmeCell(network, weights.raw, weights.domain, name="evaluated", hash="")
@@ -126,7 +126,7 @@ class Course:
     outputs: np.ndarray
 
 
-def follow(model, courses: Courses) -> Course:  # noqa: ANN001
+def follow(model, courses: Courses) -> Course:
     """Let a model run freely through courses, read every READ_EVERY hours."""
     n_reads, n_segments = HOURS // READ_EVERY, len(courses.inputs)
     state = model.initial_state(courses.cell_type, courses.genotype)
@@ -160,7 +160,7 @@ def knock_out_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
     return {"r": float(np.corrcoef(*pooled)[0, 1]), "r_worst": min(r.values()), "r_by_node": r}
 
 
-def _outputs_at_48h(model, courses) -> np.ndarray:  # noqa: ANN001
+def _outputs_at_48h(model, courses) -> np.ndarray:
     state = model.initial_state(courses.cell_type, courses.genotype)
     out = model.allocate(len(state))
     inputs = np.ascontiguousarray(courses.inputs[0])

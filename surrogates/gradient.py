@@ -19,7 +19,7 @@ _HALF, _ONE, _TWO = np.float32(0.5), np.float32(1.0), np.float32(2.0)
 
 class _DriveLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple):  # noqa: ANN001, ANN205
+    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple):
         arrays = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
         gradients = tuple(np.zeros_like(a) for a in arrays)
         losses = np.zeros(arrays[1].shape[:2])
@@ -28,7 +28,7 @@ class _DriveLoss(torch.autograd.Function):
         return torch.tensor(losses.sum(), dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx, outer: Tensor):  # noqa: ANN001, ANN205
+    def backward(ctx, outer: Tensor):
         return *(outer * g for g in ctx.saved_tensors), None, None
 
 
@@ -48,7 +48,7 @@ def drive_loss(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch
 
 
 @njit(error_model="numpy", cache=True, parallel=True)
-def _batch_gradient(weight, bias, share, parent, gate, n_parents, sources, target, factor,
+def _batch_gradient(weight, bias, share, parent, gate, n_parents, sources, target, factor,  # noqa: PLR0913
                     bootstrap, d_weight, d_bias, d_share, losses):
     for unit in prange(bias.shape[1]):
         _unit_gradient(unit, weight, bias, share, parent, gate, n_parents[unit], sources,
@@ -56,7 +56,7 @@ def _batch_gradient(weight, bias, share, parent, gate, n_parents, sources, targe
 
 
 @njit(error_model="numpy")
-def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, target, factor,
+def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, target, factor,  # noqa: PLR0913
                    bootstrap, d_weight, d_bias, d_share, losses):
     """Gradient of one unit of every member; sums run lane by lane, so that they vectorise."""
     n_members = bias.shape[0]

@@ -17,9 +17,10 @@ import numpy as np
 from numba import get_num_threads, njit
 
 from surrogates.channels import TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND, transform_value
+from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
 from surrogates.network import Network
 from surrogates.parameters import HIDDEN, Effective
-from surrogates.phenotype import HEAD_COMPETENCE, RANGES, outputs_from_fractions
+from surrogates.phenotype import HEAD_COMPETENCE, LOG, RANGES, outputs_from_fractions
 from surrogates.uncertainty import Domain, distance_tile, outside_box
 
 TILE = 64
@@ -159,7 +160,7 @@ def _parent(k, low, parent, gate, x, z):
 
 
 @_inner
-def _mix(y0, y1, y2, y3, y4, y5, first, second):
+def _mix(y0, y1, y2, y3, y4, y5, first, second):  # noqa: PLR0913
     """Mix of two products of three sigmoids (1 + v + |v|) / (2 + 2 |v|), over one denominator."""
     v0 = y0 * (_ONE + abs(y0))
     v1 = y1 * (_ONE + abs(y1))
@@ -292,29 +293,70 @@ def _read_heads(packed, work, fractions):
 
 
 @_inner
-def _spread(lane, inputs, competence, ranges, fractions, scratch, sigma):
+def _deviations(fractions, out):
+    """Standard deviation over members of every head's fraction, (n_heads, TILE)."""
+    n_members = fractions.shape[0] - 1
+    for head in range(out.shape[0]):
+        row, mean = out[head], fractions[n_members, head]
+        for j in range(TILE):
+            row[j] = _ZERO
+        for m in range(n_members):
+            part = fractions[m, head]
+            for j in range(TILE):
+                row[j] += (part[j] - mean[j]) * (part[j] - mean[j])
+        for j in range(TILE):
+            row[j] = math.sqrt(row[j] / np.float32(n_members))
+
+
+@_inner
+def _spread(lane, inputs, competence, ranges, fractions, deviation, sigma):
     """Standard deviation over members of every physical output; the largest one over its range.
 
-    A linear output spreads as its fraction does; the others are worked out per member.
+    A linear output spreads as its fraction does; a logarithmic one and the lactate flux, which
+    hangs on three other outputs, are worked out per member.
     """
-    scale, low, high, _, _ = ranges
+    scale, low, high, log_ratio, columns = ranges
     n_members = fractions.shape[0] - 1
-    row, value = scratch
-    for m in range(n_members):
-        for head in range(row.size):
-            row[head] = fractions[m, head, lane]
-        outputs_from_fractions(row, inputs, competence, ranges, value[m])
+    lactate = columns[3]
     largest = _ZERO
-    for head in range(row.size):
-        centre, square = _ZERO, _ZERO
-        for m in range(n_members):
-            centre += value[m, head]
-        centre /= np.float32(n_members)
-        for m in range(n_members):
-            square += (value[m, head] - centre) ** 2
-        sigma[head] = math.sqrt(square / np.float32(n_members))
+    for head in range(sigma.size):
+        if head == lactate or scale[head] == LOG:
+            total, square = 0.0, 0.0
+            for m in range(n_members):
+                if head == lactate:
+                    value = _lactate(lane, inputs, competence, ranges, fractions[m])
+                else:
+                    value = math.exp(log_ratio[head] * fractions[m, head, lane])
+                    value *= low[head] * competence[head]
+                total += value
+                square += value * value
+            mean = total / n_members
+            sigma[head] = math.sqrt(max(square / n_members - mean * mean, 0.0))
+        else:
+            width = (high[head] - low[head]) * competence[head]
+            sigma[head] = width * deviation[head, lane]
         largest = max(largest, sigma[head] / (high[head] - low[head]))
     return largest
+
+
+@_inner
+def _lactate(lane, inputs, competence, ranges, fractions):
+    """Lactate secretion of one member, as `outputs_from_fractions` has it."""
+    _, low, high, _, columns = ranges
+    growth, oxygen, glucose, lactate = columns[0], columns[1], columns[2], columns[3]
+    return lactate_flux(
+        realised(_linear(glucose, lane, competence, low, high, fractions), inputs[columns[5]],
+                 GLUCOSE_HALF),
+        realised(_linear(oxygen, lane, competence, low, high, fractions), inputs[columns[4]],
+                 OXYGEN_HALF),
+        _linear(growth, lane, competence, low, high, fractions),
+        fractions[lactate, lane] * competence[lactate],
+    )
+
+
+@_inner
+def _linear(head, lane, competence, low, high, fractions):
+    return low[head] + (high[head] - low[head]) * fractions[head, lane] * competence[head]
 
 
 @_inner
@@ -330,27 +372,28 @@ def _tile(first, packed, domain, tables, timing, arrays, results):
             np.empty(HIDDEN * TILE, np.float32), np.empty((n_members, TILE), np.float32),
             np.empty((n_nodes, TILE), np.float32))
     fractions = np.empty((n_members + 1, n_heads, TILE), np.float32)
-    scratch = (np.empty(n_heads, np.float32), np.empty((n_members, n_heads), np.float32))
+    mean, deviation = np.empty(n_heads, np.float32), np.empty((n_heads, TILE), np.float32)
     distance, tile = np.empty(TILE, np.float32), np.empty(TILE, np.int64)
     _load(first, tile, packed[6], tables, arrays, work)
     distance_tile(work[0], n_nodes, domain, distance)
     _relax(packed, timing, work)
     _read_heads(packed, work, fractions)
+    _deviations(fractions, deviation)
     for j in range(min(TILE, inputs.shape[0] - first)):
         i = tile[j]
         competence, ranges = tables[3][cell_type[i]], tables[4:]
         for k in range(n_nodes):
             out_state[i, k] = work[0][k, j]
         for head in range(n_heads):
-            scratch[0][head] = fractions[n_members, head, j]
-        outputs_from_fractions(scratch[0], inputs[i], competence, ranges, out_outputs[i])
-        spread = _spread(j, inputs[i], competence, ranges, fractions, scratch, out_sigma[i])
+            mean[head] = fractions[n_members, head, j]
+        outputs_from_fractions(mean, inputs[i], competence, ranges, out_outputs[i])
+        spread = _spread(j, inputs[i], competence, ranges, fractions, deviation, out_sigma[i])
         out_known[i] = not (outside_box(inputs[i], domain) or distance[j] > domain[4]
                             or spread > domain[5])
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
-def _step_tiles(low, high, packed, domain, tables, timing, arrays, results):
+def _step_tiles(low, high, packed, domain, tables, timing, arrays, results):  # noqa: PLR0913
     """Tiles low..high, each writing its own cells."""
     for tile in range(low, high):
         _tile(tile * TILE, packed, domain, tables, timing, arrays, results)

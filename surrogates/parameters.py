@@ -22,8 +22,8 @@ from surrogates.network import Network
 GROUPS = 2  # terms of the mix
 FACTORS = 3  # sigmoids multiplied in a term
 HIDDEN = GROUPS * FACTORS
-PARENT_STEP = 2  # parents are padded to a multiple of this for the kernel
-LARGEST_DRIVE = 300.0  # |y_k|; the kernel multiplies six denominators (1 + v) in float32
+SWEEP = 3.0  # [min]; ticks of 3, 6 and 12 min are the same sweeps, so the same to the bit
+LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies six denominators 1 + |v| < 1e6 in float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Raw:
 
     @property
     def n_members(self) -> int:
+        """How many networks there are."""
         return len(self.theta)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -80,7 +81,7 @@ def effective(raw: Raw, network: Network) -> Effective:
     logits = np.exp(share - share.max(axis=-1, keepdims=True))
     mix = (logits / logits.sum(axis=-1, keepdims=True))[..., :GROUPS]
     factor = 2.0 ** np.tanh(raw.tempo.astype(np.float64))
-    largest = np.abs(raw.bias).max() + np.abs(weight).sum(axis=2).max()
+    largest = (np.abs(raw.bias) + np.abs(weight).sum(axis=2)).max()
     if not largest < LARGEST_DRIVE:
         msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
         raise ValueError(msg)
@@ -88,7 +89,7 @@ def effective(raw: Raw, network: Network) -> Effective:
     return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays))
 
 
-def sweeps(dt: float, length: float = 2.0) -> tuple[int, float]:
+def sweeps(dt: float) -> tuple[int, float]:
     """Number of inner sweeps of a tick of `dt` [min] and the length of each [min]."""
-    n_sweeps = max(1, int(np.floor(dt / length + 0.5)))
+    n_sweeps = max(1, int(np.floor(dt / SWEEP + 0.5)))
     return n_sweeps, dt / n_sweeps

@@ -13,7 +13,7 @@ class OutOfDomain(RuntimeError):
     """Cells met a situation that the network was not trained on, and the user wants to stop."""
 
 
-def guard(model: TmeCell, policy: str):  # noqa: ANN201
+def guard(model: TmeCell, policy: str):
     """The model itself for `warn`, which only marks cells; otherwise the model behind a guard."""
     if policy == "warn":
         return model
@@ -63,7 +63,7 @@ class _Swap:
     def __init__(self) -> None:
         self._teacher = Teacher()
 
-    def __call__(self, model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out):
+    def __call__(self, _model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out):
         again = self._teacher.allocate(len(rows))
         self._teacher.step(*arrays, dt, out=again)
         again.sigma[:] = out.sigma[rows]

@@ -96,7 +96,7 @@ def write_card(folder: str | Path, card: dict, text: str) -> None:
 
 
 def list_surrogates() -> list[dict[str, str]]:
-    """Name, kind and one line about each model that can be loaded by name."""
+    """Name and hash of every model that can be loaded by name, and one line about it."""
     rows = []
     for name in names():
         if name in BUILT_IN:

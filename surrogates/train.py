@@ -1,10 +1,11 @@
 """Train the ensemble on samples of the teacher: regression of the drive of every unit.
 
-    loss = sum_units weight_unit mean_rows[(F - target)^2] / variance_unit
+    loss = sum_units mean_rows[w (F - target)^2] / variance_unit,   w ~ 1 / (target + LOW_DRIVE)^2
 
 averaged over members, each of which sees the trajectories in its own bootstrap weights and starts
-from its own draw. Everything follows from the configuration and its seeds; a run that was stopped
-goes on from its last checkpoint to the same weights.
+from its own draw. Units share no weights, so their relative weight in the loss does not matter.
+Everything follows from the configuration and its seeds; a run that was stopped goes on from its
+last checkpoint to the same weights.
 """
 
 import math
@@ -20,16 +21,16 @@ from safetensors.torch import load_file, save_file
 from surrogates.cell_model import MonotoneUnits, Sources
 from surrogates.datasets.sampling import Rows, Sampling, sample, split
 from surrogates.gradient import drive_loss
-from surrogates.network import UNITS, Network, load_network
-from surrogates.parameters import random_raw
+from surrogates.network import Network, load_network
+from surrogates.parameters import LARGEST_DRIVE, random_raw
 from surrogates.registry import Weights, save_weights
 from surrogates.teacher import Teacher
 from surrogates.uncertainty import calibrate, fit_domain
 
-GROWTH_HEADS = ("growth_rate", "g1s_rate", "g2m_rate", "s_duration_factor", "apoptosis_rate",
-                "necrosis_rate")
 VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified beyond this
+LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
 BETAS = (0.9, 0.98)
+DRIVE_SHARE = 0.95  # of what the kernel can take, split among the parents and the bias of a unit
 WARM_UP = 0.1  # share of the steps
 Progress = Callable[[str, float], None]  # what is being done, share done
 
@@ -41,12 +42,11 @@ class Config:
     name: str = "tme-cell"
     seed: int = 1
     n_members: int = 5
-    steps: int = 4000
+    steps: int = 16000
     batch: int = 2048
-    learning_rate: float = 0.03
+    learning_rate: float = 0.1
     validation_share: float = 0.1
     checkpoint_every: int = 500
-    growth_weight: float = 6.0
     sampling: Sampling = field(default_factory=Sampling)
 
 
@@ -56,7 +56,7 @@ class Batches:
 
     sources: np.ndarray  # (n_rows, n_sources + 1), the last one 1
     target: np.ndarray  # (n_rows, n_units), F
-    factor: np.ndarray  # (n_rows, n_units), weight / variance, 0 where the type has no competence
+    factor: np.ndarray  # (n_rows, n_units), w / variance, 0 where the type has no competence
     bootstrap: np.ndarray  # (n_rows, n_members)
     tables: tuple  # parent, gate, n_parents, see `gradient.drive_loss`
 
@@ -71,7 +71,7 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
     from surrogates.evaluate import card_of  # evaluate needs a trained model, as does training
 
     config = load_config(config_path)
-    report = progress or (lambda what, share: None)
+    report = progress or (lambda _what, _share: None)
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     teacher, network = Teacher(), load_network()
@@ -95,10 +95,11 @@ def load_config(path: str | Path) -> Config:
     return _checked(Config, table | {"sampling": sampling}, str(path))
 
 
-def _checked(kind: type, values: dict, where: str):  # noqa: ANN202
+def _checked(kind: type, values: dict, where: str):
     unknown = values.keys() - kind.__dataclass_fields__.keys()
     if unknown:
-        msg = f"{where}: unknown keys {sorted(unknown)}; known are {list(kind.__dataclass_fields__)}"
+        known = list(kind.__dataclass_fields__)
+        msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"
         raise ValueError(msg)
     return kind(**values)
 
@@ -112,13 +113,17 @@ def fit(
     learned = [units.theta, units.bias, units.share]
     optimiser = torch.optim.Adam(learned, lr=config.learning_rate, betas=BETAS)
     rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cycle(step / config.steps))
-    start = _restore(checkpoint, learned, optimiser, rate)
+    limit = torch.from_numpy(DRIVE_SHARE * LARGEST_DRIVE / (1.0 + network.n_parents)).float()
+    start = _restore(checkpoint, learned, optimiser, rate, config.steps)
     for step in range(start, config.steps):
         batch = batches.take(rows_of_step(config, step, len(rows)))
         loss = drive_loss(*units.acting(), batches.tables, batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        with torch.no_grad():
+            units.theta.clamp_(max=limit[:, None, None])
+            units.bias.clamp_(-limit[:, None], limit[:, None])
         rate.step()
         if (step + 1) % 50 == 0:
             report(f"training, loss {float(loss.detach()):.4f}", (step + 1) / config.steps)
@@ -143,8 +148,7 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     count = mask.sum(axis=0)
     mean = (target * mask).sum(axis=0) / count
     variance = (((target - mean) ** 2) * mask).sum(axis=0) / count
-    weight = np.where(np.isin(np.array(UNITS), GROWTH_HEADS), config.growth_weight, 1.0)
-    scale = weight / np.maximum(variance, VARIANCE_FLOOR) / (config.batch * config.n_members)
+    scale = 1.0 / np.maximum(variance, VARIANCE_FLOOR) / (config.batch * config.n_members)
     numbers, where = np.unique(rows.trajectory, return_inverse=True)
     draw = np.random.default_rng([config.seed, config.n_members])
     bootstrap = draw.poisson(1.0, (len(numbers), config.n_members))[where]
@@ -152,7 +156,9 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     one = network.n_sources
     tables = (np.where(network.parent < 0, one, network.parent).astype(np.int32),
               np.where(network.gate < 0, one, network.gate).astype(np.int32), network.n_parents)
-    values = (padded, target, mask * scale, bootstrap)
+    closeness = 1.0 / (target + LOW_DRIVE) ** 2
+    closeness *= count / (closeness * mask).sum(axis=0)
+    values = (padded, target, mask * scale * closeness, bootstrap)
     return Batches(*(np.ascontiguousarray(v, np.float32) for v in values), tables)
 
 
@@ -170,7 +176,7 @@ def rows_of_step(config: Config, step: int, n_rows: int) -> np.ndarray:
     return draw.integers(0, n_rows, config.batch)
 
 
-def with_domain(network: Network, units: MonotoneUnits, training: Rows, validation: Rows):  # noqa: ANN201
+def with_domain(network: Network, units: MonotoneUnits, training: Rows, validation: Rows):
     """The domain of the training rows, its limits set on the validation rows."""
     from surrogates.trained import spread_and_distance
 
@@ -190,7 +196,7 @@ def _store(path: Path, learned: list, optimiser: torch.optim.Optimizer, step: in
     beside.replace(path)
 
 
-def _restore(path: Path, learned: list, optimiser, rate) -> int:  # noqa: ANN001
+def _restore(path: Path, learned: list, optimiser, rate, total: int) -> int:
     if not path.exists():
         return 0
     tensors = load_file(path)
@@ -202,8 +208,9 @@ def _restore(path: Path, learned: list, optimiser, rate) -> int:  # noqa: ANN001
             "exp_avg": tensors[f"{k}.first"].clone(),
             "exp_avg_sq": tensors[f"{k}.second"].clone(),
         }
-    rate.last_epoch = step - 1
-    rate.step()
+    rate.last_epoch = step
+    for group, base in zip(optimiser.param_groups, rate.base_lrs, strict=True):
+        group["lr"] = base * cycle(step / total)
     return step
 
 

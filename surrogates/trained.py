@@ -5,8 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from surrogates import simulate as rollout
-from surrogates.channels import INPUT_CHANNELS, NODE_CHANNELS, NODES, OUTPUT_CHANNELS, OUTPUTS
-from surrogates.channels import basal_inputs
+from surrogates.channels import (
+    INPUT_CHANNELS,
+    NODE_CHANNELS,
+    NODES,
+    OUTPUT_CHANNELS,
+    OUTPUTS,
+    basal_inputs,
+)
 from surrogates.datasets.sampling import Rows
 from surrogates.infer import CpuNetwork
 from surrogates.network import Network
@@ -15,6 +21,7 @@ from surrogates.phenotype import HIGH, LOW
 from surrogates.teacher import Out
 from surrogates.uncertainty import Domain, distances
 
+_DTYPES = (np.float32, np.float32, np.int32, np.int8)  # of state, inputs, genotype, cell type
 RELAXATION_TAU, RELAXATION_STEP, RELAXATION_SWEEPS = 30.0, 6.0, 600  # search of a steady state
 
 
@@ -43,12 +50,15 @@ class TmeCell:
     def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
         """Advance every cell by dt [min] at constant inputs, into `out`; see `cell_model`.
 
-        Sweeps last about 2 min whatever the tick, so ticks of 3, 6 and 12 min follow one
+        Sweeps last about 3 min whatever the tick, so ticks of 3, 6 and 12 min follow one
         trajectory; dt = 0 reads the heads and leaves the state as it is.
         """
         n_sweeps, length = sweeps(dt)
         results = (out.state, out.outputs, out.sigma, out.in_domain)
-        arrays = (state, inputs, genotype, cell_type)
+        arrays = tuple(
+            np.ascontiguousarray(array, dtype)
+            for array, dtype in zip((state, inputs, genotype, cell_type), _DTYPES, strict=True)
+        )
         self._backend.run(arrays, n_sweeps, length, results)
 
     def initial_state(self, cell_type, genotype) -> np.ndarray:
@@ -99,7 +109,7 @@ def spread_and_distance(
     return disagreement, distances(domain, rows.inputs, rows.genotype)
 
 
-def _on_cuda(network: Network, raw: Raw, domain: Domain, device: str):  # noqa: ANN202
+def _on_cuda(network: Network, raw: Raw, domain: Domain, device: str):
     from surrogates.cell_model import TorchNetwork  # torch loads only where it computes
 
     return TorchNetwork(network, raw, domain, device)

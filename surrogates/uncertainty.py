@@ -87,7 +87,7 @@ def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
 def outside_box(inputs, domain):
     """Whether any raw input of one cell leaves the box; not a number is outside."""
     low, high = domain[0], domain[1]
-    for k in range(inputs.size):
+    for k in range(inputs.size):  # noqa: SIM110 (compiled)
         if not (low[k] <= inputs[k] <= high[k]):
             return True
     return False

@@ -1,10 +1,13 @@
 """Draw the conditions a cell may meet: type, genotype and inputs that switch in mid-course.
 
-Half of the courses are `tissue`: gas and nutrients between vessel and necrosis, a few ligands at
-tissue levels, at most two drugs. The other half fill the ranges of `channels` log-uniformly, zeros
-included. What is drawn here is also what the domain check calls known.
+A third of the courses are `wide`: they fill the ranges of `channels` log-uniformly, zeros included.
+A third are `tissue`: gas and nutrients between vessel and necrosis, a few ligands at tissue levels,
+at most two drugs. A third are `clinic`: mostly the plain BRAF-V600E tumor or its untouched
+neighbours, few ligands, targeted drugs; slow growth under treatment is a small number there, so it
+has to be learned closely. What is drawn here is also what the domain check calls known.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +18,17 @@ DRUGS = INPUTS[INPUTS.index("vemurafenib") : INPUTS.index("pembrolizumab") + 1]
 LIGANDS = INPUTS[: INPUTS.index("oxygen")]
 CONTACTS = INPUTS[INPUTS.index("antigen") : INPUTS.index("crowding")]
 TYPE_SHARE = (0.5, 0.1, 0.14, 0.1, 0.08, 0.08)  # of CELL_TYPES
-TISSUE_SHARE = 0.5
-LIGAND_SHARE = {True: 0.25, False: 0.4}  # of ligands away from basal, by tissue or not
-DRUG_COUNT = {True: (0.4, 0.4, 0.2, 0.0), False: (0.25, 0.3, 0.3, 0.15)}  # 0, 1, 2, 3 drugs
+WIDE, TISSUE, CLINIC = 0, 1, 2  # kinds of courses
+KIND_SHARE = np.array([0.33, 0.32, 0.35])
+LIGAND_SHARE = np.array([0.4, 0.25, 0.06])  # of ligands away from basal, by kind
+CLINIC_LIGANDS = {"HGF": 0.35, "IFNg": 0.2, "TGFb": 0.15, "EGF": 0.15}
+DRUG_COUNT = np.array(  # share of courses with 0, 1, 2, 3 drugs, by kind
+    [(0.25, 0.3, 0.3, 0.15), (0.4, 0.4, 0.2, 0.0), (0.4, 0.45, 0.15, 0.0)]
+)
+CLINIC_DRUGS = ("vemurafenib", "trametinib", "capmatinib", "pembrolizumab", "palbociclib")
+NUTRIENT_SHARE = np.array([0.75, 0.75, 0.5])  # of nutrients away from basal, by kind
+CONTACT_SHARE = np.array([0.4, 0.4, 0.15])
+PLAIN_SHARE = np.array([0.0, 0.0, 0.8])  # of tumor cells that carry BRAF-V600E and nothing else
 ZERO_SHARE = 0.25  # share of perturbed ligands and contacts that are exactly zero
 DECADES = 4.0  # a ligand or drug is drawn over so many decades below its upper range
 TISSUE_NUTRIENTS = {  # log-uniform, from beside a necrotic core to beside a vessel
@@ -49,7 +60,7 @@ class Courses:
 
     cell_type: np.ndarray  # int8 (n,)
     genotype: np.ndarray  # int32 (n,)
-    tissue: np.ndarray  # bool (n,)
+    kind: np.ndarray  # int8 (n,), WIDE, TISSUE or CLINIC
     inputs: np.ndarray  # float32 (n_segments, n, n_inputs), raw units
 
 
@@ -58,14 +69,16 @@ def draw_courses(
 ) -> Courses:
     """Conditions of `n` cells; with `held_out` every cell meets one of HELD_OUT_PAIRS."""
     cell_type = rng.choice(len(CELL_TYPES), n, p=TYPE_SHARE).astype(np.int8)
-    tissue = rng.random(n) < TISSUE_SHARE
-    drugs = _drug_panel(rng, tissue, held_out=held_out)
-    inputs = np.stack([_segment(rng, tissue, drugs) for _ in range(n_segments)])
+    kind = rng.choice(len(KIND_SHARE), n, p=KIND_SHARE).astype(np.int8)
+    drugs = _drug_panel(rng, kind, held_out=held_out)
+    inputs = np.stack([_segment(rng, kind, drugs) for _ in range(n_segments)])
     _hold(rng, inputs)
-    return Courses(cell_type, draw_genotypes(rng, cell_type), tissue, inputs)
+    return Courses(cell_type, draw_genotypes(rng, cell_type, kind), kind, inputs)
 
 
-def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray) -> np.ndarray:
+def draw_genotypes(
+    rng: np.random.Generator, cell_type: np.ndarray, kind: np.ndarray
+) -> np.ndarray:
     """Genotype bits: tumors carry BRAF-V600E in two thirds and up to three more alterations."""
     n = len(cell_type)
     n_more = rng.choice(4, n, p=(0.4, 0.3, 0.2, 0.1))
@@ -73,58 +86,62 @@ def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray) -> np.ndarra
     bits = ((order < n_more[:, None]) << np.arange(len(GENOTYPES))).sum(axis=1)
     braf = genotype_bits(["BRAF_V600E"])
     bits = np.where(rng.random(n) < 0.67, bits | braf, bits & ~braf)
+    bits = np.where(rng.random(n) < PLAIN_SHARE[kind], braf, bits)
     normal = (cell_type != CELL_TYPES.index("tumor")) & (rng.random(n) < 0.97)
     return np.where(normal, 0, bits).astype(np.int32)
 
 
-def _drug_panel(rng: np.random.Generator, tissue: np.ndarray, *, held_out: bool) -> np.ndarray:
+def _drug_panel(rng: np.random.Generator, kind: np.ndarray, *, held_out: bool) -> np.ndarray:
     """Which drugs a cell may meet in its course, bool (n, n_drugs)."""
-    n = len(tissue)
+    n = len(kind)
     panel = np.zeros((n, len(DRUGS)), bool)
     pairs = np.array([[DRUGS.index(a), DRUGS.index(b)] for a, b in HELD_OUT_PAIRS])
     if held_out:
         chosen = pairs[rng.integers(len(pairs), size=n)]
         panel[np.arange(n)[:, None], chosen] = True
         return panel
-    share = np.where(tissue[:, None], DRUG_COUNT[True], DRUG_COUNT[False])
-    count = (rng.random(n)[:, None] > share.cumsum(axis=1)).sum(axis=1)
-    order = rng.random(panel.shape).argsort(axis=1).argsort(axis=1)
+    count = (rng.random(n)[:, None] > DRUG_COUNT[kind].cumsum(axis=1)).sum(axis=1)
+    favour = np.isin(DRUGS, CLINIC_DRUGS) * 2.0 + (np.array(DRUGS) == "vemurafenib") * 0.5
+    lot = rng.random(panel.shape) - np.where(kind[:, None] == CLINIC, favour, 0.0)
+    order = lot.argsort(axis=1).argsort(axis=1)
     panel = order < count[:, None]
     for a, b in pairs:
         panel[panel[:, a] & panel[:, b], b] = False
     return panel
 
 
-def _segment(rng: np.random.Generator, tissue: np.ndarray, drugs: np.ndarray) -> np.ndarray:
+def _segment(rng: np.random.Generator, kind: np.ndarray, drugs: np.ndarray) -> np.ndarray:
     """One set of inputs per cell."""
-    n = len(tissue)
+    n = len(kind)
     inputs = np.tile(np.array([c.basal for c in INPUT_CHANNELS]), (n, 1))
-    _ligands(rng, tissue, inputs)
-    _nutrients(rng, tissue, inputs)
+    _ligands(rng, kind, inputs)
+    _nutrients(rng, kind, inputs)
     _doses(rng, drugs, inputs)
-    _contacts(rng, tissue, inputs)
+    _contacts(rng, kind, inputs)
     _body(rng, inputs)
     low, high = (np.array([getattr(c, side) for c in INPUT_CHANNELS]) for side in ("low", "high"))
     return np.clip(inputs, low, high).astype(np.float32)
 
 
-def _ligands(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
-    n = len(tissue)
-    share = np.where(tissue, LIGAND_SHARE[True], LIGAND_SHARE[False])
-    for k in range(len(LIGANDS)):
+def _ligands(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(kind)
+    for k, name in enumerate(LIGANDS):
+        share = np.where(kind == CLINIC, CLINIC_LIGANDS.get(name, LIGAND_SHARE[CLINIC]),
+                         LIGAND_SHARE[kind])
         level = _log_uniform(rng, n, INPUT_CHANNELS[k].high * 10**-DECADES, INPUT_CHANNELS[k].high)
         level[rng.random(n) < ZERO_SHARE] = 0.0
         inputs[:, k] = np.where(rng.random(n) < share, level, inputs[:, k])
 
 
-def _nutrients(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
-    n = len(tissue)
+def _nutrients(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(kind)
+    tissue = kind != WIDE
     for name, (low, high) in TISSUE_NUTRIENTS.items():
         wide = _log_uniform(rng, n, *WIDE_NUTRIENTS[name])
         level = np.where(tissue, _log_uniform(rng, n, low, high), wide)
         level[~tissue & (rng.random(n) < 0.04)] = 0.0
         column = inputs[:, INPUTS.index(name)]
-        column[:] = np.where(rng.random(n) < 0.75, level, column)
+        column[:] = np.where(rng.random(n) < NUTRIENT_SHARE[kind], level, column)
     ph = inputs[:, INPUTS.index("pH")]
     ph[:] = np.where(rng.random(n) < 0.4, rng.uniform(6.2, 7.6, n), ph)
 
@@ -138,12 +155,13 @@ def _doses(rng: np.random.Generator, drugs: np.ndarray, inputs: np.ndarray) -> N
         inputs[:, INPUTS.index(name)] = np.where(present, dose, 0.0)
 
 
-def _contacts(rng: np.random.Generator, tissue: np.ndarray, inputs: np.ndarray) -> None:
-    n = len(tissue)
+def _contacts(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:
+    n = len(kind)
+    tissue = kind != WIDE
     for name in CONTACTS:
         channel = INPUT_CHANNELS[INPUTS.index(name)]
         level = channel.high * rng.random(n) ** np.where(tissue, 3.0, 1.0)
-        met = rng.random(n) < np.where(name == "granzyme_hits", 0.2, 0.4)
+        met = rng.random(n) < CONTACT_SHARE[kind] * (0.5 if name == "granzyme_hits" else 1.0)
         inputs[:, INPUTS.index(name)] = np.where(met, level, 0.0)
     crowding = inputs[:, INPUTS.index("crowding")]
     crowding[:] = np.where(rng.random(n) < 0.8, 8.0 * rng.random(n) ** 2, 0.0)
@@ -166,7 +184,7 @@ def _body(rng: np.random.Generator, inputs: np.ndarray) -> None:
 
 def _hold(rng: np.random.Generator, inputs: np.ndarray) -> None:
     """Let every input of a cell keep its level over a switch in most cases."""
-    for before, after in zip(inputs[:-1], inputs[1:], strict=True):
+    for before, after in itertools.pairwise(inputs):
         keep = rng.random(after.shape) < 0.6
         after[keep] = before[keep]
     phases = [INPUTS.index("phase_S"), INPUTS.index("phase_G2M")]
