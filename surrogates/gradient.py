@@ -112,11 +112,15 @@ def _hidden(z, w, b, f, slope):
 @njit(error_model="numpy")
 def _error(f, share, target, factor, bootstrap, pull):
     """Loss of the lanes; `pull` becomes dloss/dF."""
-    f0, f1, f2, f3, f4, f5 = f[0], f[1], f[2], f[3], f[4], f[5]
-    first, second = share[0], share[1]
+    for j in range(LANES):
+        pull[j] = -target[j]
+    for g in range(GROUPS):
+        a, b, c, part = f[g * FACTORS], f[g * FACTORS + 1], f[g * FACTORS + 2], share[g]
+        for j in range(LANES):
+            pull[j] += part * a[j] * b[j] * c[j]
     loss = 0.0
     for j in range(LANES):
-        error = first * f0[j] * f1[j] * f2[j] + second * f3[j] * f4[j] * f5[j] - target[j]
+        error = pull[j]
         pull[j] = factor[j] * bootstrap[j] * error
         loss += pull[j] * error
         pull[j] *= _TWO

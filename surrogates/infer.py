@@ -160,42 +160,41 @@ def _parent(k, low, parent, gate, x, z):
 
 
 @_inner
-def _mix(y0, y1, y2, y3, y4, y5, first, second):  # noqa: PLR0913
-    """Mix of two products of three sigmoids (1 + v + |v|) / (2 + 2 |v|), over one denominator."""
+def _term(y0, y1, y2):
+    """Eight times the product of three sigmoids (1 + v + |v|) / (2 + 2 |v|), in one division."""
     v0 = y0 * (_ONE + abs(y0))
     v1 = y1 * (_ONE + abs(y1))
     v2 = y2 * (_ONE + abs(y2))
-    v3 = y3 * (_ONE + abs(y3))
-    v4 = y4 * (_ONE + abs(y4))
-    v5 = y5 * (_ONE + abs(y5))
     w0, w1, w2 = _ONE + abs(v0), _ONE + abs(v1), _ONE + abs(v2)
-    w3, w4, w5 = _ONE + abs(v3), _ONE + abs(v4), _ONE + abs(v5)
-    a, b = w0 * w1 * w2, w3 * w4 * w5
-    p, q = (w0 + v0) * (w1 + v1) * (w2 + v2), (w3 + v3) * (w4 + v4) * (w5 + v5)
-    return (first * p * b + second * q * a) / (a * b)
+    return (w0 + v0) * (w1 + v1) * (w2 + v2) / (w0 * w1 * w2)
 
 
 @_inner
 def _one_parent(z, w, b, share, out):
-    w0, w1, w2, w3, w4, w5 = w[0, 0], w[0, 1], w[0, 2], w[0, 3], w[0, 4], w[0, 5]
-    b0, b1, b2, b3, b4, b5 = b[0], b[1], b[2], b[3], b[4], b[5]
-    s0, s1 = _EIGHTH * share[0], _EIGHTH * share[1]
+    w0, w1, w2, w3, w4 = w[0, 0], w[0, 1], w[0, 2], w[0, 3], w[0, 4]
+    w5, w6, w7, w8 = w[0, 5], w[0, 6], w[0, 7], w[0, 8]
+    b0, b1, b2, b3, b4, b5, b6, b7, b8 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8]
+    s0, s1, s2 = _EIGHTH * share[0], _EIGHTH * share[1], _EIGHTH * share[2]
     for j in range(TILE):
         x = z[j]
-        out[j] = _mix(b0 + w0 * x, b1 + w1 * x, b2 + w2 * x, b3 + w3 * x, b4 + w4 * x,
-                      b5 + w5 * x, s0, s1)
+        out[j] = (s0 * _term(b0 + w0 * x, b1 + w1 * x, b2 + w2 * x)
+                  + s1 * _term(b3 + w3 * x, b4 + w4 * x, b5 + w5 * x)
+                  + s2 * _term(b6 + w6 * x, b7 + w7 * x, b8 + w8 * x))
 
 
 @_inner
 def _two_parents(z0, z1, w, b, share, out):
-    w0, w1, w2, w3, w4, w5 = w[0, 0], w[0, 1], w[0, 2], w[0, 3], w[0, 4], w[0, 5]
-    u0, u1, u2, u3, u4, u5 = w[1, 0], w[1, 1], w[1, 2], w[1, 3], w[1, 4], w[1, 5]
-    b0, b1, b2, b3, b4, b5 = b[0], b[1], b[2], b[3], b[4], b[5]
-    s0, s1 = _EIGHTH * share[0], _EIGHTH * share[1]
+    w0, w1, w2, w3, w4 = w[0, 0], w[0, 1], w[0, 2], w[0, 3], w[0, 4]
+    w5, w6, w7, w8 = w[0, 5], w[0, 6], w[0, 7], w[0, 8]
+    u0, u1, u2, u3, u4 = w[1, 0], w[1, 1], w[1, 2], w[1, 3], w[1, 4]
+    u5, u6, u7, u8 = w[1, 5], w[1, 6], w[1, 7], w[1, 8]
+    b0, b1, b2, b3, b4, b5, b6, b7, b8 = b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8]
+    s0, s1, s2 = _EIGHTH * share[0], _EIGHTH * share[1], _EIGHTH * share[2]
     for j in range(TILE):
         x, y = z0[j], z1[j]
-        out[j] = _mix(b0 + w0 * x + u0 * y, b1 + w1 * x + u1 * y, b2 + w2 * x + u2 * y,
-                      b3 + w3 * x + u3 * y, b4 + w4 * x + u4 * y, b5 + w5 * x + u5 * y, s0, s1)
+        out[j] = (s0 * _term(b0 + w0 * x + u0 * y, b1 + w1 * x + u1 * y, b2 + w2 * x + u2 * y)
+                  + s1 * _term(b3 + w3 * x + u3 * y, b4 + w4 * x + u4 * y, b5 + w5 * x + u5 * y)
+                  + s2 * _term(b6 + w6 * x + u6 * y, b7 + w7 * x + u7 * y, b8 + w8 * x + u8 * y))
 
 
 @_inner
@@ -209,11 +208,14 @@ def _four_parents(z0, z1, z2, z3, w, y):
 
 @_inner
 def _mix_rows(y, share, out):
-    """As `_mix`, of HIDDEN rows of lanes laid end to end."""
-    s0, s1 = _EIGHTH * share[0], _EIGHTH * share[1]
+    """The mix of HIDDEN rows of lanes laid end to end."""
     for j in range(TILE):
-        out[j] = _mix(y[j], y[j + TILE], y[j + 2 * TILE], y[j + 3 * TILE], y[j + 4 * TILE],
-                      y[j + 5 * TILE], s0, s1)
+        out[j] = _ZERO
+    for g in range(share.size):
+        part = _EIGHTH * share[g]
+        rows = y[3 * g * TILE : (3 * g + 3) * TILE]
+        for j in range(TILE):
+            out[j] += part * _term(rows[j], rows[j + TILE], rows[j + 2 * TILE])
 
 
 @_inner

@@ -19,11 +19,11 @@ import numpy as np
 
 from surrogates.network import Network
 
-GROUPS = 2  # terms of the mix
+GROUPS = 3  # terms of the mix
 FACTORS = 3  # sigmoids multiplied in a term
 HIDDEN = GROUPS * FACTORS
 SWEEP = 3.0  # [min]; ticks of 3, 6 and 12 min are the same sweeps, so the same to the bit
-LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies six denominators 1 + |v| < 1e6 in float32
+LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies three denominators 1 + |v| <= 1e6 in float32
 
 
 @dataclass(frozen=True, eq=False)

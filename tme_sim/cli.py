@@ -226,7 +226,8 @@ def _examples(options: argparse.Namespace) -> int:
         print(f"{file.name:28s} {_first_comment(file)}")
         if options.copy is not None:
             shutil.copyfile(file, options.copy / file.name)
-    print(f"copied to {options.copy}" if options.copy else "copy them with: tme-sim examples --copy DIR")
+    copied = f"copied to {options.copy}"
+    print(copied if options.copy else "copy them with: tme-sim examples --copy DIR")
     return DONE
 
 
@@ -267,30 +268,44 @@ def _info(options: argparse.Namespace) -> int:
 def _surrogate_list(_options: argparse.Namespace) -> int:
     from surrogates import registry
 
-    for name, summary in registry.available().items():
-        print(f"{name:14s} {summary}")
+    for entry in registry.list_surrogates():
+        print(f"{entry['name']:14s} {entry['about']}")
     return DONE
 
 
 def _surrogate_show(options: argparse.Namespace) -> int:
     from surrogates import registry
 
-    print(registry.show(options.name))
+    print(_asked(registry.show, options.name))
     return DONE
 
 
 def _surrogate_evaluate(options: argparse.Namespace) -> int:
     from surrogates.evaluate import evaluate
 
-    print(evaluate(options.name).table())
+    print(_asked(evaluate, options.name))
     return DONE
 
 
 def _surrogate_train(options: argparse.Namespace) -> int:
     from surrogates.train import train
 
-    train(options.config, options.output or Path("outputs") / options.config.stem, report=print)
+    def tell(what: str, share: float) -> None:
+        print(f"\r{share:4.0%} {what:60s}", end="", file=sys.stderr, flush=True)
+
+    output = options.output or Path("outputs") / options.config.stem
+    folder = _asked(train, options.config, output, tell)
+    print(f"\nweights and card in {folder}; use them with surrogate: {{path: {folder}}}")
     return DONE
+
+
+def _asked(function: Callable, *arguments: object) -> object:
+    """Call into ``surrogates``, which knows nothing of exit codes, on behalf of a user."""
+    try:
+        return function(*arguments)
+    except (ValueError, LookupError, OSError) as error:
+        message = error.args[0] if isinstance(error, LookupError) else error
+        raise InputError(message) from error
 
 
 def _overrides(pairs: Sequence[str]) -> dict[str, object]:

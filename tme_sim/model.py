@@ -180,6 +180,10 @@ class TumorModel(mesa.Model):
         self.timers.update(state["timers"])
         tick.exchange_with_fields(self)
 
+    def __reduce__(self) -> tuple:
+        """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""
+        return _rebuild, (self.scenario, self.cell_model, self.device, self.state())
+
     def _complete(self, rows: slice) -> None:
         """Give cells that user code added the volumes and the network state of their type."""
         population = self.population
@@ -207,6 +211,10 @@ class TumorModel(mesa.Model):
         self.mutation_rates = {
             GENOTYPES.index(gene): rate for gene, rate in scenario.evolution.items()
         }
+
+
+def _rebuild(scenario: Scenario, cell_model: object, device: str, state: dict) -> TumorModel:
+    return TumorModel(scenario, cell_model=cell_model, device=device, state=state)
 
 
 def _load_cell_model(scenario: Scenario, device: str) -> object:

@@ -1,6 +1,7 @@
 """The promises of a run: the same to the bit however it came about, and nothing is lost."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -111,6 +112,17 @@ def test_a_model_branches_in_memory_into_an_equal_future(undisturbed):
 
     for name in ("id", "position", "nodes", "volume", "phase"):
         assert (model.population[name] == other.population[name]).all(), name
+
+
+def test_a_pickled_model_has_an_equal_future():
+    model = tme_sim.TumorModel(small())
+    model.run_for("1 h")
+    other = pickle.loads(pickle.dumps(model))
+    model.run_for("1 h")
+    other.run_for("1 h")
+
+    assert (model.population["nodes"] == other.population["nodes"]).all()
+    assert (model.env["oxygen"] == other.env["oxygen"]).all()
 
 
 def test_a_finished_run_is_not_overwritten(undisturbed):
