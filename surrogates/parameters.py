@@ -9,8 +9,8 @@ Every unit i (node or output head) of member m is a small monotone network of it
 
 A product of increasing positive functions increases, and so does a positive mix of them: F rises
 with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
-requirements and enzyme inhibition look like (sums of sigmoids of the same size fit them worse, see
-the card). tau_i = prior tau x a learned factor in [1/2, 2].
+requirements and enzyme inhibition look like; sums of sigmoids of the same size fit them worse.
+tau_i = prior tau x a factor in [1/2, 2], which regression of drives leaves at 1.
 """
 
 from dataclasses import dataclass, fields
