@@ -21,6 +21,7 @@ from tme_sim.state.columns import Population
 from tme_sim.therapy import Therapy
 
 ALIVE = 0
+FIELD_TOLERANCE = 1e-2  # relative error in time per tick; cells sense with half-saturations
 
 
 class TumorModel(mesa.Model):
@@ -55,7 +56,7 @@ class TumorModel(mesa.Model):
         self.cell_model = cell_model or _load_cell_model(scenario, self.device)
         self.bodies = Bodies.of(scenario)
         self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
-        self.env = Microenvironment(self.grid, _substrates(scenario))
+        self.env = Microenvironment(self.grid, _substrates(scenario), tolerance=FIELD_TOLERANCE)
         self.therapy = Therapy(scenario)
         self.clones = Clones()
         self._describe_channels()

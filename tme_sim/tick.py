@@ -297,6 +297,7 @@ def _sense(model: "TumorModel") -> None:
         basal=model.basal,
         substrates=model.sensed,
         reference_volume=model.bodies.growth.volume,
+        dt=model.dt,
     )
 
 

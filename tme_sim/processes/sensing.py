@@ -19,12 +19,12 @@ CONTACTS = {  # input of the cell model: column that the contact process fills
     "antigen": "antigen_contact",
     "PDL1_contact": "PDL1_contact",
     "B7_contact": "B7_contact",
-    "granzyme_hits": "granzyme_hits",
     "death_contact": "death_contact",
     "crowding": "crowding",
 }
 PHASES = {"phase_S": 1, "phase_G2M": 2}
 MINUTES_PER_HOUR = 60.0
+HITS_PER = 6.0  # [min] the input counts hits in this time, whatever the length of the tick
 
 
 def sense(
@@ -34,6 +34,7 @@ def sense(
     basal: Mapping[str, float],
     substrates: Mapping[str, str],
     reference_volume: np.ndarray,
+    dt: float,
 ) -> None:
     """Write the column ``inputs`` (n_cells, n_inputs).
 
@@ -43,10 +44,12 @@ def sense(
         basal: every input of the cell model in order, with its basal value.
         substrates: input name -> name of the substrate that stands for it.
         reference_volume: volume of a newborn cell [um3] by type.
+        dt: length of the tick [min].
     """
     voxel = env.grid.voxel_of(population["position"])
     inputs = population["inputs"]
     body = _body(population, reference_volume)
+    body["granzyme_hits"] = population["granzyme_hits"] * (HITS_PER / dt)
     for column, (name, value) in enumerate(basal.items()):
         if name in substrates:
             inputs[:, column] = env[substrates[name]].ravel()[voxel]
