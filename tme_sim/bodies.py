@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from surrogates.channels import CELL_TYPES
 
+from surrogates.channels import CELL_TYPES
 from tme_sim.errors import InputError
 from tme_sim.processes.cycle import Growth
 from tme_sim.processes.death import Decay

@@ -194,8 +194,8 @@ def _progress(scenario: "object", *, quiet: bool) -> "object":
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from tme_sim.scenario import load_scenario
     from tme_sim.analysis.implications import implications
+    from tme_sim.scenario import load_scenario
 
     for path in options.scenarios:
         print(implications(load_scenario(path)).text())

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import mesa
 import numpy as np
+
 import surrogates
 from surrogates.channels import GENOTYPES
-
 from tme_sim import agents, seeding, tick
 from tme_sim.bodies import Bodies
 from tme_sim.clones import Clones

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from surrogates.channels import genotype_bits
 
 if TYPE_CHECKING:

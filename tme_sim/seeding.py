@@ -7,8 +7,8 @@ volumes at those of steady growth under the rates that the cell model gives in t
 from typing import TYPE_CHECKING
 
 import numpy as np
-from surrogates.channels import GENOTYPES, genotype_bits
 
+from surrogates.channels import GENOTYPES, genotype_bits
 from tme_sim import newcomers, tick
 from tme_sim.processes import cycle, mutation
 from tme_sim.random import initial_id

@@ -189,7 +189,7 @@ def _due(model: TumorModel, every: float) -> bool:
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying: the tick is finished and a checkpoint written."""
+    """Collect SIGINT and SIGTERM instead of dying: the tick ends and a checkpoint is written."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received

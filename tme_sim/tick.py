@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from surrogates.channels import GENOTYPES
 
+from surrogates.channels import GENOTYPES
 from tme_sim import agents, newcomers
 from tme_sim.processes import (
     arrival,

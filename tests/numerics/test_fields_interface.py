@@ -4,8 +4,7 @@ import numba
 import numpy as np
 import pytest
 
-from tme_sim.fields import Grid, Microenvironment, SolveError, Substrate
-from tme_sim.fields import solver
+from tme_sim.fields import Grid, Microenvironment, SolveError, Substrate, solver
 
 GRID = Grid((1, 6, 7))
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.reference.fields import Problem
 
+from tests.reference.fields import Problem
 from tme_sim.fields import Grid, Microenvironment, Substrate
 
 WALLS = {"x_low": 1.0, "x_high": {"exchange": 0.01, "bath": 0.2}}

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.reference.fields import FACES, Problem
 
+from tests.reference.fields import FACES, Problem
 from tme_sim.fields import Grid, Microenvironment, Substrate
 
 INF = np.inf

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import surrogates
 
+import surrogates
 import tme_sim
 from tme_sim.state.columns import ALIVE
 

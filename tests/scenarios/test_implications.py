@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import surrogates
-from tme_sim.scenario import ScenarioError, load_scenario
 from tme_sim.analysis.implications import implications
+from tme_sim.scenario import ScenarioError, load_scenario
 from tme_sim.scenario.memory import available_bytes, in_words, refuse_if_too_large
 
 OUTPUTS = {"oxygen_uptake": 1200.0, "HGF_clearance": 1800.0, "growth_rate_net": 1 / 1440}

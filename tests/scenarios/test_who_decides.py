@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import surrogates
 
+import surrogates
 import tme_sim
 from tests.scenarios.cell_models import Deaf, Permuted
 from tests.scenarios.small import small

@@ -10,8 +10,8 @@ import numpy as np
 
 from tme_sim.fields import levels as multigrid
 from tme_sim.fields.grid import Grid
-from tme_sim.fields.solver import Effort, NotConvergedError, System, Workspace, solve
 from tme_sim.fields.rates import MASS, edges_of
+from tme_sim.fields.solver import Effort, NotConvergedError, System, Workspace, solve
 from tme_sim.fields.stepping import Control, Stepper
 from tme_sim.fields.substrate import Substrate, check_not_negative
 
@@ -264,7 +264,7 @@ class Microenvironment:
         )
 
     def steady_state(self, name: str) -> np.ndarray:
-        """The concentration (z, y, x) at which nothing changes any more; the field stays as it is."""
+        """The concentration (z, y, x) at which nothing changes; the field stays as it is."""
         field = self._field(name)
         _check_sink(field)
         c = field.concentration.copy()

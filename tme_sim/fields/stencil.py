@@ -206,7 +206,7 @@ def in_order(values):
 def restrict(e, r, s, coef, joined, coarse):
     """coarse = the residual r - A e, summed over the children of a voxel / their full number."""
     nz, ny, nx = e.shape
-    cz, cy, cx = coarse.shape
+    cz, cy = coarse.shape[:2]
     share = e.dtype.type(1.0 / ((1 + (nz > 1)) * (1 + (ny > 1)) * (1 + (nx > 1))))
     blocks = n_blocks(coarse.shape)
     for block in prange(blocks):
@@ -217,7 +217,7 @@ def restrict(e, r, s, coef, joined, coarse):
             for z in range(z0, min(z0 + 2, nz)):
                 for y in range(y0, min(y0 + 2, ny)):
                     apply_row(z, y, e, s, coef, joined, row)
-                    rhs, diagonal = r[z, y], s[z, y]
+                    rhs = r[z, y]
                     for x in range(nx):
                         total[x] += rhs[x] - row[x]
             gather(total, share, coarse[i // cy, i % cy])
@@ -240,7 +240,7 @@ def gather(fine, share, coarse):
 def coarsen(s, coef, coarse):
     """Diagonal of the next level: a sink acts no faster than its neighbours can feed it."""
     nz, ny, nx = s.shape
-    cz, cy, cx = coarse.shape
+    cz, cy = coarse.shape[:2]
     share = s.dtype.type(1.0 / ((1 + (nz > 1)) * (1 + (ny > 1)) * (1 + (nx > 1))))
     feed = coef[0] + coef[0] + coef[1] + coef[1] + coef[2] + coef[2]
     one = s.dtype.type(1)

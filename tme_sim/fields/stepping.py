@@ -154,7 +154,7 @@ class Stepper:
         return total
 
     def _extrapolate(self, c, dt, h, whole, halves, error, progress) -> None:
-        """c = 2 end - full, or end alone where that is clearly negative; the budget stays closed."""
+        """c = 2 end - full, or end alone where that is negative; the budget stays closed."""
         work, real = self.work, c.dtype.type
         size2 = combine(c, real(2), work.end, real(-1), work.full)
         cut2 = clip(c)

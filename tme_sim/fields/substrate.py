@@ -40,7 +40,7 @@ class Substrate:
         boundary: for "all" or single faces x_low ... z_high: a value (held on the face itself,
             half a voxel outside the first centre), "no_flux", "periodic", or
             {"exchange": rate [1/um], "bath": value}: dc/dn = rate (bath - c) on the face.
-            Faces not named are closed. "all" leaves out axes along which the grid is one voxel thick.
+            Faces not named are closed. "all" leaves out axes one voxel thick.
     """
 
     name: str

@@ -22,7 +22,7 @@ def decide(
 
     Args:
         population: the cells; inputs as left by sensing.
-        cell_model: see ``surrogates`` (contract: ``step(state, inputs, genotype, type, dt, out=)``).
+        cell_model: see ``surrogates``: ``step(state, inputs, genotype, type, dt, out=)``.
         dt: length of the tick [min]; 0 asks for the outputs of the present state.
         network_type: the cell model's type code by body type.
         silent: outputs of a dead cell (n_outputs,): it decides nothing.
