@@ -1,5 +1,7 @@
 """The network stands for its teacher in closed loop: populations grow alike on either."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -54,9 +56,10 @@ def population(data, seed, cell_model):
     return np.array([growth, *shares, spread])
 
 
-@pytest.fixture(scope="module", params=["untreated", "vemurafenib"])
-def means(request):
-    data = {"untreated": GROWTH, "vemurafenib": TREATED}[request.param]
+@functools.cache
+def means(treatment):
+    """Means over the seeds, network and teacher."""
+    data = {"untreated": GROWTH, "vemurafenib": TREATED}[treatment]
     models = surrogates.load("tme-cell"), surrogates.load("teacher")
     found = [[population(data, seed, model) for seed in SEEDS] for model in models]
     return np.mean(found, axis=1)
@@ -65,8 +68,14 @@ def means(request):
 QUANTITIES = ("growth_rate", "G1", "S", "G2M", "radius_of_gyration")
 
 
+@pytest.mark.parametrize("treatment", ["untreated", "vemurafenib"])
 @pytest.mark.parametrize("quantity", range(len(QUANTITIES)), ids=QUANTITIES)
-def test_network_and_teacher_agree_within_ten_percent(means, quantity):
-    network, teacher = means[:, quantity]
+def test_network_and_teacher_agree_within_ten_percent(treatment, quantity):
+    """Under 1 uM vemurafenib growth nearly stops: about 90 births and deaths in 300 cells leave a
+    standard error of 8e-6 /min on the mean of five, a third of what is measured. There the
+    difference is held to 3 % of untreated growth instead.
+    """
+    network, teacher = means(treatment)[:, quantity]
+    noise = 0.03 * means("untreated")[1, 0] if QUANTITIES[quantity] == "growth_rate" else 0.0
 
-    assert network == pytest.approx(teacher, rel=0.1)
+    assert network == pytest.approx(teacher, rel=0.1, abs=noise)
