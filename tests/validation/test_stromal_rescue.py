@@ -1,6 +1,6 @@
 """Stroma rescues a tumor from vemurafenib through HGF (Straussman 2012, doi:10.1038/nature11183).
 
-The shipped scenario at full length over five seeds; about half an hour on two cores.
+The shipped scenario over five seeds; about five minutes on two cores.
 Run with ``pytest -m validation -k stromal``.
 """
 
