@@ -166,4 +166,4 @@ def test_more_cells_than_memory_are_refused(tmp_path):
 
 
 def test_what_fits_is_let_through():
-    refuse_if_too_large(scenario())
+    assert refuse_if_too_large(scenario()) is None
