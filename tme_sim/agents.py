@@ -56,7 +56,19 @@ class Cell(mesa.Agent):
     """
 
     def __init__(self, model: mesa.Model, **columns: Any) -> None:
-        self.__dict__.update(model=model, unique_id=model.census.add(type(self), columns))
+        self.__dict__.update(model=model, unique_id=int(model.census.add(type(self), columns)[0]))
+
+    @classmethod
+    def create_agents(cls, model: mesa.Model, n: int, *args: Any, **columns: Any) -> CellSet:
+        """Add ``n`` cells; a column's value is one for all, or one for each cell along axis 0."""
+        if cls.__init__ is Cell.__init__ and not args:
+            ids = model.census.add(cls, columns, n)
+            return CellSet.of_ids(model.census, ids, model.random)
+        each = [
+            {name: value if np.ndim(value) == 0 else value[k] for name, value in columns.items()}
+            for k in range(n)
+        ]
+        return CellSet([cls(model, *args, **values) for values in each], model.random)
 
     @property
     def row(self) -> int:
@@ -232,24 +244,21 @@ class Census:
         hint = f"did you mean {close[0]!r}? " if close else ""
         return hint + "own columns are added by model.population.add_column"
 
-    def add(self, kind: type[Cell], columns: dict[str, Any]) -> int:
-        """Append a cell of the first type of a class; returns its id."""
+    def add(self, kind: type[Cell], columns: dict[str, Any], n: int = 1) -> np.ndarray:
+        """Append ``n`` cells of the first type of a class; returns their ids."""
         if kind not in self.kinds:
             msg = f"no cell type of this model is a {kind.__name__}; call use(model, "
             msg += f"{kind.__name__}) first, or use one of {[k.__name__ for k in self.kinds]}"
             raise TypeError(msg)
-        tick, count = self._added
-        count = count + 1 if tick == self.model.tick_index else 1
-        self._added = (self.model.tick_index, count)
-        cell_id = int(arrival_id(_USER_BORN, self.model.tick_index, count))
+        ids = self._new_ids(n)
         columns = {"type": self.kinds.index(kind), "birth_time": self.model.time} | columns
-        rows = self.population.append(1, id=cell_id, **columns)
+        rows = self.population.append(n, id=ids, **columns)
         if self.born is not None:
             self.born(rows)
             for name, value in columns.items():
                 self.population[name][rows] = value
         self._record(rows, "arrival")
-        return cell_id
+        return ids
 
     def remove(self, cell_ids: np.ndarray) -> None:
         """Remove the rows of these cells."""
@@ -259,6 +268,17 @@ class Census:
         kept = np.ones(self.population.n, dtype=bool)
         kept[rows] = False
         self.population.keep(kept)
+
+    def _new_ids(self, n: int) -> np.ndarray:
+        """Ids of cells that user code adds: functions of the tick and of their order in it."""
+        tick, count = self.model.tick_index, 0
+        if self._added[0] == tick:
+            count = self._added[1]
+        else:  # a model restored within a tick may hold cells that were added before
+            while self.is_there(arrival_id(_USER_BORN, tick, count + 1)):
+                count += 1
+        self._added = tick, count + n
+        return arrival_id(_USER_BORN, tick, count + 1 + np.arange(n))
 
     def _record(self, rows: Any, event: str) -> None:
         values = [self.population[name][rows].tolist() for name in ("id", "mother", "clone")]
@@ -296,8 +316,10 @@ def install(
 
     Call it after ``super().__init__()``. The model also has ``tick_index``, ``time`` and
     ``lineage``. Mesa's own registration, which would keep every agent as an object and every model
-    in ``Agent._ids`` for ever, is not used.
+    in ``Agent._ids`` for ever, is not used; nor is its wrapping of ``step``, whose clock of 1 per
+    step is not the model's.
     """
+    model.__dict__.pop("step", None)
     model.census = Census(model, kinds=kinds, nodes=nodes, born=born)
     model.register_agent = _refuse
     model.deregister_agent = functools.partial(_deregister, model)

@@ -139,7 +139,7 @@ class CellSet(_AgentSet):
     ) -> "CellSet":
         """Select by a function of one agent or a boolean array, by number or share, by type."""
         if filter_func is None and agent_type is None and at_most == math.inf:
-            return self if inplace else self._take(np.arange(len(self)), False)
+            return self if inplace else self.copy()
         if isinstance(at_most, float) and at_most <= 1.0:
             at_most = int(len(self) * at_most)
         chosen = np.ones(len(self), dtype=bool)
@@ -273,6 +273,10 @@ class CellSet(_AgentSet):
     def to_list(self) -> list["Cell"]:
         """All cells of the set, as views."""
         return list(self)
+
+    def copy(self) -> "CellSet":
+        """A set of the same cells that can be changed and does not follow the model."""
+        return self._take(np.arange(len(self)), False)
 
     def _take(self, places: np.ndarray, inplace: bool) -> "CellSet":
         ids = self.ids[places]

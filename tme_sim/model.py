@@ -40,6 +40,8 @@ class TumorModel(mesa.Model):
         InputError: the scenario does not fit in memory or names what the cell model does not know.
     """
 
+    scenario: Scenario = None  # type: ignore[assignment] # hides a property of Mesa 3.5 and later
+
     def __init__(
         self,
         scenario: Scenario,
@@ -48,7 +50,7 @@ class TumorModel(mesa.Model):
         device: str = "auto",
         state: dict | None = None,
     ) -> None:
-        super().__init__(seed=scenario.seed)
+        super().__init__(rng=scenario.seed)
         refuse_if_too_large(scenario)
         self.scenario = scenario
         self.seed = scenario.seed
@@ -61,8 +63,7 @@ class TumorModel(mesa.Model):
         self.clones = Clones()
         self._describe_channels()
         self.population = Population(len(self.cell_model.nodes), len(self.basal), len(self.silent))
-        self.tick_index = 0
-        self.time = 0.0  # [min]
+        self._set_clock(0)
         self.lineage: list[tuple] = []
         self.events: list[tuple[float, str, str]] = []
         self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
@@ -101,8 +102,7 @@ class TumorModel(mesa.Model):
     def step(self) -> None:
         """Advance by one tick."""
         tick.advance(self)
-        self.tick_index += 1
-        self.time = self.tick_index * self.scenario.time.tick
+        self._set_clock(self.tick_index + 1)
         for hook in self._hooks:
             hook(self)
 
@@ -172,8 +172,7 @@ class TumorModel(mesa.Model):
 
     def restore(self, state: dict) -> None:
         """Continue from a state of ``state()``; the result is the same to the bit."""
-        self.tick_index = int(state["tick_index"])
-        self.time = self.tick_index * self.scenario.time.tick
+        self._set_clock(int(state["tick_index"]))
         self.population.restore(state["population"])
         self.env.restore(state["env"])
         self.therapy.restore(state["therapy"])
@@ -184,6 +183,11 @@ class TumorModel(mesa.Model):
     def __reduce__(self) -> tuple:
         """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""
         return _rebuild, (self.scenario, self.cell_model, self.device, self.state())
+
+    def _set_clock(self, tick_index: int) -> None:
+        """Be at the start of a tick; ``steps`` is Mesa's name for the number of ticks done."""
+        self.tick_index = self.steps = tick_index
+        self.time = tick_index * self.scenario.time.tick  # [min]
 
     def _complete(self, rows: slice) -> None:
         """Give cells that user code added the volumes and the network state of their type."""

@@ -14,6 +14,11 @@ from tme_sim import agents
 from tme_sim.agents import CD8TCell, Cell, CellSet, Fibroblast, TumorCell, columnwise
 from tme_sim.state.columns import Column, Population
 
+try:
+    from mesa.agentset import AbstractAgentSet as AgentSet  # Mesa 3.5 and later
+except ImportError:
+    from mesa.agent import AgentSet
+
 TUMOR, FIBROBLAST, CD8 = 0, 1, 2
 
 
@@ -21,7 +26,7 @@ class Dish(mesa.Model):
     """A model that holds a population and nothing else."""
 
     def __init__(self, n=6, rng=1):
-        super().__init__(seed=rng)
+        super().__init__(rng=rng)
         self.population = Population(n_nodes=2, n_inputs=1, n_outputs=1)
         self.population.append(
             n,
@@ -47,6 +52,13 @@ class Shrinking(TumorCell):
 
     def step(self):
         self.volume *= 0.5
+
+
+class Marked(TumorCell):
+    """A user's type with arguments of its own."""
+
+    def __init__(self, model, mark, **columns):
+        super().__init__(model, group=mark, **columns)
 
 
 class Growing(CD8TCell):
@@ -124,7 +136,7 @@ def test_a_stale_handle_tells_what_became_of_the_cell(time, event, words):
 
 def test_sets_of_the_model_follow_it():
     model = Dish()
-    assert isinstance(model.agents, mesa.agent.AgentSet)
+    assert isinstance(model.agents, AgentSet)
     assert ids(model.agents) == [1, 2, 3, 4, 5, 6]
     assert ids(model.agents_by_type[TumorCell]) == [1, 4]
     assert ids(model.agents_by_type[Cell]) == [1, 2, 3, 4, 5, 6]
@@ -232,6 +244,9 @@ def test_own_sets_are_built_and_changed_like_mesas():
     empty.add(model.agents[1])
     assert ids(empty) == [2]
     assert ids(reversed(own | empty)) == [2, 4]
+    copied = model.agents.copy()
+    copied.discard(model.agents[0])
+    assert ids(copied) == [2, 3, 4, 5, 6]
 
 
 def test_user_code_adds_and_removes_single_cells():
@@ -257,6 +272,30 @@ def test_user_code_adds_and_removes_single_cells():
     model.population.check()
 
 
+def test_many_cells_are_created_at_once():
+    model = Dish(0)
+    own = TumorCell.create_agents(model, 3, volume=[10.0, 20.0, 30.0], clone=4)
+    assert isinstance(own, CellSet)
+    assert own.get(["volume", "clone"]) == [[10.0, 4], [20.0, 4], [30.0, 4]]
+    assert own.to_list() == list(model.agents)
+    twin = Dish(0)
+    singly = [TumorCell(twin) for _ in range(3)]
+    assert ids(singly) == ids(own)  # a pure function of tick and order
+    agents.use(model, Marked)
+    marked = Marked.create_agents(model, 2, volume=[1.0, 2.0], mark=7)
+    assert marked.get(["volume", "group"]) == [[1.0, 7], [2.0, 7]]
+    model.population.check()
+
+
+def test_ids_of_added_cells_are_new_in_a_model_that_was_restored_within_the_tick():
+    model = Dish()
+    first = TumorCell(model)
+    again = pickle.loads(pickle.dumps(model))
+    again.census._added = (-1, 0)  # as where the model makes a new census
+    assert TumorCell(again).unique_id != first.unique_id
+    again.population.check()
+
+
 def test_foreign_agents_are_refused():
     with pytest.raises(TypeError, match="is no cell type"):
         mesa.Agent(Dish())
@@ -275,6 +314,13 @@ def test_steps_of_users_subclasses_run():
         TumorCell(model)
     with pytest.raises(TypeError, match="must subclass"):
         agents.use(model, Dish)
+
+
+def test_a_step_is_one_tick_on_the_models_own_clock():
+    model = Dish()
+    model.step()
+    model.step()
+    assert (model.tick_index, model.time) == (2, 12.0)
 
 
 def test_a_cell_removed_by_another_is_skipped():
