@@ -193,7 +193,7 @@ def _arrival(model: "TumorModel", queue: Queue) -> None:
                 supply=arrival.Supply(index, group.supply * model.dt, radius),
                 vessels=vessels,
                 openness=openness,
-                size=model.scenario.domain.size,
+                domain=model.scenario.domain,
                 seed=model.seed,
                 tick=model.tick_index,
             )
@@ -246,7 +246,7 @@ def _bear(model: "TumorModel", queue: Queue, end: float) -> None:
         model.population,
         queue.dividing,
         noise=model.bodies.inheritance_noise,
-        size=model.scenario.domain.size,
+        domain=model.scenario.domain,
         time=end,
         seed=model.seed,
         tick=model.tick_index,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.reference.bodies import population
+from tests.reference.bodies import domain, population
 from tme_sim.processes.arrival import Supply, arrive
 
 SIZE = (1e3, 1e3)
@@ -14,10 +14,11 @@ def vessels(n):
     return population(n, position=place, radius=7.0)
 
 
-def come(cells, *, expected=0.5, openness=1.0, tick=0, size=SIZE, group=3, rows=None):
+def come(cells, *, expected=0.5, openness=1.0, tick=0, size=SIZE, group=3, rows=None, **how):
     rows = np.arange(cells.n) if rows is None else rows
     supply = Supply(group=group, expected=expected, radius=5.0)
-    given = {"openness": np.full(len(rows), openness), "size": size, "seed": 2, "tick": tick}
+    box = domain(*size, **how)
+    given = {"openness": np.full(len(rows), openness), "domain": box, "seed": 2, "tick": tick}
     return arrive(cells, supply=supply, vessels=rows, **given)
 
 
@@ -59,3 +60,13 @@ def test_arrivals_stay_in_the_domain():
     arrivals = come(cells, expected=500.0)
     assert (arrivals.position[:, :2] >= 0.0).all()
     assert (arrivals.position[:, :2] <= 1e3).all()
+
+
+def test_arrivals_come_in_at_the_other_side_of_periodic_walls():
+    cells = population(200, position=[0.0, 1e3, 10.0], radius=7.0)
+    arrivals = come(cells, expected=500.0, walls="periodic")
+    assert (arrivals.position[:, :2] >= 0.0).all()
+    assert (arrivals.position[:, :2] < 1e3).all()
+    step = arrivals.position - cells["position"][arrivals.vessel]
+    step -= 1e3 * np.round(step / 1e3)
+    np.testing.assert_allclose(np.linalg.norm(step, axis=1), 12.0)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from tests.reference import cycle as twin
-from tests.reference.bodies import BODY, GROWTH, outputs, population
+from tests.reference.bodies import BODY, GROWTH, domain, outputs, population
 from tme_sim import device
 from tme_sim.processes import cycle, turnover
 from tme_sim.state.columns import APOPTOTIC, G1, G2M, S
 
 RATES = {"growth_rate": 2e-3, "g1s_rate": 1 / 300, "g2m_rate": 1 / 180}
+BOX = domain(1e3, 1e3, 1e3)
 DOUBLING = 15.3206 * 60.0  # [min] of these rates, S of 8 h
 
 
@@ -19,7 +20,7 @@ def grow(cells, minutes, *, dt=6.0, seed=1, **rates):
     for tick in range(round(minutes / dt)):
         given = outputs(cells, **(RATES | rates))
         dividing = cycle.advance(cells, outputs=given, growth=GROWTH, dt=dt, seed=seed, tick=tick)
-        where = {"noise": np.zeros(1), "size": (1e3, 1e3, 1e3), "time": (tick + 1) * dt}
+        where = {"noise": np.zeros(1), "domain": BOX, "time": (tick + 1) * dt}
         turnover.divide(cells, dividing, **where, seed=seed, tick=tick)
 
 

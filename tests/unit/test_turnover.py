@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.reference.bodies import GROWTH, population
+from tests.reference.bodies import GROWTH, domain, population
 from tme_sim.processes import cycle, turnover
 from tme_sim.random import daughter_id
 
@@ -16,9 +16,10 @@ def mothers(n, **columns):
     return cells
 
 
-def divide(cells, dividing=None, *, noise=0.1, size=(1e3, 1e3, 1e3), tick=5):
+def divide(cells, dividing=None, *, noise=0.1, size=(1e3, 1e3, 1e3), tick=5, **how):
     dividing = np.ones(cells.n, bool) if dividing is None else np.asarray(dividing)
-    given = {"noise": np.array([noise]), "size": size, "time": 36.0, "seed": 3, "tick": tick}
+    box = domain(*size, **how)
+    given = {"noise": np.array([noise]), "domain": box, "time": 36.0, "seed": 3, "tick": tick}
     return turnover.divide(cells, dividing, **given)
 
 
@@ -68,6 +69,27 @@ def test_daughters_stay_in_the_domain():
     divide(cells)
     assert (cells["position"] >= 0.0).all()
     assert (cells["position"] <= 1e3).all()
+
+
+@pytest.mark.parametrize("size", [(1e3, 1e3), (1e3, 1e3, 1e3)])
+def test_daughters_come_in_at_the_other_side_of_periodic_walls(size):
+    cells = mothers(400)
+    corner = [0.0, 1e3 - 1e-9, 300.0 if len(size) == 2 else 0.0]
+    cells["position"][:] = corner
+    radius = cells["radius"].copy()
+    rows = divide(cells, size=size, walls="periodic")
+    assert (cells["position"] >= 0.0).all()
+    assert (cells["position"][:, : len(size)] < 1e3).all()
+    between = cells["position"][rows] - cells["position"][:400]
+    between[:, : len(size)] -= 1e3 * np.round(between[:, : len(size)] / 1e3)
+    np.testing.assert_allclose(np.linalg.norm(between, axis=1), radius, rtol=1e-6)
+    assert np.mean(cells["position"][:, 0] > 500.0) == pytest.approx(0.5)  # one of each two
+
+
+def test_nothing_lies_on_the_far_face_of_periodic_walls():
+    box = domain(1e3, 1e3, walls="periodic")
+    held = turnover.inside(np.array([[-1e-18, 1e3, -1.0]]), box)
+    assert held.tolist() == [[0.0, 0.0, -1.0]]
 
 
 def test_inheritance_is_noisy_conserving_and_bounded():

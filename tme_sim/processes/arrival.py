@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tme_sim.processes.turnover import inside
 from tme_sim.random import Stream, arrival_id, directions, poisson
+from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 
 READS = ("id", "position", "radius", "outputs")
@@ -38,7 +40,7 @@ def arrive(
     supply: Supply,
     vessels: np.ndarray,
     openness: np.ndarray,
-    size: tuple[float, ...],
+    domain: Domain,
     seed: int,
     tick: int,
 ) -> Arrivals:
@@ -49,7 +51,7 @@ def arrive(
         supply: who comes.
         vessels: rows of the living endothelial cells.
         openness: share of the arriving cells that each vessel lets in, 0 to 1.
-        size: edges of the domain [um]: two for a 2D tissue (cells appear in its plane), or three.
+        domain: box that holds them; in 2D cells appear in its plane.
         seed: seed of the run.
         tick: index of the tick.
     """
@@ -64,8 +66,6 @@ def arrive(
     ordinal = np.concatenate([np.arange(n) for n in counts] or [np.arange(0)]).astype(int)
     ids = arrival_id(population["id"][vessel], tick, first + ordinal)
     distance = population["radius"][vessel] + supply.radius
-    out = directions(seed, Stream.ARRIVAL, tick, ids, dim=len(size))
+    out = directions(seed, Stream.ARRIVAL, tick, ids, dim=domain.dim)
     position = population["position"][vessel] + distance[:, None] * out
-    for axis, length in enumerate(size):
-        np.clip(position[:, axis], 0.0, length, out=position[:, axis])
-    return Arrivals(ids, position, vessel)
+    return Arrivals(ids, inside(position, domain), vessel)

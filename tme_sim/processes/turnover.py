@@ -9,6 +9,7 @@ import numpy as np
 
 from tme_sim.processes.volume import radii
 from tme_sim.random import Stream, daughter_id, directions, normals
+from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 
 READS = ("id", "clone", "death_cause")
@@ -24,7 +25,7 @@ def divide(
     dividing: np.ndarray,
     *,
     noise: np.ndarray,
-    size: tuple[float, ...],
+    domain: Domain,
     time: float,
     seed: int,
     tick: int,
@@ -35,7 +36,7 @@ def divide(
         population: the cells.
         dividing: mask of the mothers.
         noise: standard deviation of log node values between mother and daughter, by cell type.
-        size: edges of the domain [um]: two for a 2D tissue (the axis lies in the plane), or three.
+        domain: box that holds them; in 2D the axis lies in the plane.
         time: end of the tick [min].
         seed: seed of the run.
         tick: index of the tick.
@@ -44,7 +45,7 @@ def divide(
     if mothers.size == 0:
         return slice(population.n, population.n)
     population["n_divisions"][mothers] += 1
-    offset = _offsets(population, mothers, dim=len(size), seed=seed, tick=tick)
+    offset = _offsets(population, mothers, dim=domain.dim, seed=seed, tick=tick)
     for name in AMOUNTS:
         population[name][mothers] *= np.float32(0.5)
     population["radius"][mothers] = radii(population["volume"][mothers])
@@ -57,11 +58,26 @@ def divide(
     population["birth_time"][rows] = time
     population["n_divisions"][rows] = 0
     _share(population, mothers, rows, noise=noise, seed=seed, tick=tick)
-    population["position"][mothers] -= offset
-    population["position"][rows] += offset
-    for axis, length in enumerate(size):
-        np.clip(population["position"][:, axis], 0.0, length, out=population["position"][:, axis])
+    centre = population["position"][mothers]
+    population["position"][mothers] = inside(centre - offset, domain)
+    population["position"][rows] = inside(centre + offset, domain)
     return rows
+
+
+def inside(position: np.ndarray, domain: Domain) -> np.ndarray:
+    """Positions (n, 3) [um] of cells that are new, held in the domain.
+
+    Through ``periodic`` walls they come in at the other side; at others they stay at the wall, from
+    where they may leave later through ``open`` ones.
+    """
+    held = position.copy()
+    for axis, length in enumerate(domain.size):
+        if domain.walls == "periodic":
+            held[:, axis] %= length
+            held[held[:, axis] >= length, axis] = 0.0  # what is left of a tiny negative number
+        else:
+            np.clip(held[:, axis], 0.0, length, out=held[:, axis])
+    return held
 
 
 def enter(population: Population, n: int, **values: object) -> slice:
