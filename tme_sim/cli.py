@@ -5,6 +5,7 @@ them, so that ``tme-sim --help`` answers at once.
 """
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_info(commands)
     _add_surrogate(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -122,6 +124,13 @@ def _add_surrogate(commands: argparse._SubParsersAction) -> None:
     train = _command(actions, "train", _surrogate_train, "train a cell model")
     train.add_argument("config", type=Path, metavar="CONFIG")
     train.add_argument("-o", "--output", type=Path, metavar="DIR")
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    summary = "measure speed and memory on this machine"
+    parser = _command(commands, "bench", _bench, summary)
+    parser.add_argument("part", choices=("fields", "cells", "tick"))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="see PART --help")
 
 
 def _command(
@@ -297,6 +306,17 @@ def _surrogate_train(options: argparse.Namespace) -> int:
     folder = _asked(train, options.config, output, tell)
     print(f"\nweights and card in {folder}; use them with surrogate: {{path: {folder}}}")
     return DONE
+
+
+def _bench(options: argparse.Namespace) -> int:
+    part = importlib.import_module(f"tme_sim.bench.{options.part}")
+    parser = argparse.ArgumentParser(
+        prog=f"tme-sim bench {options.part}",
+        description=part.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    part.add_arguments(parser)
+    return part.main(parser.parse_args(options.rest))
 
 
 def _asked(function: Callable, *arguments: object) -> object:

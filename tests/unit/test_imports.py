@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = (  # each may import itself and what stands below it
     ("cli",),
+    ("bench",),
     ("simulation", "progress", "analysis", "replay"),
     ("model", "tick", "seeding", "newcomers", "bodies", "clones", "agents", "cell_set", "output"),
     ("processes", "therapy"),
