@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from surrogates.channels import INPUTS, NODES, OUTPUTS
 from tme_sim.state.columns import COLUMNS, Column, Population
 
 
@@ -67,10 +68,13 @@ Births.TestCase.settings = settings(max_examples=30, stateful_step_count=20, dea
 TestBirths = Births.TestCase
 
 
-def test_a_row_is_narrower_than_700_bytes_with_97_nodes():
-    population = Population(n_nodes=97, n_inputs=48, n_outputs=60)
+def test_a_row_is_narrower_than_700_bytes_with_the_nodes_of_the_network():
+    population = Population(len(NODES), len(INPUTS), len(OUTPUTS))
     assert population.bytes_per_cell <= 700
-    assert population.bytes_per_cell == 151 + 97 * 4
+    assert population.bytes_per_cell == 151 + len(NODES) * 4
+    rows = population.append(100, id=np.arange(1, 101))
+    held = sum(population[n].nbytes for n, c in population.columns.items() if not c.scratch)
+    assert held == population.bytes_per_cell * (rows.stop - rows.start)
 
 
 def test_capacity_grows_by_half_and_never_shrinks():
