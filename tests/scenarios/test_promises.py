@@ -47,6 +47,19 @@ def test_two_threads_give_the_digest_of_one(undisturbed, tmp_path, monkeypatch):
     assert parallel.digest() == undisturbed.digest()
 
 
+def test_two_days_of_births_deaths_and_t_cells_are_the_same_on_two_threads(tmp_path, monkeypatch):
+    time = {"time.duration": "2 d", "time.tick": "12 min", "time.frame_every": "1 d"}
+    days = small({**time, "time.checkpoint_every": "1 d", "cells.cd8.supply": "5 per hour"})
+    serial = tme_sim.simulate(days, tmp_path / "a.h5", threads=1)
+    monkeypatch.setattr(device, "PARALLEL_FROM", 1)
+
+    parallel = tme_sim.simulate(days, tmp_path / "b.h5", threads=2)
+
+    counts = serial.lineage["event"].value_counts()
+    assert (counts[["birth", "death", "arrival", "cleared"]] > 20).all()
+    assert parallel.digest() == serial.digest()
+
+
 def test_an_interrupted_run_resumes_to_the_same_digest(undisturbed, tmp_path):
     path = tmp_path / "b.h5"
 
@@ -103,7 +116,7 @@ def test_a_branch_shares_the_past_and_no_more(undisturbed, tmp_path):
     )
 
 
-def test_a_model_branches_in_memory_into_an_equal_future(undisturbed):
+def test_a_model_branches_in_memory_into_an_equal_future():
     model = tme_sim.TumorModel(small())
     model.run_for("3 h")
     other = model.branch()
