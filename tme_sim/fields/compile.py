@@ -1,63 +1,268 @@
-"""Compile the field kernels twice: serial, and with their outer `prange` over threads.
+"""Compile the field kernels for one thread, for many, and for CUDA, from one source.
 
-A `body` is plain compiled code. A `kernel` loops over blocks with `prange`; called from Python it
-uses threads if its first array is large enough. A `driver` calls many kernels on many levels: on a
-small grid it is one compiled function with serial kernels, as a Python call per kernel would cost
-more than the work; on a large grid the same source is run by Python. Which form runs depends on
-the shape of the arrays alone, never on the number of threads.
+A kernel's body is a plain function `body(chunk, *args)` that handles one chunk of the work and
+writes only this. Its innermost loops run over `strip(n)`: on the CPU all of range(n), so that they
+vectorise; on CUDA, where a chunk is a block of threads, every thread's share of it. How the work
+is cut into chunks depends on the grid alone: no result depends on the number of threads.
+
+A `Driver` calls many kernels on many levels. On a small grid it is one compiled function, as a
+Python call per kernel would cost more than the work; on a large one the same source is run by
+Python, and every kernel in it uses threads.
 """
 
+import functools
+import hashlib
 import types
+from collections.abc import Callable
+from pathlib import Path
 
 import numba as nb
 import numpy as np
+from numba.core.registry import CPUDispatcher
 
-PARALLEL_VOXELS = 20_000  # below it a launch over threads costs more than it saves
-_OPTIONS = {"cache": True, "error_model": "numpy", "nogil": True}
-
-body = nb.njit(**_OPTIONS)
+PARALLEL_CHUNKS = 4  # below it a launch over threads costs more than it saves
+THREADS = 128  # of a CUDA block
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+# sums may be taken in any order, which the machine code then fixes: sums must vectorise
+_SUMS = {**_OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}}
+# numba's disk cache notices changes in a kernel's own file only: this is part of the key
+_VERSION = hashlib.sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
 
 
 class Kernel:
-    """One kernel in its serial and its threaded form, compiled when first used."""
+    """A body and its loops over chunks, each compiled when first used.
 
-    def __init__(self, function):
-        self.serial = nb.njit(**_OPTIONS)(function)
-        # numba's disk cache tells functions apart by qualified name, not by compile options
-        twin = types.FunctionType(function.__code__, function.__globals__, function.__name__)
-        twin.__qualname__ = f"{function.__qualname__}_threaded"
-        twin.__module__ = function.__module__
-        self.threaded = nb.njit(parallel=True, **_OPTIONS)(twin)
+    Called as kernel(n_chunks, *args) with arrays, numbers and tuples of both; arrays in device
+    memory select the CUDA form.
+    """
 
-    def __call__(self, *args):
-        """Run the threaded form if the first array is worth it."""
-        first = args[0] if isinstance(args[0], np.ndarray) else args[1]
-        return (self.threaded if first.size >= PARALLEL_VOXELS else self.serial)(*args)
+    options = _OPTIONS
+
+    def __init__(self, function: Callable):
+        self.function = function
+        self._body = nb.njit(forceinline=True, **self.options)(function)
+        self.serial = self._loop(_serial_loop, "serial")
+        self._threaded = self._loop(_threaded_loop, "threaded", parallel=True)
+        self._cuda = None
+
+    def _loop(self, template: Callable, kind: str, **options: bool) -> Callable:
+        names = {"body": self._body, "prange": nb.prange, "np": np}
+        loop = _filed_under(template(_VERSION), self.function, kind, names)
+        return nb.njit(loop, cache=True, **_OPTIONS, **options)
+
+    def __call__(self, n_chunks, *args):
+        """Run the body for every chunk."""
+        if any(hasattr(arg, "copy_to_host") for arg in args):
+            self._launch(n_chunks, args)
+        elif n_chunks >= PARALLEL_CHUNKS:
+            self._threaded(n_chunks, *args)
+        else:
+            self.serial(n_chunks, *args)
+
+    def _launch(self, n_chunks, args):
+        """Run on CUDA; small host arrays travel as tuples of numbers."""
+        from numba import cuda
+
+        if self._cuda is None:
+            names = {"body": _on_cuda(self.function, {}), "cuda": cuda}
+            loop = _filed_under(_cuda_loop(_VERSION), self.function, "cuda", names)
+            self._cuda = cuda.jit(loop)
+        device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in args)
+        self._cuda[n_chunks, THREADS](n_chunks, device_args)
 
 
-kernel = Kernel
+class Reduction(Kernel):
+    """A kernel that returns sums: its body gets an array `partial` (n_sums, parts) before `args`.
+
+    The body writes its sums to partial[:, part(chunk)]; the parts are then added from first to
+    last.
+    """
+
+    options = _SUMS
+
+    def __init__(self, n_sums: int, function: Callable):
+        super().__init__(function)
+        self.n_sums = n_sums
+        names = {"loop": self.serial, "np": np, "n_sums": n_sums, "add_up": add_up}
+        sums = _filed_under(_serial_sums(_VERSION), function, "sums", names)
+        self.serial_sums = nb.njit(sums, cache=True, **_OPTIONS)
+
+    def __call__(self, n_chunks, *args):
+        """Run the body for every chunk; returns the sums, float64 (n_sums,)."""
+        if any(hasattr(arg, "copy_to_host") for arg in args):
+            from numba import cuda
+
+            partial = cuda.device_array((self.n_sums, n_chunks * THREADS))
+            self._launch(n_chunks, (partial, *args))
+            return add_up(partial.copy_to_host())
+        if n_chunks < PARALLEL_CHUNKS:
+            return self.serial_sums(n_chunks, *args)
+        partial = np.empty((self.n_sums, n_chunks))
+        self._threaded(n_chunks, partial, *args)
+        return add_up(partial)
 
 
 class Driver:
     """A function that calls kernels: compiled whole for small grids, run by Python for large."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable):
         self.interpreted = function
-        names = dict(function.__globals__)
-        for name, value in names.items():
-            if isinstance(value, Kernel):
-                names[name] = value.serial
-            elif isinstance(value, Driver):
-                names[name] = value.compiled
-        twin = types.FunctionType(function.__code__, names, function.__name__)
-        twin.__qualname__ = f"{function.__qualname__}_compiled"
-        twin.__module__ = function.__module__
-        self.compiled = nb.njit(**_OPTIONS)(twin)
+
+    @functools.cached_property
+    def compiled(self) -> Callable:
+        """One function, with the serial form of every kernel."""
+        function = self.interpreted
+        known, used = function.__globals__, function.__code__.co_names
+        names = {name: _serial_form(known[name]) for name in used if name in known}
+        names["__name__"] = function.__module__
+        source = types.FunctionType(function.__code__, names, function.__name__)
+        source.__qualname__ = f"{function.__qualname__}_{_VERSION[:16]}"
+        source.__module__ = function.__module__
+        return nb.njit(source, cache=True, **_OPTIONS)
 
     def __call__(self, *args):
-        """Run by Python if the first array is worth it."""
-        form = self.interpreted if args[0].size >= PARALLEL_VOXELS else self.compiled
-        return form(*args)
+        """Run compiled if the first argument, the table of levels, is of a small grid."""
+        small = isinstance(args[1], np.ndarray) and args[0][0, -2] < PARALLEL_CHUNKS
+        return (self.compiled if small else self.interpreted)(*args)
+
+
+def kernel(function: Callable) -> Kernel:
+    """Make a kernel of a body."""
+    return Kernel(function)
+
+
+def reduction(n_sums: int) -> Callable[[Callable], Reduction]:
+    """Make a kernel that returns `n_sums` sums."""
+    return lambda function: Reduction(n_sums, function)
 
 
 driver = Driver
+inline = nb.njit(forceinline=True, **_OPTIONS)  # part of a body
+
+
+strip = range  # which of n elements to handle
+
+
+@inline
+def part(chunk):
+    """Where the sums over a strip belong."""
+    return chunk
+
+
+@inline
+def barrier():
+    """Wait until all that is handled alongside has come here."""
+
+
+@inline
+def is_first():
+    """Whether to handle what comes once per chunk."""
+    return True
+
+
+@nb.njit(**_OPTIONS)
+def add_up(partial):
+    """Sum every row of an array from first to last."""
+    result = np.zeros(partial.shape[0])
+    for row in range(partial.shape[0]):
+        for value in partial[row]:
+            result[row] += value
+    return result
+
+
+def _serial_form(value: object) -> object:
+    """What stands for a kernel or driver inside a compiled driver."""
+    if isinstance(value, Reduction):
+        return value.serial_sums
+    if isinstance(value, Kernel):
+        return value.serial
+    return value.compiled if isinstance(value, Driver) else value
+
+
+def _serial_loop(version: str) -> Callable:
+    def loop(n_chunks, *args):
+        version  # noqa: B018 - a closure value is part of the key of numba's disk cache
+        for chunk in range(n_chunks):
+            body(chunk, *args)  # noqa: F821
+
+    return loop
+
+
+def _threaded_loop(version: str) -> Callable:
+    def loop(n_chunks, *args):
+        version  # noqa: B018
+        for chunk in prange(n_chunks):  # noqa: F821
+            body(np.int64(chunk), *args)  # noqa: F821 - numba's own index is unsigned
+
+    return loop
+
+
+def _cuda_loop(version: str) -> Callable:
+    def loop(n_chunks, args):
+        version  # noqa: B018
+        for chunk in range(cuda.blockIdx.x, n_chunks, cuda.gridDim.x):  # noqa: F821
+            body(chunk, *args)  # noqa: F821
+
+    return loop
+
+
+def _on_cuda(function: Callable, made: dict[Callable, Callable]) -> Callable:
+    """Make a device function of a body, with the device form of every inline function it calls."""
+    from numba import cuda
+
+    forms = {part: _cuda_part, is_first: _cuda_is_first, barrier: _cuda_barrier}
+    names = {"cuda": cuda, "__name__": function.__module__}
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if name == "strip":
+            value = cuda.jit(_cuda_strip, device=True)
+        if isinstance(value, CPUDispatcher):
+            if value not in made:
+                made[value] = _on_cuda(forms.get(value, value.py_func), made)
+            value = made[value]
+        if name not in names and value is not None:
+            names[name] = value
+    copy = types.FunctionType(function.__code__, names, function.__name__)
+    return cuda.jit(copy, device=True)
+
+
+def _cuda_strip(n):
+    return range(cuda.threadIdx.x, n, cuda.blockDim.x)  # noqa: F821
+
+
+def _cuda_part(chunk):
+    return chunk * cuda.blockDim.x + cuda.threadIdx.x  # noqa: F821
+
+
+def _cuda_barrier():
+    cuda.syncthreads()  # noqa: F821
+
+
+def _cuda_is_first():
+    return cuda.threadIdx.x == 0  # noqa: F821
+
+
+def _serial_sums(version: str) -> Callable:
+    def sums(n_chunks, *args):
+        version  # noqa: B018
+        partial = np.empty((n_sums, n_chunks))  # noqa: F821
+        loop(n_chunks, partial, *args)  # noqa: F821
+        return add_up(partial)
+
+    return sums
+
+
+def _filed_under(loop: Callable, function: Callable, kind: str, names: dict) -> Callable:
+    """Give a loop the body's place in the sources, where numba's disk cache files it."""
+    code = loop.__code__.replace(
+        co_filename=function.__code__.co_filename,
+        co_firstlineno=function.__code__.co_firstlineno,
+        co_name=f"{function.__name__}_{kind}",
+    )
+    names = {**names, "__name__": function.__module__}
+    made = types.FunctionType(code, names, code.co_name, None, loop.__closure__)
+    made.__module__ = function.__module__
+    made.__qualname__ = code.co_name
+    return made

@@ -82,12 +82,17 @@ class StepReport(dict):
 class _Field:
     """One substrate's concentration and what acts on it."""
 
-    def __init__(self, substrate: Substrate, grid: Grid, levels: np.ndarray, dtype: np.dtype):
+    def __init__(self, substrate: Substrate, grid: Grid, work: Workspace, dtype: np.dtype):
         self.substrate, self.grid = substrate, grid
         self.absent = np.zeros((0, 0, 0), dtype)
+        self.zeros = work.nothing, work.nowhere
         walls = substrate.walls(grid.shape)
         self.coef = multigrid.couplings(
-            levels, voxel=grid.voxel, diffusivity=substrate.diffusivity, walls=walls, dtype=dtype
+            work.levels,
+            voxel=grid.voxel,
+            diffusivity=substrate.diffusivity,
+            walls=walls,
+            dtype=dtype,
         )
         self.joined = np.array([wall.periodic for wall in walls[::2]])
         self.outside = np.array([wall.value for wall in walls], dtype)
@@ -103,7 +108,7 @@ class _Field:
     @property
     def system(self) -> System:
         """The equations as they stand."""
-        terms = (self.constants, *(self.arrays[name] for name in TERMS))
+        terms = (self.constants, *(self.arrays[name] for name in TERMS), *self.zeros)
         return System(self.coef, self.joined, self.outside, self.edges, terms)
 
     def find_edges(self) -> None:
@@ -177,17 +182,23 @@ class Microenvironment:
         self.tolerance = tolerance
         self.substeps = substeps or 0
         self._work = Workspace(grid.shape, self.dtype)
+        self._before = np.empty(grid.shape, self.dtype)  # kept while a step may still fail
         self._fields: dict[str, _Field] = {}
         for substrate in substrates:
             if substrate.name in self._fields:
                 msg = f"substrate {substrate.name!r} is given twice"
                 raise ValueError(msg)
-            self._fields[substrate.name] = _Field(substrate, grid, self._work.levels, self.dtype)
+            self._fields[substrate.name] = _Field(substrate, grid, self._work, self.dtype)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the substrates in the order given."""
         return tuple(self._fields)
+
+    @property
+    def workspace_bytes(self) -> int:
+        """Size of the work space that all substrates share [B]."""
+        return self._work.nbytes + self._before.nbytes
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Concentration (z, y, x), a view that may be written between steps."""
@@ -246,13 +257,14 @@ class Microenvironment:
         kind = self.dtype.name
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
         stepper = Stepper(field.system, self._work, control, field.mean, field.taken)
-        c = field.concentration.copy()  # the field stays as it was if a solve fails
+        c = field.concentration
+        np.copyto(self._before, c)
         before = stepper.budget(c)[MASS]
         try:
             progress = stepper.step(c, dt, min(field.next_substep, dt))
         except NotConvergedError as err:
+            np.copyto(c, self._before)
             raise _failed(field, f"a step of {dt:g} min", err) from err
-        field.concentration[...] = c
         field.next_substep = progress.h
         amounts = (*progress.flow.tolist(), float(progress.mass - before))
         return SubstrateReport(
@@ -338,7 +350,7 @@ class Microenvironment:
 
 def _check_sink(field: _Field) -> None:
     """Refuse a steady state that does not exist: a net source and nowhere to go."""
-    constants, source, uptake, maximum, permeability, _ = field.system.terms
+    constants, source, uptake, maximum, permeability = field.system.terms[:5]
     linear = constants[0] > 0 or uptake.any() or permeability.any()
     if linear or field.edges.size:
         return

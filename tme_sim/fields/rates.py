@@ -1,8 +1,10 @@
 """What acts on a substrate in every voxel: the residual of a step, its slope, and its budget.
 
-`terms` is (constants, source, uptake, maximum, permeability, fixed): constants holds (decay rate,
-half-saturation, plasma concentration); the others are arrays (z, y, x), of size 0 where absent;
-`fixed` is 1 in voxels whose concentration is prescribed. `walls` are the six outside values.
+`terms` is (constants, source, uptake, maximum, permeability, fixed, nothing, nowhere): constants
+holds (decay rate, half-saturation, plasma concentration); source to fixed are arrays (z, y, x), of
+size 0 where absent; `fixed` is 1 in voxels whose concentration is prescribed; the last two are
+rows of zeros that stand for what is absent. `walls` are the six outside values. `level` is the
+finest row of the table of levels and `coef` its couplings (see `stencil`).
 """
 
 from __future__ import annotations
@@ -11,116 +13,218 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
-from tme_sim.fields.compile import body, kernel
-from tme_sim.fields.stencil import FIXED, apply_row, in_order, n_blocks, wall_conductance
+from tme_sim.fields.compile import barrier, driver, inline, is_first, kernel, part, reduction, strip
+from tme_sim.fields.levels import CHUNK, NX, NY, NZ, ROWS
+from tme_sim.fields.stencil import row_coupling, row_halves, rows_of, x_coupling
 
 IN, OUT, DECAYED, TAKEN_UP, MASS, SLOPE = range(6)  # entries of a budget
 N_ENTRIES = 6
 LARGEST_SHARE = 1e-6  # of a voxel's content that carried rounding may change
 
 
-@kernel
-def linearise(c, c0, rate, terms, coef, joined, walls, r, s):
-    """r = the residual of the step at c, s = the diagonal of its derivative; returns sum c^2."""
+@inline
+def sides(i, n, k, joined):
+    """Indices of both neighbours along an axis and their couplings; no neighbour couples with 0."""
+    low, high, w_low, w_high = i - 1, i + 1, k, k
+    if i == 0:
+        low, w_low = (n - 1, k) if joined else (0, k - k)
+    if i == n - 1:
+        high, w_high = (0, k) if joined else (i, k - k)
+    return low, high, w_low, w_high
+
+
+@inline
+def wall_inflow(i, n, g_low, g_high, low, high):
+    """Conductance and inflow at zero concentration of the walls a voxel touches along one axis."""
+    g = inflow = g_low - g_low
+    if i == 0:
+        g += g_low
+        inflow += g_low * low
+    if i == n - 1:
+        g += g_high
+        inflow += g_high * high
+    return g, inflow
+
+
+@reduction(1)
+def linearise(chunk, partial, c, c0, rate, level, coef, joined, walls, r, d, rows, *terms):
+    """r = the residual of the step at c, d = its reciprocal diagonal; returns sum c^2.
+
+    `rows` is scratch for every row of the grid; all three are work arrays.
+    """
+    total = 0.0
+    nx, n_even, n_odd = level[NX], (level[NX] + 1) // 2, level[NX] // 2
+    lo, hi = rows_of(chunk, level)
+    for i in range(lo, hi):
+        z, y = i // level[NY], i % level[NY]
+        even, odd = row_halves(level, z, y)
+        row, here = rows[i * nx : (i + 1) * nx], c[z, y]
+        for x in strip(nx):
+            total += here[x] * here[x]
+        diffuse(z, y, c, coef, joined, row)
+        add_reactions(z, y, c, c0, rate, level, coef, walls, row, terms)
+        barrier()
+        split(row, r[even : even + n_even], r[odd : odd + n_odd])
+        barrier()
+        invert(z, y, c, rate, level, coef, joined, row, terms)
+        barrier()
+        split(row, d[even : even + n_even], d[odd : odd + n_odd])
+    partial[0, part(chunk)] = total
+
+
+@inline
+def diffuse(z, y, c, coef, joined, row):
+    """row = what diffuses out of each voxel, as differences: exactly 0 where c is uniform."""
     nz, ny, nx = c.shape
-    constants, source, uptake, maximum, permeability, fixed = terms
-    decay, half, plasma = constants[0], constants[1], constants[2]
-    nothing, nowhere = np.zeros(nx, c.dtype), np.zeros(nx, np.uint8)
-    blocks = n_blocks(c.shape)
-    partial = np.zeros(blocks)
-    for block in prange(blocks):
-        total, product = np.zeros(nx), np.empty(nx, c.dtype)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            z, y = i // ny, i % ny
-            here, old, rhs, diagonal = c[z, y], c0[z, y], r[z, y], s[z, y]
-            secretion = source[z, y] if source.size else nothing
-            linear = uptake[z, y] if uptake.size else nothing
-            most = maximum[z, y] if maximum.size else nothing
-            vessel = permeability[z, y] if permeability.size else nothing
-            held = fixed[z, y] if fixed.size else nowhere
-            for x in range(nx):
-                diagonal[x] = FIXED if held[x] else rate + decay + linear[x] + vessel[x]
-            apply_row(z, y, c, s, coef, joined, product)
-            inflow = wall_conductance(z, nz, coef[3] * walls[0], coef[4] * walls[1])
-            inflow += wall_conductance(y, ny, coef[5] * walls[2], coef[6] * walls[3])
-            for x in range(nx):
-                total[x] += here[x] * here[x]
-                part = most[x] / (half + here[x])
-                gain = rate * old[x] + secretion[x] + vessel[x] * plasma + inflow
-                rhs[x] = gain - part * here[x] - product[x]
-                diagonal[x] += part * half / (half + here[x])
-            rhs[0] += coef[7] * walls[4]
-            rhs[nx - 1] += coef[8] * walls[5]
+    zl, zh, wzl, wzh = sides(z, nz, coef[0], joined[0])
+    yl, yh, wyl, wyh = sides(y, ny, coef[1], joined[1])
+    here, below, above, front, back = c[z, y], c[zl, y], c[zh, y], c[z, yl], c[z, yh]
+    kx = coef[2]
+    for i in strip(nx - 2):
+        x = i + 1
+        e = here[x]
+        flux = wzl * (e - below[x]) + wzh * (e - above[x])
+        flux += wyl * (e - front[x]) + wyh * (e - back[x])
+        row[x] = flux + kx * ((e - here[i]) + (e - here[i + 2]))
+    if is_first():
+        for x in (0, nx - 1):
+            e = here[x]
+            xl, xh, wxl, wxh = sides(x, nx, kx, joined[2])
+            flux = wzl * (e - below[x]) + wzh * (e - above[x])
+            flux += wyl * (e - front[x]) + wyh * (e - back[x])
+            row[x] = flux + wxl * (e - here[xl]) + wxh * (e - here[xh])
+
+
+@inline
+def add_reactions(z, y, c, c0, rate, level, coef, walls, row, terms):
+    """row = the residual, from what diffuses out; 0 in fixed voxels."""
+    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    decay, half, plasma = numbers[0], numbers[1], numbers[2]
+    here, old, nx = c[z, y], c0[z, y], level[NX]
+    gz, from_z = wall_inflow(z, level[NZ], coef[3], coef[4], walls[0], walls[1])
+    gy, from_y = wall_inflow(y, level[NY], coef[5], coef[6], walls[2], walls[3])
+    g, inflow = gz + gy, from_z + from_y
+    for x in strip(nx):
+        row[x] = rate * (old[x] - here[x]) + inflow - (decay + g) * here[x] - row[x]
+    if source.size:
+        gain = source[z, y]
+        for x in strip(nx):
+            row[x] += gain[x]
+    if uptake.size:
+        linear = uptake[z, y]
+        for x in strip(nx):
+            row[x] -= linear[x] * here[x]
+    if maximum.size:
+        most = maximum[z, y]
+        for x in strip(nx):
+            row[x] -= most[x] * here[x] / (half + here[x])
+    if permeability.size:
+        vessel = permeability[z, y]
+        for x in strip(nx):
+            row[x] += vessel[x] * (plasma - here[x])
+    barrier()
+    if is_first():
+        for x in (0, nx - 1):
+            gx, from_x = wall_inflow(x, nx, coef[7], coef[8], walls[4], walls[5])
+            row[x] += from_x - gx * here[x]
+            if nx == 1:
+                break
+        if fixed.size:
+            held = fixed[z, y]
             for x in range(nx):
                 if held[x]:
-                    rhs[x] = 0
-        partial[block] = in_order(total)
-    return in_order(partial)
+                    row[x] = 0
 
 
-def clip(c):
+@inline
+def invert(z, y, c, rate, level, coef, joined, row, terms):
+    """row = the reciprocal diagonal of the residual's derivative; 0 in fixed voxels."""
+    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    decay, half, one = numbers[0], numbers[1], c.dtype.type(1)
+    here, nx = c[z, y], level[NX]
+    linear = uptake[z, y] if uptake.size else nothing
+    vessel = permeability[z, y] if permeability.size else nothing
+    most = maximum[z, y] if maximum.size else nothing
+    held = fixed[z, y] if fixed.size else nowhere
+    across = rate + decay + row_coupling(level, coef, joined, z, y)
+    for x in strip(nx):
+        slope = most[x] * half / ((half + here[x]) * (half + here[x]))
+        row[x] = linear[x] + vessel[x] + slope
+    inner = across + coef[2] + coef[2]
+    barrier()
+    if is_first():  # the voxels at both ends have other couplings than the rest
+        row[0] += x_coupling(level, coef, joined, 0) - coef[2] - coef[2]
+        if nx > 1:
+            row[nx - 1] += x_coupling(level, coef, joined, nx - 1) - coef[2] - coef[2]
+    barrier()
+    for x in strip(nx):
+        row[x] = (one - held[x]) / (inner + row[x])
+
+
+@inline
+def split(row, even, odd):
+    """Take the voxels of even and of odd x apart."""
+    for k in strip(odd.size):
+        even[k], odd[k] = row[2 * k], row[2 * k + 1]
+    if is_first() and even.size > odd.size:
+        even[odd.size] = row[2 * odd.size]
+
+
+@reduction(1)
+def clip(chunk, partial, c, level):
     """Raise what is negative to 0; returns the sum of the squares of what was cut."""
-    if c.min() >= 0:
-        return 0.0
-    cut = np.minimum(c, 0).astype(float)
-    np.maximum(c, 0, out=c)
-    return float((cut**2).sum())
+    lo, hi = rows_of(chunk, level)
+    zero, total = c.dtype.type(0), 0.0
+    for i in range(lo, hi):
+        here = c[i // level[NY], i % level[NY]]
+        for x in strip(level[NX]):
+            cut = min(here[x], zero)
+            here[x] -= cut
+            total += cut * cut
+    partial[0, part(chunk)] = total
 
 
-@kernel
-def bulk_budget(c, terms):
+@reduction(6)
+def bulk_budget(chunk, partial, c, level, *terms):
     """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope."""
-    nz, ny, nx = c.shape
-    constants, source, uptake, maximum, permeability, fixed = terms
-    half, plasma, zero = constants[1], constants[2], constants[0] - constants[0]
-    nothing, nowhere = np.zeros(nx, c.dtype), np.zeros(nx, np.uint8)
-    blocks = n_blocks(c.shape)
-    partial = np.zeros((6, blocks))
-    for block in prange(blocks):
-        total = np.zeros((6, nx))
-        produced, gained, lost = total[0], total[1], total[2]
-        mass, taken, slope = total[3], total[4], total[5]
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            z, y = i // ny, i % ny
-            here = c[z, y]
-            secretion = source[z, y] if source.size else nothing
-            linear = uptake[z, y] if uptake.size else nothing
-            most = maximum[z, y] if maximum.size else nothing
-            vessel = permeability[z, y] if permeability.size else nothing
-            held = fixed[z, y] if fixed.size else nowhere
-            for x in range(nx):
-                content = zero if held[x] else here[x]
+    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    half, plasma, zero = numbers[1], numbers[2], numbers[0] - numbers[0]
+    one = c.dtype.type(1)
+    produced = gained = lost = mass = taken = slope = 0.0
+    lo, hi = rows_of(chunk, level)
+    for i in range(lo, hi):
+        z, y = i // level[NY], i % level[NY]
+        here, held = c[z, y], fixed[z, y] if fixed.size else nowhere
+        for x in strip(level[NX]):
+            mass += zero if held[x] else here[x]
+        if source.size:
+            secretion = source[z, y]
+            for x in strip(level[NX]):
+                produced += zero if held[x] else secretion[x]
+        if uptake.size:
+            linear = uptake[z, y]
+            for x in strip(level[NX]):
+                flow = zero if held[x] else linear[x] * here[x]
+                taken += flow
+                slope += flow
+        if maximum.size:
+            most = maximum[z, y]
+            for x in strip(level[NX]):
+                share = one / (half + here[x])
+                flow = zero if held[x] else most[x] * here[x] * share
+                taken += flow
+                slope += flow * half * share
+        if permeability.size:
+            vessel = permeability[z, y]
+            for x in strip(level[NX]):
                 flow = zero if held[x] else vessel[x] * (plasma - here[x])
-                saturating = most[x] / (half + here[x])
-                mass[x] += content
-                produced[x] += zero if held[x] else secretion[x]
-                gained[x] += max(flow, zero)
-                lost[x] -= min(flow, zero)
-                taken[x] += (linear[x] + saturating) * content
-                saturating *= half / (half + here[x])
-                slope[x] += (linear[x] + vessel[x] + saturating) * content
-        for entry in range(6):
-            partial[entry, block] = in_order(total[entry])
-    result = np.empty(6)
-    for entry in range(6):
-        result[entry] = in_order(partial[entry])
-    return result
-
-
-@body
-def surface_budget(c, edges, coef, walls, result):
-    """Add to a budget what passes the walls and the faces of fixed voxels (see `edges_of`)."""
-    flat = c.reshape(-1)
-    for i in range(edges.shape[0]):
-        outer, inner, coupling = edges[i, 0], edges[i, 1], edges[i, 2]
-        outside = walls[coupling - 3] if outer < 0 else flat[outer]
-        g, inside = float(coef[coupling]), float(flat[inner])
-        flow = g * (float(outside) - inside)
-        result[IN] += max(flow, 0.0)
-        result[OUT] -= min(flow, 0.0)
-        result[SLOPE] += g * inside
+                gained += max(flow, zero)
+                lost -= min(flow, zero)
+                slope += zero if held[x] else vessel[x] * here[x]
+    at = part(chunk)
+    partial[0, at], partial[1, at], partial[2, at] = produced, gained, lost
+    partial[3, at], partial[4, at], partial[5, at] = mass, taken, slope
 
 
 def edges_of(
@@ -152,57 +256,79 @@ def _rows(outer: Any, inner: np.ndarray, coupling: int) -> np.ndarray:
     return np.stack(np.broadcast_arrays(outer, inner, coupling), axis=1).astype(np.int32)
 
 
+CARRIES = 64  # columns that carry their own rounding in `scale`
+
+
 @kernel
-def scale(c, factor, fixed):
-    """c *= factor in the free voxels; rounding is carried on from row to row, so the sum is kept.
+def scale(chunk, c, factor, level, carries, fixed, nowhere):
+    """c *= factor in the free voxels; rounding is carried on down the columns, so the sum is kept.
 
     Without the carry a factor within a few units of rounding from 1 would do nothing in float32.
+    `carries` (n_chunks, CARRIES) is scratch.
     """
-    nz, ny, nx = c.shape
-    nowhere = np.zeros(nx, np.uint8)
-    blocks = n_blocks(c.shape)
-    for block in prange(blocks):
-        carry = np.zeros(nx)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here = c[i // ny, i % ny]
-            held = fixed[i // ny, i % ny] if fixed.size else nowhere
-            for x in range(nx):
-                share = carry[x] if abs(carry[x]) < LARGEST_SHARE * here[x] else 0.0
-                wanted = here[x] * factor + share
-                new = here[x] if held[x] else c.dtype.type(wanted)
-                carry[x] += 0.0 if held[x] else wanted - share - new
-                here[x] = new
+    lo, hi = rows_of(chunk, level)
+    carry = carries[chunk]
+    for k in strip(CARRIES):
+        carry[k] = 0.0
+    for i in range(lo, hi):
+        row = c[i // level[NY], i % level[NY]]
+        mask = fixed[i // level[NY], i % level[NY]] if fixed.size else nowhere
+        for begin in range(0, level[NX], CARRIES):
+            here, held = row[begin : begin + CARRIES], mask[begin : begin + CARRIES]
+            for k in strip(here.size):
+                share = carry[k] if abs(carry[k]) < LARGEST_SHARE * here[k] else 0.0
+                wanted = here[k] * factor + share
+                new = here[k] if held[k] else here.dtype.type(wanted)
+                carry[k] += 0.0 if held[k] else wanted - share - new
+                here[k] = new
 
 
-def budget(c, rate, terms, edges, coef, walls):
+@reduction(3)
+def surface_budget(chunk, partial, c, edges, coef, walls):
+    """What passes the walls and the faces of fixed voxels (see `edges_of`): in, out, slope."""
+    flat = c.reshape(-1)
+    gained = lost = slope = 0.0
+    for i in strip(max(0, min(CHUNK, edges.shape[0] - chunk * CHUNK))):
+        face = edges[chunk * CHUNK + i]
+        outer, inner, coupling = face[0], face[1], face[2]
+        outside = walls[coupling - 3] if outer < 0 else flat[outer]
+        flow = coef[coupling] * (outside - flat[inner])
+        gained += max(flow, flow - flow)
+        lost -= min(flow, flow - flow)
+        slope += coef[coupling] * flat[inner]
+    at = part(chunk)
+    partial[0, at], partial[1, at], partial[2, at] = gained, lost, slope
+
+
+@driver
+def budget(levels, c, rate, terms, edges, coef, walls):
     """Rates [unit x voxels / min] in and out of the free voxels, their content, d(loss)/dlog c."""
-    bulk = bulk_budget(c, terms)
+    level, numbers = levels[0], terms[0]
+    bulk = bulk_budget(level[ROWS], c, level, *terms)
+    faces = surface_budget((edges.shape[0] + CHUNK - 1) // CHUNK, c, edges, coef[0], walls)
     result = np.zeros(N_ENTRIES)
-    decay_rate = float(terms[0][0])
-    result[IN] = bulk[0] + bulk[1]
-    result[OUT] = bulk[2]
-    result[DECAYED] = decay_rate * bulk[3]
+    result[IN] = bulk[0] + bulk[1] + faces[0]
+    result[OUT] = bulk[2] + faces[1]
+    result[DECAYED] = numbers[0] * bulk[3]
     result[TAKEN_UP] = bulk[4]
     result[MASS] = bulk[3]
-    result[SLOPE] = (rate + decay_rate) * bulk[3] + bulk[5]
-    surface_budget(c, edges, coef, walls, result)
+    result[SLOPE] = (rate + numbers[0]) * bulk[3] + bulk[5] + faces[2]
     return result
 
 
 @kernel
-def accumulate(weight, c, terms, mean, taken):
+def accumulate(chunk, weight, c, mean, taken, level, numbers, maximum):
     """Add weight x c to `mean` and weight x the saturating uptake to `taken`, where kept."""
-    nz, ny, nx = c.shape
-    maximum, half = terms[3], terms[0][1]
-    blocks = n_blocks(c.shape)
-    for block in prange(blocks):
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here = c[i // ny, i % ny]
-            if mean.size:
-                row = mean[i // ny, i % ny]
-                for x in range(nx):
-                    row[x] += weight * here[x]
-            if taken.size:
-                row, most = taken[i // ny, i % ny], maximum[i // ny, i % ny]
-                for x in range(nx):
-                    row[x] += weight * most[x] * here[x] / (half + here[x])
+    half = numbers[1]
+    lo, hi = rows_of(chunk, level)
+    for i in range(lo, hi):
+        z, y = i // level[NY], i % level[NY]
+        here = c[z, y]
+        if mean.size:
+            row = mean[z, y]
+            for x in strip(level[NX]):
+                row[x] += weight * here[x]
+        if taken.size:
+            row, most = taken[z, y], maximum[z, y]
+            for x in strip(level[NX]):
+                row[x] += weight * most[x] * here[x] / (half + here[x])

@@ -8,27 +8,41 @@ with the values at walls and in fixed voxels inside the solve. `rate` is 1/h, 0 
 state. Each Newton pass linearises the saturating uptake, whose slope only strengthens the
 diagonal; as the uptake is concave in c, the passes approach the solution from below without
 overshoot (Ortega & Rheinboldt 1970, ch. 13), and c >= 0 may be enforced in between. The linear
-system is symmetric and solved by conjugate gradients, preconditioned with one V(1,1) cycle. The
+system is symmetric and solved by conjugate gradients, preconditioned with one V(1,1) cycle whose
+sweeps are red-black Gauss-Seidel, red first on the way down and last on the way up. The
 preconditioned residual estimates the error of c itself and ends the iteration.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from tme_sim.fields.compile import driver
-from tme_sim.fields.levels import level_shapes
-from tme_sim.fields.rates import clip, linearise
-from tme_sim.fields.stencil import apply, coarsen, combine, dots, prolong, relax, restrict, start
+from tme_sim.fields.levels import BLACK, CHUNKS, RED, ROWS, level_table
+from tme_sim.fields.rates import CARRIES, clip, linearise
+from tme_sim.fields.stencil import (
+    advance,
+    apply,
+    coarsen,
+    dots,
+    lower,
+    prolong,
+    relax,
+    restrict,
+    start,
+    turn,
+    wrap,
+)
 
 MAX_NEWTON = 40
 MAX_CYCLES = 60  # per Newton pass
 NEWTON_SETTLED = 0.1  # correction over sqrt(tolerance) after which the next would be negligible
 DIAGONALLY_DOMINANT = 0.5  # coupling over diagonal below which no coarser level is needed
 CONTRACTION = 0.5  # assumed of the first cycle, before one has been measured
+ROUNDING = 4.0  # units of rounding by which a diagonal, kept as its reciprocal, may be off
 
 
 class NotConvergedError(RuntimeError):
@@ -40,20 +54,25 @@ class NotConvergedError(RuntimeError):
 
 
 class Workspace:
-    """Arrays that all substrates of a grid share while one of them is solved."""
+    """Arrays that all substrates of a grid share while one of them is solved.
+
+    e, r, d and p are work arrays in the layout of `levels`: correction and preconditioned residual,
+    residual, reciprocal diagonal (all levels), and search direction (finest level).
+    """
 
     def __init__(self, shape: tuple[int, int, int], dtype: np.dtype):
-        self.levels = level_shapes(shape)
-        n_all = int(self.levels[-1, 4])
-        self.diagonal, self.residual, self.correction = (np.zeros(n_all, dtype) for _ in range(3))
-        self.diagonals = [self._view(self.diagonal, level) for level in self.levels]
-        self.r = self._view(self.residual, self.levels[0])
-        self.z = self._view(self.correction, self.levels[0])
-        self.p, self.q, self.full, self.half, self.end = (np.zeros(shape, dtype) for _ in range(5))
+        self.levels, length = level_table(shape)
+        finest = int(self.levels[1, RED]) if len(self.levels) > 1 else length
+        self.e, self.r, self.d = (np.zeros(length, dtype) for _ in range(3))
+        self.p = np.zeros(finest, dtype)
+        self.full, self.half, self.end = (np.zeros(shape, dtype) for _ in range(3))
+        self.carries = np.zeros((int(self.levels[0, ROWS]), CARRIES))
+        self.nothing, self.nowhere = np.zeros(shape[2], dtype), np.zeros(shape[2], np.uint8)
 
-    @staticmethod
-    def _view(flat: np.ndarray, level: np.ndarray) -> np.ndarray:
-        return flat[level[3] : level[4]].reshape(level[:3])
+    @property
+    def nbytes(self) -> int:
+        """Size of all arrays together."""
+        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
 
 
 @dataclass
@@ -77,10 +96,11 @@ class System:
 
 @dataclass
 class Effort:
-    """Cycles spent so far and the largest error a solve was left with."""
+    """Cycles spent so far, the largest error a solve was left with, and the last one's history."""
 
     cycles: int = 0
     error: float = 0.0
+    history: np.ndarray = field(default_factory=lambda: np.zeros(MAX_CYCLES + 1))
 
 
 def solve(
@@ -94,32 +114,28 @@ def solve(
     effort: Effort,
 ) -> None:
     """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
-    saturating = system.terms[3].size > 0
-    n_levels = depth(system.coef, rate + float(system.terms[0][0]))
-    size2 = 0.0
-    for _ in range(MAX_NEWTON):
-        now2 = linearise(
-            c,
-            c0,
-            c.dtype.type(rate),
-            system.terms,
-            system.coef[0],
-            system.joined,
-            system.walls,
-            work.r,
-            work.diagonals[0],
-        )
-        size2 = max(size2, now2)
-        for level in range(n_levels - 1):
-            coarsen(work.diagonals[level], system.coef[level], work.diagonals[level + 1])
-        history = _solve_linear(system, work, c, n_levels, tolerance, size2)
-        effort.cycles += len(history) - 1
-        effort.error = max(effort.error, history[-1])
-        cut2 = clip(c)
-        settled = not saturating or history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
-        if settled and cut2 <= tolerance**2 * size2:
-            return
-    raise NotConvergedError(history)
+    history = effort.history
+    passes, cycles, error = newton(
+        work.levels,
+        c,
+        c0,
+        c.dtype.type(rate),
+        system.terms,
+        system.coef,
+        system.joined,
+        system.walls,
+        work.e,
+        work.r,
+        work.d,
+        work.p,
+        depth(system.coef, rate + float(system.terms[0][0])),
+        tolerance,
+        history,
+    )
+    if passes <= 0:
+        raise NotConvergedError(history[: -passes + 1].tolist())
+    effort.cycles += cycles
+    effort.error = max(effort.error, error)
 
 
 def depth(coef: np.ndarray, floor: float) -> int:
@@ -128,56 +144,110 @@ def depth(coef: np.ndarray, floor: float) -> int:
     return int(dominant[0]) + 1 if dominant.size else len(coef)
 
 
-def _solve_linear(
-    system: System, work: Workspace, c: np.ndarray, n_levels: int, tolerance: float, size2: float
-) -> list[float]:
-    """c += A^-1 r by conjugate gradients; returns the error before each cycle, and the last.
+@driver
+def newton(
+    levels, c, c0, rate, terms, coef, joined, walls, e, r, d, p, n_levels, tolerance, history
+):
+    """Solve a step for c; returns the passes taken, the cycles of all and the error left.
 
-    Errors are estimates relative to the norm of c, or to `size2` ** 0.5 if that is larger.
+    Where a pass fails, the first is 0 or negative: minus the cycles it took.
     """
-    coef, joined, real = system.coef, system.joined, c.dtype.type
-    history: list[float] = []
-    rho_old, contraction = 1.0, CONTRACTION
-    for _ in range(MAX_CYCLES):
-        cycle(work.correction, work.residual, work.diagonal, work.levels, n_levels, coef, joined)
-        rho, norm2 = dots(work.r, work.z)
-        if norm2 == 0.0:
-            return [*history, 0.0, 0.0]
-        beta = rho / rho_old if history else 0.0
-        combine(work.p, real(1), work.z, real(beta), work.p)
-        alpha = rho / apply(work.p, work.diagonals[0], coef[0], joined, work.q)
-        size2 = max(size2, combine(c, real(1), c, real(alpha), work.p))
-        combine(work.r, real(1), work.r, real(-alpha), work.q)
-        history.append(math.sqrt(norm2 / size2) if size2 > 0.0 else math.inf)
-        if not (rho > 0.0 and alpha > 0.0 and math.isfinite(history[-1])):
-            raise NotConvergedError(history)
-        if len(history) > 1:
-            contraction = min(CONTRACTION, history[-1] / history[-2])
-        if history[-1] * contraction <= tolerance:
-            return [*history, history[-1] * contraction]
-        rho_old = rho
-    raise NotConvergedError(history)
+    level, numbers = levels[0], terms[0]
+    saturating = terms[3].size > 0
+    rounding = (
+        ROUNDING * np.finfo(c.dtype).eps * (1.0 + 2.0 * coef[0, :3].sum() / (rate + numbers[0]))
+    )
+    size2, cycles, error = 0.0, 0, 0.0
+    for newton_pass in range(1, MAX_NEWTON + 1):
+        now = linearise(level[ROWS], c, c0, rate, level, coef[0], joined, walls, r, d, p, *terms)
+        size2 = max(size2, now[0])
+        coarsen_all(levels, d, coef, joined, n_levels, p)
+        p[:] = 0  # was scratch until here; its ghosts stay 0
+        n = solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history)
+        if n <= 0:
+            return n, cycles, error
+        cycles += n
+        error = max(error, history[n])
+        cut2 = clip(level[ROWS], c, level)[0]
+        settled = history[0] * rounding <= tolerance
+        if saturating:
+            settled = settled and history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
+        if settled and cut2 <= tolerance**2 * size2:
+            return newton_pass, cycles, error
+    return -n, cycles, error
 
 
 @driver
-def cycle(e, r, s, levels, n_levels, coef, joined):
+def coarsen_all(levels, d, coef, joined, n_levels, rows):
+    """Reciprocal diagonals of all levels from the finest; `rows` is scratch."""
+    for i in range(n_levels - 1):
+        coarse = levels[i + 1]
+        coarsen(coarse[ROWS], d, levels[i], coef[i], joined, coarse, coef[i + 1], rows)
+
+
+@driver
+def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history):
+    """c += A^-1 r by conjugate gradients; returns the cycles taken, 0 or minus them on failure.
+
+    `history` gets the error before each cycle and the one left; errors are estimates relative to
+    `size2` ** 0.5, or to the first correction if that is larger.
+    """
+    level = levels[0]
+    both, real = 2 * level[CHUNKS], c.dtype.type
+    periodic = joined[0] or joined[1] or joined[2]
+    rho_old, contraction = 1.0, CONTRACTION
+    for n in range(MAX_CYCLES):
+        cycle(levels, e, r, d, coef, joined, n_levels)
+        products = dots(both, e, r, level)
+        rho, norm2 = products[0], products[1]
+        if norm2 == 0.0:
+            history[n] = history[n + 1] = 0.0
+            return n + 1
+        if n == 0:
+            size2 = max(size2, norm2)
+        history[n] = math.sqrt(norm2 / size2)
+        turn(both, p, real(rho / rho_old if n > 0 else 0.0), e, level)
+        if periodic:
+            wrap(1, p, level, joined)
+        alpha = rho / apply(both, e, p, d, level, coef[0])[0]
+        if not (rho > 0.0 and alpha > 0.0 and math.isfinite(history[n])):
+            return -n
+        advance(level[ROWS], c, real(alpha), p, level)
+        if n > 0:
+            contraction = min(CONTRACTION, history[n] / history[n - 1])
+        history[n + 1] = history[n] * contraction
+        if history[n + 1] <= tolerance:
+            return n + 1
+        lower(both, r, real(alpha), e, level)
+        rho_old = rho
+    return -MAX_CYCLES
+
+
+@driver
+def cycle(levels, e, r, d, coef, joined, n_levels):
     """e = the V-cycle's approximation of the solution of A e = r on the finest level."""
-    for level in range(n_levels - 1):
-        nz, ny, nx, a, b = levels[level]
-        mz, my, mx, c, d = levels[level + 1]
-        ee = e[a:b].reshape((nz, ny, nx))
-        rr = r[a:b].reshape((nz, ny, nx))
-        ss = s[a:b].reshape((nz, ny, nx))
-        start(ee, rr, ss, coef[level], joined)
-        restrict(ee, rr, ss, coef[level], joined, r[c:d].reshape((mz, my, mx)))
-    for level in range(n_levels - 1, -1, -1):
-        nz, ny, nx, a, b = levels[level]
-        ee = e[a:b].reshape((nz, ny, nx))
-        rr = r[a:b].reshape((nz, ny, nx))
-        ss = s[a:b].reshape((nz, ny, nx))
-        if level == n_levels - 1:
-            start(ee, rr, ss, coef[level], joined)
-        else:
-            mz, my, mx, c, d = levels[level + 1]
-            prolong(ee, ss, e[c:d].reshape((mz, my, mx)))
-        relax(ee, rr, ss, coef[level], joined)
+    periodic = joined[0] or joined[1] or joined[2]
+    last = n_levels - 1
+    for i in range(n_levels):
+        level = levels[i]
+        if periodic:  # ghosts of an odd axis are read before they have been written
+            e[level[RED] : level[BLACK] + level[BLACK] - level[RED]] = 0
+        start(level[CHUNKS], e, r, d, level, 0)
+        if periodic:
+            wrap(1, e, level, joined)
+        relax(level[CHUNKS], e, r, d, level, coef[i], 1)
+        if periodic:
+            wrap(1, e, level, joined)
+        if i < last:
+            coarse = levels[i + 1]
+            restrict(coarse[ROWS], e, r, d, level, coef[i], coarse)
+    for i in range(last, -1, -1):
+        level = levels[i]
+        if i < last:
+            prolong(level[ROWS], e, d, level, levels[i + 1])
+            if periodic:
+                wrap(1, e, level, joined)
+            relax(level[CHUNKS], e, r, d, level, coef[i], 1)
+            if periodic:
+                wrap(1, e, level, joined)
+        relax(level[CHUNKS], e, r, d, level, coef[i], 0)

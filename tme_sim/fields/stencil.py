@@ -1,308 +1,426 @@
-"""Sweep the seven-point operator of one multigrid level, row by row.
+"""Sweep the seven-point operator of one multigrid level over the colours of its chessboard.
 
-The operator is A e = s e + sum_j w_j (e - e_j) + g e: `s` the diagonal of a voxel [1/min], `w` the
-diffusive coupling D / dx^2 along an axis, `g` the conductance of a wall. A voxel whose `s` reaches
-FIXED does not take part: its e is 0.
-
-`coef` holds (kz, ky, kx, gz_low, gz_high, gy_low, gy_high, gx_low, gx_high) of the level and
-`joined` says which axes are periodic. Every kernel loops over blocks of rows, the same blocks for
-any number of threads, and a block writes only its own rows.
+The operator is A e = s e + sum_j w_j (e - e_j) + g e: `s` the sink of a voxel [1/min], `w` the
+diffusive coupling D / dx^2 along an axis, `g` the conductance of a wall. Kept is `d`, the
+reciprocal of its diagonal s + sum_j w_j + g, and 0 in ghosts and in voxels whose concentration is
+prescribed: these never take part. e, r and d are work arrays (see `levels`), `level` is a row of
+the table of levels, `coef` holds (kz, ky, kx, gz_low, gz_high, gy_low, gy_high, gx_low, gx_high)
+and `joined` says which axes (z, y, x) are periodic. Ghosts of closed axes stay 0, those of
+periodic axes hold copies (`wrap`).
 """
 
-import numpy as np
-from numba import prange
-
-from tme_sim.fields.compile import body, kernel
-
-FIXED = np.float32(1e18)  # diagonal of a voxel whose concentration is prescribed
-VOXELS_PER_BLOCK = 4096
-MAX_BLOCKS = 64
-
-
-@body
-def n_blocks(shape):
-    """Blocks of rows a level is cut into: a function of its shape alone."""
-    rows = shape[0] * shape[1]
-    blocks = (rows * shape[2]) // VOXELS_PER_BLOCK
-    return max(1, min(blocks, MAX_BLOCKS, rows))
-
-
-@body
-def sides(i, n, joined, k):
-    """Indices of both neighbours along an axis and their couplings; no neighbour couples with 0."""
-    low, high = i - 1, i + 1
-    w_low = w_high = k
-    if i == 0:
-        low = n - 1 if joined else 0
-        w_low = k if joined else k - k
-    if i == n - 1:
-        high = 0 if joined else i
-        w_high = k if joined else k - k
-    return low, high, w_low, w_high
+from tme_sim.fields.compile import barrier, inline, is_first, kernel, part, reduction, strip
+from tme_sim.fields.levels import (
+    BLACK,
+    CHUNK,
+    CHUNKS,
+    GX,
+    GY,
+    GZ,
+    NX,
+    NY,
+    NZ,
+    PX,
+    PY,
+    RED,
+)
 
 
-@body
-def wall_conductance(i, n, g_low, g_high):
-    """Conductance of the walls a voxel touches along one axis."""
-    g = g_low - g_low
-    if i == 0:
-        g += g_low
-    if i == n - 1:
-        g += g_high
-    return g
+@inline
+def flat(level, z, y, x):
+    """Flat index of a voxel in the padded grid; its parity is its colour."""
+    return ((z + level[GZ]) * level[PY] + y + level[GY]) * level[PX] + x + level[GX]
 
 
-@body
-def is_seam(z, y, shape, joined):
-    """Whether a row touches one of its own colour across an odd periodic axis."""
-    odd_z = joined[0] and shape[0] % 2 == 1 and z == shape[0] - 1
-    return odd_z or (joined[1] and shape[1] % 2 == 1 and y == shape[1] - 1)
+@inline
+def span(chunk, level, colour):
+    """First and last place + 1 of a chunk of one colour."""
+    begin = (flat(level, 0, 0, 0) - colour + 1) // 2
+    end = (flat(level, level[NZ] - 1, level[NY] - 1, level[NX] - 1) - colour) // 2 + 1
+    lo = begin + chunk * CHUNK
+    return lo, max(lo, min(lo + CHUNK, end))
 
 
-@body
-def relax_row(z, y, parity, e, r, s, coef, joined, row):
-    """Gauss-Seidel on the voxels of one colour in one row."""
-    nz, ny, nx = e.shape
-    zl, zh, wzl, wzh = sides(z, nz, joined[0], coef[0])
-    yl, yh, wyl, wyh = sides(y, ny, joined[1], coef[1])
-    below, above, front, back, here = e[zl, y], e[zh, y], e[z, yl], e[z, yh], e[z, y]
-    rhs, diagonal, kx = r[z, y], s[z, y], coef[2]
-    across = wzl + wzh + wyl + wyh
-    across += wall_conductance(z, nz, coef[3], coef[4]) + wall_conductance(y, ny, coef[5], coef[6])
-    for x in range(1, nx - 1):
-        pull = wzl * below[x] + wzh * above[x] + wyl * front[x] + wyh * back[x]
-        pull += kx * (here[x - 1] + here[x + 1])
-        row[x] = (rhs[x] + pull) / (diagonal[x] + across + kx + kx)
-    for x in (0, nx - 1):
-        xl, xh, wxl, wxh = sides(x, nx, joined[2], kx)
-        pull = wzl * below[x] + wzh * above[x] + wyl * front[x] + wyh * back[x]
-        pull += wxl * here[xl] + wxh * here[xh]
-        g = wall_conductance(x, nx, coef[7], coef[8])
-        row[x] = (rhs[x] + pull) / (diagonal[x] + across + wxl + wxh + g)
-    for x in range((parity + z + y) % 2, nx, 2):
-        here[x] = row[x]
+@inline
+def around(e, level, colour, lo, hi, stride):
+    """Both neighbours, along the axis of this odd stride, of places lo ... hi of a colour."""
+    base = level[BLACK - colour]
+    up, down = stride // 2 + colour, stride // 2 + 1 - colour
+    return e[base + lo + up : base + hi + up], e[base + lo - down : base + hi - down]
 
 
-@body
-def relax_block(block, blocks, parity, e, r, s, coef, joined):
-    """Relax one colour in a block of rows, but for rows on a seam."""
-    nz, ny, nx = e.shape
-    row = np.empty(nx, e.dtype)
-    for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-        z, y = i // ny, i % ny
-        if not is_seam(z, y, e.shape, joined):
-            relax_row(z, y, parity, e, r, s, coef, joined, row)
+@inline
+def row_halves(level, z, y):
+    """Where the voxels of even and of odd x of a row begin in a work array."""
+    i = flat(level, z, y, 0)
+    return level[RED + (i & 1)] + (i >> 1), level[BLACK - (i & 1)] + ((i + 1) >> 1)
 
 
-@body
-def relax_seams(parity, e, r, s, coef, joined):
-    """Relax one colour in the rows that neighbour their own colour, one row after the other."""
-    if not (joined[0] or joined[1]):
-        return
-    nz, ny, nx = e.shape
-    row = np.empty(nx, e.dtype)
-    for i in range(nz * ny):
-        if is_seam(i // ny, i % ny, e.shape, joined):
-            relax_row(i // ny, i % ny, parity, e, r, s, coef, joined, row)
+@inline
+def rows_of(chunk, level):
+    """First and last row + 1 of a chunk of rows."""
+    per_chunk = max(1, 2 * CHUNK // level[NX])
+    return chunk * per_chunk, min((chunk + 1) * per_chunk, level[NZ] * level[NY])
 
 
-@kernel
-def relax(e, r, s, coef, joined):
-    """One sweep of red-black Gauss-Seidel on A e = r, colour 1 first."""
-    blocks = n_blocks(e.shape)
-    for parity in range(1, -1, -1):
-        for block in prange(blocks):
-            relax_block(block, blocks, parity, e, r, s, coef, joined)
-        relax_seams(parity, e, r, s, coef, joined)
+@inline
+def piece_of(chunk, level):
+    """Colour and span of a chunk where both colours are handled in one launch of twice as many."""
+    colour = chunk // level[CHUNKS]
+    lo, hi = span(chunk - colour * level[CHUNKS], level, colour)
+    return colour, lo, hi
 
 
-@kernel
-def start(e, r, s, coef, joined):
-    """One sweep of red-black Gauss-Seidel on A e = r from e = 0, colour 0 first."""
-    nz, ny, _ = e.shape
-    blocks = n_blocks(e.shape)
-    for block in prange(blocks):
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            start_row(i // ny, i % ny, e, r, s, coef, joined)
-    for parity in range(1, 2):
-        for block in prange(blocks):
-            relax_block(block, blocks, parity, e, r, s, coef, joined)
-        relax_seams(parity, e, r, s, coef, joined)
-
-
-@body
-def start_row(z, y, e, r, s, coef, joined):
-    """Voxels of colour 0 see only themselves; the others wait at 0."""
-    nz, ny, nx = e.shape
-    _, _, wzl, wzh = sides(z, nz, joined[0], coef[0])
-    _, _, wyl, wyh = sides(y, ny, joined[1], coef[1])
-    g = wall_conductance(z, nz, coef[3], coef[4]) + wall_conductance(y, ny, coef[5], coef[6])
-    across = wzl + wzh + wyl + wyh + g + coef[2] + coef[2]
-    here, rhs, diagonal = e[z, y], r[z, y], s[z, y]
-    for x in range(nx):
-        here[x] = rhs[x] / (diagonal[x] + across)
-    for x in (0, nx - 1):
-        _, _, wxl, wxh = sides(x, nx, joined[2], coef[2])
-        g = wall_conductance(x, nx, coef[7], coef[8]) + wxl + wxh - coef[2] - coef[2]
-        here[x] = rhs[x] / (diagonal[x] + across + g)
-    for x in range((1 + z + y) % 2, nx, 2):
-        here[x] = 0
-
-
-@body
-def apply_row(z, y, e, s, coef, joined, out):
-    """out = A e along one row, as differences, so that a uniform e gives exactly s e."""
-    nz, ny, nx = e.shape
-    zl, zh, wzl, wzh = sides(z, nz, joined[0], coef[0])
-    yl, yh, wyl, wyh = sides(y, ny, joined[1], coef[1])
-    below, above, front, back, here = e[zl, y], e[zh, y], e[z, yl], e[z, yh], e[z, y]
-    diagonal, kx = s[z, y], coef[2]
-    g = wall_conductance(z, nz, coef[3], coef[4]) + wall_conductance(y, ny, coef[5], coef[6])
-    for x in range(1, nx - 1):
-        c = here[x]
-        flux = wzl * (c - below[x]) + wzh * (c - above[x])
-        flux += wyl * (c - front[x]) + wyh * (c - back[x])
-        flux += kx * ((c - here[x - 1]) + (c - here[x + 1]))
-        out[x] = (diagonal[x] + g) * c + flux
-    for x in (0, nx - 1):
-        c = here[x]
-        xl, xh, wxl, wxh = sides(x, nx, joined[2], kx)
-        flux = wzl * (c - below[x]) + wzh * (c - above[x])
-        flux += wyl * (c - front[x]) + wyh * (c - back[x])
-        flux += wxl * (c - here[xl]) + wxh * (c - here[xh])
-        out[x] = (diagonal[x] + g + wall_conductance(x, nx, coef[7], coef[8])) * c + flux
-    for x in range(nx):
-        if diagonal[x] >= FIXED:
-            out[x] = here[x] - here[x]
-
-
-@kernel
-def apply(e, s, coef, joined, out):
-    """out = A e; returns the inner product e . A e."""
-    nz, ny, nx = e.shape
-    blocks = n_blocks(e.shape)
-    partial = np.zeros(blocks)
-    for block in prange(blocks):
-        total = np.zeros(nx)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here, product = e[i // ny, i % ny], out[i // ny, i % ny]
-            apply_row(i // ny, i % ny, e, s, coef, joined, product)
-            for x in range(nx):
-                total[x] += here[x] * product[x]
-        partial[block] = in_order(total)
-    return in_order(partial)
-
-
-@body
-def in_order(values):
-    """Sum from first to last."""
-    total = 0.0
-    for value in values:
-        total += value
+@inline
+def axis_coupling(i, n, k, low, high, joined):
+    """Couplings of a voxel along one axis added up, walls included."""
+    total = k + k
+    if not joined:
+        if i == 0:
+            total += low - k
+        if i == n - 1:
+            total += high - k
     return total
 
 
-@kernel
-def restrict(e, r, s, coef, joined, coarse):
-    """coarse = the residual r - A e, summed over the children of a voxel / their full number."""
-    nz, ny, nx = e.shape
-    cz, cy = coarse.shape[:2]
-    share = e.dtype.type(1.0 / ((1 + (nz > 1)) * (1 + (ny > 1)) * (1 + (nx > 1))))
-    blocks = n_blocks(coarse.shape)
-    for block in prange(blocks):
-        row, total = np.empty(nx, e.dtype), np.empty(nx, e.dtype)
-        for i in range(block * cz * cy // blocks, (block + 1) * cz * cy // blocks):
-            z0, y0 = (i // cy) * 2, (i % cy) * 2
-            total[:] = 0
-            for z in range(z0, min(z0 + 2, nz)):
-                for y in range(y0, min(y0 + 2, ny)):
-                    apply_row(z, y, e, s, coef, joined, row)
-                    rhs = r[z, y]
-                    for x in range(nx):
-                        total[x] += rhs[x] - row[x]
-            gather(total, share, coarse[i // cy, i % cy])
+@inline
+def row_coupling(level, coef, joined, z, y):
+    """Couplings of a row's voxels along z and y added up."""
+    along_z = axis_coupling(z, level[NZ], coef[0], coef[3], coef[4], joined[0])
+    return along_z + axis_coupling(y, level[NY], coef[1], coef[5], coef[6], joined[1])
 
 
-@body
-def gather(fine, share, coarse):
-    """coarse = share x the sum of the two children along x."""
-    nx = fine.size
-    if nx == 1:
-        coarse[0] = share * fine[0]
-        return
-    for x in range(nx // 2):
-        coarse[x] = share * (fine[2 * x] + fine[2 * x + 1])
-    if nx % 2 == 1:
-        coarse[nx // 2] = share * fine[nx - 1]
+@inline
+def x_coupling(level, coef, joined, x):
+    """Couplings of a voxel along x added up."""
+    return axis_coupling(x, level[NX], coef[2], coef[7], coef[8], joined[2])
 
 
 @kernel
-def coarsen(s, coef, coarse):
-    """Diagonal of the next level: a sink acts no faster than its neighbours can feed it."""
-    nz, ny, nx = s.shape
-    cz, cy = coarse.shape[:2]
-    share = s.dtype.type(1.0 / ((1 + (nz > 1)) * (1 + (ny > 1)) * (1 + (nx > 1))))
+def start(chunk, e, r, d, level, colour):
+    """Relax one colour where the other is 0."""
+    lo, hi = span(chunk, level, colour)
+    base = level[RED + colour]
+    out, rhs, inverse = e[base + lo : base + hi], r[base + lo : base + hi], d[base + lo : base + hi]
+    for j in strip(hi - lo):
+        out[j] = inverse[j] * rhs[j]
+
+
+@kernel
+def relax(chunk, e, r, d, level, coef, colour):
+    """Gauss-Seidel on one colour: e = d (r + the pull of the neighbours)."""
+    lo, hi = span(chunk, level, colour)
+    base = level[RED + colour]
+    out, rhs, inverse = e[base + lo : base + hi], r[base + lo : base + hi], d[base + lo : base + hi]
+    kz, ky, kx = coef[0], coef[1], coef[2]
+    x_up, x_down = around(e, level, colour, lo, hi, 1)
+    y_up, y_down = around(e, level, colour, lo, hi, level[PX])
+    if level[NZ] > 1:
+        z_up, z_down = around(e, level, colour, lo, hi, level[PX] * level[PY])
+        for j in strip(hi - lo):
+            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+            out[j] = inverse[j] * (rhs[j] + pull + kz * (z_up[j] + z_down[j]))
+    else:
+        for j in strip(hi - lo):
+            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+            out[j] = inverse[j] * (rhs[j] + pull)
+
+
+@reduction(1)
+def apply(chunk, partial, out, e, d, level, coef):
+    """out = A e; returns the inner product e . out."""
+    colour, lo, hi = piece_of(chunk, level)
+    base = level[RED + colour]
+    here, inverse = e[base + lo : base + hi], d[base + lo : base + hi]
+    product = out[base + lo : base + hi]
+    kz, ky, kx = coef[0], coef[1], coef[2]
+    x_up, x_down = around(e, level, colour, lo, hi, 1)
+    y_up, y_down = around(e, level, colour, lo, hi, level[PX])
+    total = kx - kx
+    if level[NZ] > 1:
+        z_up, z_down = around(e, level, colour, lo, hi, level[PX] * level[PY])
+        for j in strip(hi - lo):
+            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+            pull += kz * (z_up[j] + z_down[j])
+            value = here[j] / inverse[j] - pull if inverse[j] > 0 else pull - pull
+            product[j] = value
+            total += here[j] * value
+    else:
+        for j in strip(hi - lo):
+            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+            value = here[j] / inverse[j] - pull if inverse[j] > 0 else pull - pull
+            product[j] = value
+            total += here[j] * value
+    partial[0, part(chunk)] = total
+
+
+@kernel
+def restrict(chunk, e, r, d, level, coef, coarse):
+    """r on the coarse level = the residual, summed over a voxel's children / their full number.
+
+    After a sweep over both colours only the first, red, has a residual: what the black neighbours
+    have changed since.
+    """
+    share = restriction_share(e, level)
+    lo, hi = rows_of(chunk, coarse)
+    kz, ky, kx = coef[0], coef[1], coef[2]
+    for i in range(lo, hi):
+        z0, y0 = (i // coarse[NY]) * 2, (i % coarse[NY]) * 2
+        halves = row_halves(coarse, i // coarse[NY], i % coarse[NY])
+        for parity in range(2):
+            count = (coarse[NX] + 1 - parity) // 2
+            out = r[halves[parity] : halves[parity] + count]
+            for k in strip(count):
+                out[k] = 0
+            for z in range(z0, min(z0 + 2, level[NZ])):
+                for y in range(y0, min(y0 + 2, level[NY])):
+                    first = flat(level, z, y, 2 * parity)
+                    a = (first + 1) >> 1  # the red one of the two children along x
+                    b = a + 2 * count
+                    inverse = d[level[RED] + a : level[RED] + b]
+                    x_up, x_down = around(e, level, 0, a, b, 1)
+                    y_up, y_down = around(e, level, 0, a, b, level[PX])
+                    if level[NZ] > 1:
+                        z_up, z_down = around(e, level, 0, a, b, level[PX] * level[PY])
+                        for k in strip(count):
+                            j = 2 * k
+                            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+                            pull += kz * (z_up[j] + z_down[j])
+                            out[k] += share * pull if inverse[j] > 0 else pull - pull
+                    else:
+                        for k in strip(count):
+                            j = 2 * k
+                            pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
+                            out[k] += share * pull if inverse[j] > 0 else pull - pull
+
+
+@inline
+def restriction_share(e, level):
+    """One over the children of a coarse voxel."""
+    children = (1 + (level[NZ] > 1)) * (1 + (level[NY] > 1)) * (1 + (level[NX] > 1))
+    return e.dtype.type(1.0 / children)
+
+
+@kernel
+def prolong(chunk, e, d, level, coarse):
+    """Red e += the coarse correction of the parent; black waits to be relaxed from red."""
+    lo, hi = rows_of(chunk, level)
+    for i in range(lo, hi):
+        z, y = i // level[NY], i % level[NY]
+        even, odd = row_halves(coarse, z // 2, y // 2)
+        n_even, n_odd = (coarse[NX] + 1) // 2, coarse[NX] // 2
+        a = level[RED] + ((flat(level, z, y, 0) + 1) >> 1)
+        out, inverse = e[a : a + n_even + n_odd], d[a : a + n_even + n_odd]
+        parent_even, parent_odd = e[even : even + n_even], e[odd : odd + n_odd]
+        zero = out.dtype.type(0)
+        for k in strip(n_odd):
+            out[2 * k] += parent_even[k] if inverse[2 * k] > 0 else zero
+            out[2 * k + 1] += parent_odd[k] if inverse[2 * k + 1] > 0 else zero
+        if is_first() and n_even > n_odd:
+            out[2 * n_odd] += parent_even[n_odd] if inverse[2 * n_odd] > 0 else zero
+
+
+@kernel
+def coarsen(chunk, d, level, coef, joined, coarse, coarse_coef, rows):
+    """Reciprocal diagonal of the next level: a sink acts no faster than its neighbours feed it.
+
+    `rows` is scratch for every row of the coarse level.
+    """
+    share, one = restriction_share(d, level), d.dtype.type(1)
+    nx, n_even, n_odd = coarse[NX], (coarse[NX] + 1) // 2, coarse[NX] // 2
+    lo, hi = rows_of(chunk, coarse)
+    for i in range(lo, hi):
+        zc, yc = i // coarse[NY], i % coarse[NY]
+        row = rows[i * nx : (i + 1) * nx]
+        for x in strip(nx):
+            row[x] = 0
+        for z in range(2 * zc, min(2 * zc + 2, level[NZ])):
+            for y in range(2 * yc, min(2 * yc + 2, level[NY])):
+                add_sinks(row, d, level, coef, joined, z, y)
+        across = row_coupling(coarse, coarse_coef, joined, zc, yc)
+        inner = across + coarse_coef[2] + coarse_coef[2]
+        for x in strip(nx):
+            row[x] = inner + share * row[x]
+        barrier()
+        if is_first():  # the voxels at both ends have other couplings than the rest
+            row[0] += across + x_coupling(coarse, coarse_coef, joined, 0) - inner
+            if nx > 1:
+                row[nx - 1] += across + x_coupling(coarse, coarse_coef, joined, nx - 1) - inner
+        barrier()
+        even, odd = row_halves(coarse, zc, yc)
+        first, second = d[even : even + n_even], d[odd : odd + n_odd]
+        for k in strip(n_odd):
+            first[k], second[k] = one / row[2 * k], one / row[2 * k + 1]
+        if is_first() and n_even > n_odd:
+            first[n_odd] = one / row[2 * n_odd]
+
+
+@inline
+def add_sinks(row, d, level, coef, joined, z, y):
+    """row += the sinks of the two children along x in one row of the fine level."""
+    even, odd = row_halves(level, z, y)
+    nx, n_odd, one = level[NX], level[NX] // 2, d.dtype.type(1)
     feed = coef[0] + coef[0] + coef[1] + coef[1] + coef[2] + coef[2]
-    one = s.dtype.type(1)
-    blocks = n_blocks(coarse.shape)
-    for block in prange(blocks):
-        total = np.empty(nx, s.dtype)
-        for i in range(block * cz * cy // blocks, (block + 1) * cz * cy // blocks):
-            z0, y0 = (i // cy) * 2, (i % cy) * 2
-            total[:] = 0
-            for z in range(z0, min(z0 + 2, nz)):
-                for y in range(y0, min(y0 + 2, ny)):
-                    diagonal = s[z, y]
-                    for x in range(nx):
-                        total[x] += diagonal[x] / (one + diagonal[x] / feed)
-            gather(total, share, coarse[i // cy, i % cy])
+    across = row_coupling(level, coef, joined, z, y)
+    inner = across + coef[2] + coef[2]
+    first, second = d[even : even + (nx + 1) // 2], d[odd : odd + n_odd]
+    for x in strip(n_odd):
+        row[x] += fed_sink(first[x], inner, feed, one) + fed_sink(second[x], inner, feed, one)
+    barrier()
+    if is_first():
+        if nx > 2 * n_odd:
+            row[n_odd] += fed_sink(first[n_odd], inner, feed, one)
+        for x in (0, nx - 1):
+            inverse = second[x // 2] if x % 2 else first[x // 2]
+            right = across + x_coupling(level, coef, joined, x)
+            row[x // 2] += fed_sink(inverse, right, feed, one)
+            row[x // 2] -= fed_sink(inverse, inner, feed, one)
+            if nx == 1:
+                break
+    barrier()
+
+
+@inline
+def fed_sink(inverse, coupling, feed, one):
+    """feed s / (feed + s) of a sink s = 1 / inverse - coupling; `feed` where a voxel is fixed."""
+    relative = max(one - coupling * inverse, one - one)
+    return feed * relative / (feed * inverse + relative)
 
 
 @kernel
-def prolong(e, s, coarse):
-    """e += the coarse correction of the voxel's parent, where the voxel is free."""
-    nz, ny, nx = e.shape
-    blocks = n_blocks(e.shape)
-    for block in prange(blocks):
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            here, diagonal = e[i // ny, i % ny], s[i // ny, i % ny]
-            parent = coarse[i // ny // 2, i % ny // 2]
-            for x in range(nx):
-                if diagonal[x] < FIXED:
-                    here[x] += parent[x // 2]
+def wrap(chunk, e, level, joined):
+    """Copy the voxels at both ends of every periodic axis into the ghosts beyond the other end."""
+    nz, ny, nx = level[NZ], level[NY], level[NX]
+    for axis in range(3):
+        n, rows, columns = nz, ny, nx
+        if axis == 1:
+            n, rows = ny, nz
+        if axis == 2:
+            n, rows, columns = nx, nz, ny
+        if not joined[axis] or n == 1:
+            continue
+        for i in strip(rows * columns):
+            a, b = i // columns, i % columns
+            for side in range(2):
+                inner, ghost = (n - 1, -1) if side == 0 else (0, n)
+                if axis == 0:
+                    source, target = flat(level, inner, a, b), flat(level, ghost, a, b)
+                elif axis == 1:
+                    source, target = flat(level, a, inner, b), flat(level, a, ghost, b)
+                else:
+                    source, target = flat(level, a, b, inner), flat(level, a, b, ghost)
+                e[level[RED + (target & 1)] + (target >> 1)] = e[
+                    level[RED + (source & 1)] + (source >> 1)
+                ]
 
 
-@kernel
-def dots(r, z):
+@reduction(2)
+def dots(chunk, partial, z, r, level):
     """The inner products r . z and z . z."""
-    nz, ny, nx = r.shape
-    blocks = n_blocks(r.shape)
-    partial = np.zeros((2, blocks))
-    for block in prange(blocks):
-        total = np.zeros((2, nx))
-        rz, zz = total[0], total[1]
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            left, right = r[i // ny, i % ny], z[i // ny, i % ny]
-            for x in range(nx):
-                rz[x] += left[x] * right[x]
-                zz[x] += right[x] * right[x]
-        partial[0, block] = in_order(rz)
-        partial[1, block] = in_order(zz)
-    return in_order(partial[0]), in_order(partial[1])
+    colour, lo, hi = piece_of(chunk, level)
+    base = level[RED + colour]
+    left, right = r[base + lo : base + hi], z[base + lo : base + hi]
+    rz = zz = z.dtype.type(0)
+    for j in strip(hi - lo):
+        rz += left[j] * right[j]
+        zz += right[j] * right[j]
+    partial[0, part(chunk)] = rz
+    partial[1, part(chunk)] = zz
 
 
 @kernel
-def combine(out, a, x, b, y):
-    """out = a x + b y; returns sum out^2."""
-    nz, ny, nx = out.shape
-    blocks = n_blocks(out.shape)
-    partial = np.zeros(blocks)
-    for block in prange(blocks):
-        total = np.zeros(nx)
-        for i in range(block * nz * ny // blocks, (block + 1) * nz * ny // blocks):
-            left, right, mixed = x[i // ny, i % ny], y[i // ny, i % ny], out[i // ny, i % ny]
-            for k in range(nx):
-                mixed[k] = a * left[k] + b * right[k]
-                total[k] += mixed[k] * mixed[k]
-        partial[block] = in_order(total)
-    return in_order(partial)
+def turn(chunk, p, beta, z, level):
+    """p = z + beta p."""
+    colour, lo, hi = piece_of(chunk, level)
+    base = level[RED + colour]
+    direction, new = p[base + lo : base + hi], z[base + lo : base + hi]
+    for j in strip(hi - lo):
+        direction[j] = new[j] + beta * direction[j]
+
+
+@kernel
+def lower(chunk, r, alpha, q, level):
+    """r -= alpha q."""
+    colour, lo, hi = piece_of(chunk, level)
+    base = level[RED + colour]
+    rest, product = r[base + lo : base + hi], q[base + lo : base + hi]
+    for j in strip(hi - lo):
+        rest[j] -= alpha * product[j]
+
+
+@kernel
+def advance(chunk, c, alpha, p, level):
+    """c += alpha p, where c is an array (z, y, x)."""
+    lo, hi = rows_of(chunk, level)
+    n_even, n_odd = (level[NX] + 1) // 2, level[NX] // 2
+    for i in range(lo, hi):
+        even, odd = row_halves(level, i // level[NY], i % level[NY])
+        here, first, second = (
+            c[i // level[NY], i % level[NY]],
+            p[even : even + n_even],
+            p[odd : odd + n_odd],
+        )
+        for k in strip(n_odd):
+            here[2 * k] += alpha * first[k]
+            here[2 * k + 1] += alpha * second[k]
+        if is_first() and n_even > n_odd:
+            here[2 * n_odd] += alpha * first[n_odd]
+
+
+@reduction(1)
+def fetch(chunk, partial, r, a, x, b, y, level):
+    """r = a x + b y, where x and y are arrays (z, y, x); returns sum r^2."""
+    lo, hi = rows_of(chunk, level)
+    n_even, n_odd = (level[NX] + 1) // 2, level[NX] // 2
+    total = 0.0
+    for i in range(lo, hi):
+        even, odd = row_halves(level, i // level[NY], i % level[NY])
+        first, second = r[even : even + n_even], r[odd : odd + n_odd]
+        left, right = x[i // level[NY], i % level[NY]], y[i // level[NY], i % level[NY]]
+        for k in strip(n_odd):
+            u = a * left[2 * k] + b * right[2 * k]
+            v = a * left[2 * k + 1] + b * right[2 * k + 1]
+            first[k], second[k] = u, v
+            total += u * u + v * v
+        if is_first() and n_even > n_odd:
+            u = a * left[2 * n_odd] + b * right[2 * n_odd]
+            first[n_odd] = u
+            total += u * u
+    partial[0, part(chunk)] = total
+
+
+@reduction(1)
+def norm2(chunk, partial, c, level):
+    """Sum c^2 of an array (z, y, x)."""
+    lo, hi = rows_of(chunk, level)
+    total = 0.0
+    for i in range(lo, hi):
+        here = c[i // level[NY], i % level[NY]]
+        for k in strip(level[NX]):
+            total += here[k] * here[k]
+    partial[0, part(chunk)] = total
+
+
+@kernel
+def shift(chunk, d, change, level):
+    """Add `change` to the diagonal of the voxels that take part."""
+    colour, lo, hi = piece_of(chunk, level)
+    base = level[RED + colour]
+    inverse, one = d[base + lo : base + hi], d.dtype.type(1)
+    for j in strip(hi - lo):
+        inverse[j] /= one + change * inverse[j]
+
+
+@reduction(1)
+def combine(chunk, partial, out, a, x, b, y, level):
+    """out = a x + b y for arrays (z, y, x); returns sum out^2."""
+    lo, hi = rows_of(chunk, level)
+    total = 0.0
+    for i in range(lo, hi):
+        left, right = x[i // level[NY], i % level[NY]], y[i // level[NY], i % level[NY]]
+        mixed = out[i // level[NY], i % level[NY]]
+        for k in strip(level[NX]):
+            value = a * left[k] + b * right[k]
+            mixed[k] = value
+            total += value * value
+    partial[0, part(chunk)] = total

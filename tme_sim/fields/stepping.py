@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tme_sim.fields.levels import CHUNKS, ROWS
 from tme_sim.fields.rates import (
     DECAYED,
     IN,
@@ -27,7 +28,7 @@ from tme_sim.fields.rates import (
     scale,
 )
 from tme_sim.fields.solver import Effort, System, Workspace, cycle, depth, solve
-from tme_sim.fields.stencil import combine, dots
+from tme_sim.fields.stencil import combine, dots, fetch, norm2, shift
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
 MAX_CLOSURES = 3
@@ -122,7 +123,7 @@ class Stepper:
         error, x = self._euler_error(c, h, progress)
         if adaptive and error <= self.control.time:
             np.copyto(c, work.full)
-            accumulate(c.dtype.type(h / dt), c, self.system.terms, self.mean, self.taken)
+            self._accumulate(h / dt, c)
             progress.accept(h, h * whole[:MASS], whole[MASS], error)
             progress.h = h * GROW
             return
@@ -141,13 +142,13 @@ class Stepper:
 
         The guesses are what a mode that decays by x in h would do, given the step of h.
         """
-        work, real = self.work, c.dtype.type
+        work = self.work
         half_share = 0.5 / (1.0 + 0.5 * x)
-        combine(work.half, real(1.0 - half_share), work.full, real(half_share), c)
+        self._combine(work.half, 1.0 - half_share, work.full, half_share, c)
         first = self._euler(0.5 * h, c, progress.mass, work.half, progress.effort)
         end_share = -0.5 * x / (1.0 + 0.5 * x)
-        combine(work.end, real(1.0 - end_share), work.full, real(end_share), work.half)
-        clip(work.end)
+        self._combine(work.end, 1.0 - end_share, work.full, end_share, work.half)
+        self._clip(work.end)
         second = self._euler(0.5 * h, work.half, first[MASS], work.end, progress.effort)
         total = first + second
         total[MASS] = second[MASS]
@@ -155,9 +156,9 @@ class Stepper:
 
     def _extrapolate(self, c, dt, h, whole, halves, error, progress) -> None:
         """c = 2 end - full, or end alone where that is negative; the budget stays closed."""
-        work, real = self.work, c.dtype.type
-        size2 = combine(c, real(2), work.end, real(-1), work.full)
-        cut2 = clip(c)
+        work = self.work
+        size2 = self._combine(c, 2.0, work.end, -1.0, work.full)
+        cut2 = self._clip(c)
         weight = 1.0
         if cut2 > self.control.time**2 * size2:
             np.copyto(c, work.end)
@@ -166,10 +167,9 @@ class Stepper:
         flow = share * halves[:MASS] - weight * h * whole[:MASS]
         wanted = progress.mass + flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
         mass = self._set_mass(c, wanted)
-        averages = self.system.terms, self.mean, self.taken
-        accumulate(real(share / dt), work.half, *averages)
-        accumulate(real(share / dt), work.end, *averages)
-        accumulate(real(-weight * h / dt), work.full, *averages)
+        self._accumulate(share / dt, work.half)
+        self._accumulate(share / dt, work.end)
+        self._accumulate(-weight * h / dt, work.full)
         progress.accept(h, flow, mass, error)
 
     def _euler(self, h: float, c0: np.ndarray, mass0: float, c: np.ndarray, effort: Effort):
@@ -186,7 +186,7 @@ class Stepper:
             if closure_pass == MAX_CLOSURES - 1:  # fluxes at walls feel every rounding of c
                 flow[MASS] = self._set_mass(c, mass0 + h * net)
                 break
-            scale(c, 1.0 + gap / flow[SLOPE], self.system.terms[5])
+            self._scale(c, 1.0 + gap / flow[SLOPE])
             flow = self.budget(c, rate)
         return flow
 
@@ -194,14 +194,44 @@ class Stepper:
         """Scale the free voxels to a given content; returns what it came to."""
         mass = self.budget(c)[MASS]
         if mass > 0.0 and wanted > 0.0 and mass != wanted:
-            scale(c, wanted / mass, self.system.terms[5])
+            self._scale(c, wanted / mass)
             mass = self.budget(c)[MASS]
         return mass
 
     def budget(self, c: np.ndarray, rate: float = 0.0) -> np.ndarray:
         """What flows at c (see `rates.budget`)."""
         system = self.system
-        return budget(c, rate, system.terms, system.edges, system.coef[0], system.walls)
+        args = rate, system.terms, system.edges, system.coef, system.walls
+        return budget(self.work.levels, c, *args)
+
+    def _scale(self, c: np.ndarray, factor: float) -> None:
+        level = self.work.levels[0]
+        terms = self.system.terms
+        scale(level[ROWS], c, factor, level, self.work.carries, terms[5], terms[7])
+
+    def _clip(self, c: np.ndarray) -> float:
+        level = self.work.levels[0]
+        return clip(level[ROWS], c, level)[0]
+
+    def _accumulate(self, weight: float, c: np.ndarray) -> None:
+        level = self.work.levels[0]
+        numbers, maximum = self.system.terms[0], self.system.terms[3]
+        kept = self.mean, self.taken
+        accumulate(level[ROWS], c.dtype.type(weight), c, *kept, level, numbers, maximum)
+
+    def _combine(self, out, a: float, x, b: float, y) -> float:
+        """out = a x + b y; returns sum out^2."""
+        level, real = self.work.levels[0], x.dtype.type
+        return combine(level[ROWS], out, real(a), x, real(b), y, level)[0]
+
+    def _norm2(self, c) -> float:
+        level = self.work.levels[0]
+        return norm2(level[ROWS], c, level)[0]
+
+    def _difference(self, x, y) -> float:
+        """Make x - y the right-hand side of the next cycle; returns its squared norm."""
+        level, real = self.work.levels[0], x.dtype.type
+        return fetch(level[ROWS], self.work.r, real(1), x, real(-1), y, level)[0]
 
     def _euler_error(self, c: np.ndarray, h: float, progress: Progress) -> tuple[float, float]:
         """Error of the step of h from c to work.full, and how much of its change decays in h.
@@ -210,9 +240,8 @@ class Stepper:
         decays by x this is 1 to 2 times the error of the step, 1 / (1 + x) - exp(-x) of what it
         has to go, added up over the time constant of the mode where x < 1.
         """
-        work, real = self.work, c.dtype.type
-        progress.size2 = max(progress.size2, combine(work.q, real(0), c, real(1), work.full))
-        change2 = combine(work.r, real(1), work.full, real(-1), c)
+        progress.size2 = max(progress.size2, self._norm2(self.work.full))
+        change2 = self._difference(self.work.full, c)
         if change2 <= (self.control.time**2) * progress.size2:
             return progress.relative(change2), 0.0
         next2 = self._relaxed(h)
@@ -220,11 +249,12 @@ class Stepper:
 
     def _extrapolation_error(self, h: float, left: float, progress: Progress) -> float:
         """Error of the extrapolated substep, as far as it outlives the time left in the step."""
-        work, real = self.work, self.work.r.dtype.type
-        error2 = combine(work.r, real(1), work.end, real(-1), work.full)
+        work = self.work
+        error2 = self._difference(work.end, work.full)
         if left > h:
-            work.diagonal += real(1.0 / left - 2.0 / h)
-            np.maximum(work.diagonal, real(1.0 / left), out=work.diagonal)
+            change = work.d.dtype.type(1.0 / left - 2.0 / h)
+            for level in work.levels:
+                shift(2 * level[CHUNKS], work.d, change, level)
             error2 = max(self._relaxed(left), error2 / MOST_FORGIVEN**2)
         return progress.relative(error2)
 
@@ -232,16 +262,9 @@ class Stepper:
         """Squared norm of (1 + time A)^-1 work.r, by one V-cycle; 1/time is in the diagonal."""
         work, system = self.work, self.system
         n_levels = depth(system.coef, 1.0 / time + float(system.terms[0][0]))
-        cycle(
-            work.correction,
-            work.residual,
-            work.diagonal,
-            work.levels,
-            n_levels,
-            system.coef,
-            system.joined,
-        )
-        return dots(work.r, work.z)[1] / time**2
+        levels, operator = work.levels, (work.d, system.coef, system.joined, n_levels)
+        cycle(levels, work.e, work.r, *operator)
+        return dots(2 * levels[0, CHUNKS], work.e, work.r, levels[0])[1] / time**2
 
 
 def _fit(h: float, left: float) -> float:
