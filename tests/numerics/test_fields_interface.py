@@ -45,7 +45,11 @@ def _uptake_with(value):
         (lambda env: env.set_exchange("oxygen", source=_uptake_with(-4.0)), r"source.*-4.0.*2, 3"),
         (lambda env: env.set_exchange("oxygen", source=np.ones((6, 7))), r"source.*\(6, 7\)"),
         (lambda env: env.set_saturating_uptake("oxygen", 1.0, 0.0), "half_saturation.*0.0"),
+        (lambda env: env.set_saturating_uptake("oxygen", -2.0), "maximum.*-2.0"),
+        (lambda env: env.set_saturating_uptake("oxygen", 1.0, np.ones(3)), "half_saturation.*one"),
         (lambda env: env.set_vessels("oxygen", 1.0, np.nan), "plasma.*nan"),
+        (lambda env: env.set_vessels("oxygen", _uptake_with(np.inf), 1.0), "permeability.*inf"),
+        (lambda env: env.fix("oxygen", np.ones(GRID.shape, bool), -1.0), "fixed value.*-1.0"),
         (lambda env: env.fix("oxygen", np.ones((6, 7), bool), 1.0), r"mask.*\(6, 7\)"),
         (lambda env: env.set_exchange("oxygen", source="much"), "source.*much"),
     ],
@@ -55,14 +59,48 @@ def test_a_bad_setting_is_named_with_its_value(change, found):
         change(_env())
 
 
-def test_an_unknown_substrate_is_named_beside_the_known_ones():
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda env: env["oxigen"],
+        lambda env: env.set_exchange("oxigen"),
+        lambda env: env.set_saturating_uptake("oxigen", 1.0),
+        lambda env: env.set_vessels("oxigen", 1.0, 1.0),
+        lambda env: env.fix("oxigen", None),
+        lambda env: env.gradient("oxigen"),
+        lambda env: env.steady_state("oxigen"),
+    ],
+)
+def test_an_unknown_substrate_is_named_beside_the_known_ones(call):
     with pytest.raises(KeyError, match=r"'oxigen'.*'oxygen'"):
-        _env().set_exchange("oxigen")
+        call(_env())
 
 
-def test_a_step_needs_a_positive_length():
-    with pytest.raises(ValueError, match="-1"):
-        _env().step(-1.0)
+def test_a_substrate_given_twice_is_named():
+    substrate = Substrate("oxygen", 1e5)
+    with pytest.raises(ValueError, match="'oxygen' is given twice"):
+        Microenvironment(GRID, [substrate, substrate])
+
+
+def test_an_initial_field_of_the_wrong_shape_is_named():
+    with pytest.raises(ValueError, match=r"'oxygen'.*initial.*\(6, 7\)"):
+        Microenvironment(GRID, [Substrate("oxygen", 1e5, 0.1, np.ones((6, 7)))])
+
+
+def test_a_periodic_wall_needs_its_opposite():
+    with pytest.raises(ValueError, match=r"'oxygen'.*periodic at one end of x"):
+        Microenvironment(GRID, [Substrate("oxygen", 1e5, boundary={"x_low": "periodic"})])
+
+
+def test_fields_of_another_type_are_refused():
+    with pytest.raises(ValueError, match="float16"):
+        _env(dtype=np.float16)
+
+
+@pytest.mark.parametrize("dt", [-1.0, 0.0, np.nan, np.inf])
+def test_a_step_needs_a_positive_length(dt):
+    with pytest.raises(ValueError, match=str(dt)):
+        _env().step(dt)
 
 
 def test_a_box_with_a_net_source_and_no_sink_has_no_steady_state():

@@ -33,8 +33,29 @@ def test_space_is_second_order_with_a_value_and_an_exchange_at_the_walls(shape):
     assert _order(voxels, errors) == pytest.approx(2.0, abs=0.1)
 
 
-def test_time_is_second_order_where_the_transient_matters():
-    shape = (1, 4, 12)
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_space_is_second_order_in_every_dimension(dim):
+    """A source is made so that prod sin(pi x / 400) / 2 + 1 is the steady state, walls at 1."""
+    errors, voxels = [], [80.0, 50.0, 40.0, 25.0, 20.0]
+    for voxel in voxels:
+        n = round(400.0 / voxel)
+        grid = Grid((n if dim > 2 else 1, n if dim > 1 else 1, n), voxel)
+        env = Microenvironment(grid, [Substrate("s", 1e5, 20.0, 0.0, {"all": 1.0})], dtype=float)
+        centres = np.ix_(*(grid.centres(axis) for axis in "zyx"))
+        modes = [
+            np.sin(np.pi * x / 400.0)
+            for x, count in zip(centres, grid.shape, strict=True)
+            if count > 1
+        ]
+        mode = 0.5 * np.prod(np.broadcast_arrays(*modes), axis=0).reshape(grid.shape)
+        source = 20.0 * (1.0 + mode) + 1e5 * dim * (np.pi / 400.0) ** 2 * mode
+        env.set_exchange("s", source=source)
+        errors.append(np.abs(env.steady_state("s") - 1.0 - mode).max())
+    assert _order(voxels, errors) == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 48), (1, 4, 12), (3, 4, 5)])
+def test_time_is_second_order_where_the_transient_matters(shape):
     rng = np.random.default_rng(3)
     start, uptake, vessels = rng.random(shape), rng.random(shape), rng.random(shape)
     twin = Problem(shape, 20.0, 400.0, 0.1, {"x_low": ("exchange", np.inf, 1.0)})

@@ -22,6 +22,17 @@ def _centres(env):
     return np.meshgrid(*(env.grid.centres(axis) for axis in "zyx"), indexing="ij")
 
 
+SLABS = {"x": lambda n: (1, 1, n), "y": lambda n: (1, n, 3), "z": lambda n: (n, 2, 3)}
+
+
+def _profile(env, axis, c=None):
+    """The concentration along one axis of a slab, which is the same on all its lines."""
+    lines = np.moveaxis(env["s"] if c is None else c, "zyx".index(axis), 0)
+    lines = lines.reshape(len(lines), -1)
+    np.testing.assert_allclose(lines, lines[:, :1] * np.ones_like(lines), rtol=1e-6, atol=1e-6)
+    return lines[:, 0]
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 50), (1, 50, 50), (25, 25, 25)])
 def test_a_cosine_mode_decays_at_its_rate(shape):
     voxel = BOX / shape[2]
@@ -59,12 +70,14 @@ def test_a_gaussian_spreads_with_the_right_variance(shape):
     assert np.abs(env["s"] - exact).max() < 0.01 * exact.max()
 
 
+@pytest.mark.parametrize("axis", SLABS)
 @pytest.mark.parametrize(
     ("width", "centre", "mean"), [(200, 0.648054, 0.761594), (400, 0.265802, 0.482014)]
 )
-def test_uptake_in_a_slab(width, centre, mean):
-    env = _env((1, 1, width // 10), 10.0, boundary={"all": 1.0}, decay=10.0)
-    c = env.steady_state("s")[0, 0]
+def test_uptake_in_a_slab(width, centre, mean, axis):
+    walls = {f"{axis}_low": 1.0, f"{axis}_high": 1.0}
+    env = _env(SLABS[axis](width // 10), 10.0, boundary=walls, decay=10.0)
+    c = _profile(env, axis, env.steady_state("s"))
     assert c[len(c) // 2 - 1 : len(c) // 2 + 1].mean() == pytest.approx(centre, rel=0.02)
     assert c.mean() == pytest.approx(mean, rel=0.02)
 
@@ -94,48 +107,69 @@ def test_uptake_in_a_disk_and_a_sphere(shape, voxel, radius, centre, mean, toler
     ],
 )
 def test_a_point_source_has_its_greens_function(shape, voxel, green):
+    """From 3 voxels on, averaged over directions; from 4 on also along the axes.
+
+    Along an axis of a 3D lattice the exact solution for the 7-point stencil is 5 % above the
+    continuous one at 3 voxels, and 2.8 % at 4.
+    """
     env = _env(shape, voxel, decay=10.0, dtype=np.float32)
     source = np.zeros(shape)
     centre = tuple(n // 2 for n in shape)
-    dim = sum(n > 1 for n in shape)
-    source[centre] = 1.0 / voxel**dim
+    source[centre] = 1.0 / voxel ** sum(n > 1 for n in shape)
     env.set_exchange("s", source=source)
-    c = env.steady_state("s")[centre[0], centre[1], centre[2] :]
-    r = voxel * np.arange(c.size)
-    sampled = (r >= 50.0) & (r <= 200.0)
-    np.testing.assert_allclose(c[sampled], green(r[sampled]), rtol=0.03)
+    c = env.steady_state("s")
+    z, y, x = np.ix_(*(np.arange(n) - at for n, at in zip(shape, centre, strict=True)))
+    distance = np.sqrt(z**2 + y**2 + x**2)  # voxels
+    sampled = (distance >= 3.0) & (distance * voxel <= 200.0)
+    ratio = c[sampled] / green(voxel * distance[sampled])
+    shell = distance[sampled].astype(int)
+    means = np.bincount(shell, ratio)[3:] / np.bincount(shell)[3:]
+    np.testing.assert_allclose(means, 1.0, atol=0.03)
+    on_axis = c[centre[0], centre[1], centre[2] + 4 : centre[2] + 1 + int(200.0 / voxel)]
+    r = voxel * (4 + np.arange(on_axis.size))
+    np.testing.assert_allclose(on_axis, green(r), rtol=0.03)
 
 
-@pytest.mark.parametrize("t", [0.01, 0.05, 0.1])
-def test_a_front_enters_a_half_space(t):
-    env = _env((1, 1, 300), 4.0, boundary={"x_low": 1.0}, decay=10.0, tolerance=2e-4)
-    x = env.grid.centres("x")
-    env.step(t)
-    length, spread, root = 100.0, 2 * math.sqrt(1e5 * t), math.sqrt(10.0 * t)
-    front = 0.5 * np.exp(-x / length) * erfc(x / spread - root)
-    with np.errstate(over="ignore"):
-        front += 0.5 * np.exp(np.minimum(x / length, 50.0)) * erfc(x / spread + root)
+@pytest.mark.parametrize("axis", SLABS)
+@pytest.mark.parametrize("t", [0.01, 0.05, 0.1, math.inf])
+def test_a_front_enters_a_half_space(t, axis):
+    walls = {f"{axis}_low": 1.0}
+    env = _env(SLABS[axis](300), 4.0, boundary=walls, decay=10.0, tolerance=2e-4)
+    x = env.grid.centres(axis)
+    if t == math.inf:
+        c, front = _profile(env, axis, env.steady_state("s")), np.exp(-x / 100.0)
+    else:
+        env.step(t)
+        c, front = _profile(env, axis), _half_space(x, t)
     near = x < 250.0
-    np.testing.assert_allclose(env["s"][0, 0, near], front[near], atol=0.004)
+    np.testing.assert_allclose(c[near], front[near], atol=0.004)
     seen = near & (front > 0.02)
-    np.testing.assert_allclose(env["s"][0, 0, seen], front[seen], rtol=0.02)
+    np.testing.assert_allclose(c[seen], front[seen], rtol=0.02)
 
 
-def test_a_drug_loads_a_slab():
+def _half_space(x, t, length=100.0, diffusivity=1e5, decay=10.0):
+    spread, root = 2 * math.sqrt(diffusivity * t), math.sqrt(decay * t)
+    front = 0.5 * np.exp(-x / length) * erfc(x / spread - root)
+    return front + 0.5 * np.exp(np.minimum(x / length, 50.0)) * erfc(x / spread + root)
+
+
+@pytest.mark.parametrize("axis", SLABS)
+def test_a_drug_loads_a_slab(axis):
     """Half-width 100 um, one wall open: Crank's uptake curve."""
     expected = {0.01: 0.11284, 0.05: 0.25231, 0.1: 0.35682, 0.2: 0.50409, 0.4: 0.69788}
-    env = _env((1, 1, 100), 1.0, boundary={"x_high": 1.0}, diffusivity=1e3, tolerance=2e-4)
+    walls = {f"{axis}_high": 1.0}
+    env = _env(SLABS[axis](100), 1.0, boundary=walls, diffusivity=1e3, tolerance=2e-4)
     at = 0.0
     for tau, filled in expected.items():
         env.step(10.0 * (tau - at))
         at = tau
-        assert env["s"].mean() == pytest.approx(filled, rel=0.02)
+        assert _profile(env, axis).mean() == pytest.approx(filled, rel=0.02)
 
 
 def test_a_drug_loads_a_spheroid():
     """One octant; the sphere's surface is where the fixed voxels next to free ones are."""
-    expected = {0.05: 0.60694, 0.1: 0.77048, 0.2: 0.91550, 0.4: 0.98827}
-    env = _env((26, 26, 26), 10.0, diffusivity=1e3, tolerance=5e-4)
+    expected = {0.01: 0.30851, 0.05: 0.60694, 0.1: 0.77048, 0.2: 0.91550, 0.4: 0.98827}
+    env = _env((42, 42, 42), 6.0, diffusivity=1e3, tolerance=5e-4)
     r = np.sqrt(sum(x**2 for x in _centres(env)))
     fixed = r > 250.0
     env.fix("s", fixed, 1.0)
@@ -149,10 +183,12 @@ def test_a_drug_loads_a_spheroid():
         assert env["s"][inside].mean() == pytest.approx(filled, rel=0.02)
 
 
-def test_a_drug_halves_every_45_um_from_its_vessel():
-    env = _env((1, 1, 300), 3.0, boundary={"x_low": 1.0}, diffusivity=64.9**2, decay=1.0)
-    c = env.steady_state("s")[0, 0]
-    at = np.interp([45.0, 90.0], env.grid.centres("x"), c)
+@pytest.mark.parametrize("axis", SLABS)
+def test_a_drug_halves_every_45_um_from_its_vessel(axis):
+    walls = {f"{axis}_low": 1.0}
+    env = _env(SLABS[axis](300), 3.0, boundary=walls, diffusivity=64.9**2, decay=1.0)
+    c = _profile(env, axis, env.steady_state("s"))
+    at = np.interp([45.0, 90.0], env.grid.centres(axis), c)
     assert at == pytest.approx([0.5, 0.25], rel=0.01)
 
 

@@ -91,6 +91,17 @@ def test_one_substep_is_the_extrapolation_of_backward_euler(shape, walls):
     np.testing.assert_allclose(env["s"], 2 * halves - whole, rtol=1e-8, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (1, 1, 2), (1, 2, 3), (1, 37, 53), (1, 64, 65), (2, 3, 31), (13, 11, 17)]
+)
+def test_any_number_of_voxels_will_do(shape):
+    env, twin = _both(shape, WALLS["mixed"])
+    expected = twin.euler(env["s"], INF)
+    np.testing.assert_allclose(env.steady_state("s"), expected, rtol=1e-8, atol=1e-10)
+    env.step(1e4)
+    np.testing.assert_allclose(env["s"], expected, rtol=1e-3)
+
+
 def test_float32_agrees_with_the_direct_solve():
     env, twin = _both((3, 5, 7), WALLS["mixed"])
     coarse = Microenvironment(env.grid, [Substrate("s", 5e3, 0.1, 1.0, WALLS["mixed"])])
