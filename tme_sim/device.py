@@ -36,17 +36,19 @@ _CUDA_BLOCK = 128
 _CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
 
 
-def launch(body: Callable, n: int, *args: object, device: str = "cpu") -> None:
+def launch(body: Callable, n: int, *args: object, device: str = "cpu", weight: float = 1.0) -> None:
     """Run ``body(i, *args)`` for every i < n.
 
-    Arrays must be C-contiguous, so that one compiled variant serves every length.
+    Arrays must be C-contiguous, so that one compiled variant serves every length. ``weight`` is
+    the work of one item beside that of a light one (some 5 ns): fewer heavy items are worth
+    several threads.
     """
     if n == 0:
         return
     if device == "cuda":
         _cuda_loop(body)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, args)
     else:
-        _cpu_loop(body, parallel=n >= PARALLEL_FROM)(n, args)
+        _cpu_loop(body, parallel=n * weight >= PARALLEL_FROM)(n, args)
 
 
 def resolve_device(name: str = "auto") -> str:

@@ -4,18 +4,24 @@ import pytest
 from tests.reference import contacts
 from tests.unit.tissue import RADIUS, box, cells, crowd, decided, pass_time
 from tme_sim.processes import mechanics
-from tme_sim.processes.mechanics import Bodies, Forces, interact
-from tme_sim.processes.neighbours import CellList, Space, longest_contact, traits_of
+from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
+from tme_sim.processes.neighbours import Neighbours, Space
 
 
 def felt(position, radius, grid, *, adhesion=0.4, repulsion=10.0, walls="reflecting", mobile=1.0):
     n = len(position)
     shown = np.random.default_rng(5).uniform(0, 1, (n, 4)).astype(np.float32)
-    columns = [np.broadcast_to(x, n) for x in (radius, adhesion, repulsion, 0.0, mobile)]
-    space = Space(grid.size, grid.dim == 2, walls)
-    near = CellList(space, traits_of(*columns), longest=longest_contact(radius)).build(position)
+    columns = {"adhesion": adhesion, "repulsion": repulsion, "kind": 0, "mobility": mobile}
+    columns = {name: np.broadcast_to(value, n) for name, value in columns.items()}
     forces = Forces.of(n)
-    interact(near, Bodies.uniform(1), np.arange(1, n + 1), shown, forces)
+    interact(
+        bodies_of(position, radius, **columns),
+        Neighbours(Space(grid.size, grid.dim == 2, walls), radius).build(position),
+        affinity=np.ones((1, 1)),
+        identity=np.arange(1, n + 1),
+        shown=shown,
+        forces=forces,
+    )
     return forces, shown
 
 

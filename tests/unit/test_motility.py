@@ -13,7 +13,7 @@ EDGE = 4000.0
 
 def crowd_of_walkers(n, dim, **outputs):
     rng = np.random.default_rng(11)
-    position = np.full((n, 3), EDGE / 2)
+    position = EDGE / 2 + rng.uniform(-200, 200, (n, 3))
     if dim == 2:
         position[:, 2] = 10.0
     heading = rng.normal(size=(n, 3))
@@ -27,7 +27,7 @@ def crowd_of_walkers(n, dim, **outputs):
 def wander(population, outputs, dim, **how):
     """Walk without contacts; displacement from the start."""
     start = population["position"].copy()
-    # cells without size touch nobody, so that thousands may start in one place
+    # cells without size touch nobody
     population["radius"][:] = 0.0
     pass_time(population, box(EDGE, dim), outputs=outputs, mechanics=False, **how)
     return population["position"] - start

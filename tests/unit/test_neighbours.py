@@ -2,16 +2,23 @@ import numpy as np
 import pytest
 
 from tests.reference import contacts
-from tests.unit.tissue import RADIUS, crowd
+from tests.unit.tissue import RADIUS, box, crowd
 from tme_sim.processes.contact import meet
-from tme_sim.processes.neighbours import CellList, Space, cut, longest_contact, traits_of
+from tme_sim.processes.neighbours import CellList, Neighbours, Space, cut
 
 
 def listed(position, radius, grid, walls):
-    space = Space(grid.size, grid.dim == 2, walls)
-    one = np.ones(len(position))
-    traits = traits_of(radius, one, one, 0 * one, one)
-    return CellList(space, traits, longest=longest_contact(radius)).build(position)
+    return CellList(Space(grid.size, grid.dim == 2, walls), radius).build(position)
+
+
+def pairs(position, radius, grid, walls, *, slack):
+    """Pairs (row, neighbour) in the order in which they are listed."""
+    near = Neighbours(Space(grid.size, grid.dim == 2, walls), radius, slack=slack).build(position)
+    return [
+        (int(i), int(j))
+        for i, begin, number in zip(near.order, near.begin, near.number, strict=True)
+        for j in near.listed[begin : begin + number]
+    ]
 
 
 @pytest.mark.parametrize("walls", ["reflecting", "periodic", "open"])
@@ -26,6 +33,38 @@ def test_every_contact_is_found_once(dim, walls):
     shown = np.zeros((120, 4))
     expected = contacts.sums(position, radius, shown, grid.size, walls, dim)[:, 4]
     np.testing.assert_allclose(total, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("walls", ["reflecting", "periodic", "open"])
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("slack", [0.0, 1.5])
+def test_neighbours_are_all_pairs_within_reach(dim, walls, slack):
+    position, grid = crowd(300, dim, seed=6)
+    radius = np.random.default_rng(7).uniform(3, 9, 300)
+
+    listed_pairs = pairs(position, radius, grid, walls, slack=slack)
+
+    expected = set()
+    for i in range(300):
+        for j in range(300):
+            d = np.linalg.norm(contacts.separation(position[i], position[j], grid.size, walls, dim))
+            if i != j and d < 1.25 * (radius[i] + radius[j]) + 2 * slack:
+                expected.add((i, j))
+    assert len(listed_pairs) == len(set(listed_pairs))
+    assert set(listed_pairs) == expected
+
+
+def test_there_is_no_limit_to_the_neighbours_of_a_cell():
+    rng = np.random.default_rng(8)
+    position = np.vstack([rng.uniform(40, 41, (700, 3)), rng.uniform(0, 200, (300, 3))])
+    radius = np.full(1000, RADIUS)
+    grid = box(200, 3)
+
+    listed_pairs = pairs(position, radius, grid, "reflecting", slack=0.5)
+
+    distance = np.linalg.norm(position[:, None] - position[None], axis=2)
+    near = (distance < 2.5 * RADIUS + 1.0).sum() - 1000
+    assert len(set(listed_pairs)) == len(listed_pairs) == near
 
 
 def test_cells_outside_open_walls_still_find_each_other():
@@ -59,9 +98,9 @@ def test_a_thousand_cells_in_one_place_are_all_neighbours():
 
 
 def test_an_empty_domain_costs_few_bins():
-    assert cut(Space((1e5, 1e5, 1e5), planar=False), 21.0, 10).counts[:3].prod() <= 4096
+    assert cut(Space((1e5, 1e5, 1e5), planar=False), RADIUS, 10).counts[:3].prod() <= 4096
 
 
 def test_a_periodic_domain_must_hold_a_contact():
-    with pytest.raises(ValueError, match="smaller than the contact range"):
-        cut(Space((20.0, 200.0, 20.0), planar=True, walls="periodic"), 21.0, 10)
+    with pytest.raises(ValueError, match="smaller than twice the contact range"):
+        cut(Space((40.0, 200.0, 20.0), planar=True, walls="periodic"), RADIUS, 10)

@@ -8,7 +8,7 @@ drawn by their number, not by substep: a free cell walks the same way through an
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numba as nb
@@ -62,6 +62,11 @@ class Gait:
     seed: int
     tick: int
 
+    def of(self, rows: NDArray[np.int64]) -> Self:
+        """The gait of some cells, in this order."""
+        each = ("speed", "persistence", "bias", "identity")
+        return replace(self, **{name: getattr(self, name)[rows] for name in each})
+
 
 def gait_of(
     population: Population,
@@ -99,10 +104,10 @@ def bias_of(
     return bias
 
 
-def depart(population: Population) -> Walk:
+def depart(population: Population, rows: NDArray[np.int64]) -> Walk:
     """State of the walk at the start of a tick: waiting times have no memory and are drawn anew."""
-    n = population.n
-    heading = population["direction"].astype(float)
+    n = rows.size
+    heading = population["direction"][rows].astype(float)
     return Walk(heading, np.full(n, _UNDRAWN), np.zeros(n, dtype=np.int32))
 
 
@@ -111,7 +116,9 @@ def stride(walk: Walk, gait: Gait, dt: float, *, trial: Walk, step: NDArray[np.f
     walked = (gait.speed, gait.persistence, gait.bias, gait.identity, gait.planar)
     before = (walk.direction, walk.wait, walk.turns)
     after = (trial.direction, trial.wait, trial.turns)
-    device.launch(_stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step)
+    device.launch(
+        _stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step, weight=6
+    )
 
 
 @nb.njit(error_model="numpy", forceinline=True)

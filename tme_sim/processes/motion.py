@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from tme_sim import device
 from tme_sim.processes.contact import CONTACTS, display
-from tme_sim.processes.mechanics import Bodies, Forces, interact
-from tme_sim.processes.motility import Gait, bias_of, depart, gait_of, stride
-from tme_sim.processes.neighbours import CellList, Space, Walls, longest_contact, traits_of
+from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact, nearest
+from tme_sim.processes.motility import Gait, Walk, bias_of, depart, gait_of, stride
+from tme_sim.processes.neighbours import RADIUS, CellList, Neighbours, Space, Walls
 from tme_sim.state.columns import ALIVE, Population
 
 if TYPE_CHECKING:
@@ -94,84 +94,92 @@ def move(
         population, grid.voxel_of(population["position"]), outputs=outputs, gradients=fields
     )
     gait = gait_of(population, space, walking=walking, outputs=outputs, bias=bias, key=(seed, tick))
-    traits = _traits(population, types, outputs, moved=mechanics)
-    cells = CellList(space, traits, longest=longest_contact(population["radius"]))
+    bodies = _bodies(population, types, outputs, moved=mechanics)
+    cells = CellList(space, population["radius"]).build(population["position"])
     shown = display(population, outputs, types.b7)
-    path = _Path(population, space, types, gait, cells, shown, pushed=mechanics)
-    path.follow(dt)
-    return path.arrive(population, dt)
+    order = cells.order
+    way = _Way(space, types, gait.of(order), depart(population, order), bodies[order], shown[order])
+    way.follow(dt, pushed=mechanics)
+    way.arrive(population, order, dt)
+    position = population["position"]
+    outside = (position < 0.0) | (position > grid.size)
+    left = outside[:, : way.axes].any(axis=1)
+    return MotionReport(way.substeps, way.refused, way.error, left, cells.build(position), shown)
 
 
-def _traits(
+def _bodies(
     population: Population, types: Bodies, outputs: Mapping[str, NDArray], *, moved: bool
 ) -> NDArray[np.float64]:
     """What contacts need of every cell; the dead do not adhere."""
     kind = population["type"]
     grip = outputs["adhesion"] * (1.0 + np.maximum(outputs["contraction"], 0.0))
     adhesion = types.adhesion[kind] * np.where(population["status"] == ALIVE, grip, 0.0)
-    return traits_of(
+    return bodies_of(
+        population["position"],
         population["radius"],
-        np.maximum(adhesion, 0.0),
-        types.repulsion[kind],
-        kind,
-        types.motile[kind] & moved,
+        adhesion=np.maximum(adhesion, 0.0),
+        repulsion=types.repulsion[kind],
+        kind=kind,
+        mobility=types.motile[kind] & moved,
     )
 
 
-class _Path:
-    """The way of all cells through one tick: where they are, where a substep would take them."""
+class _Way:
+    """The way of all cells through one tick, in the order of space at its start."""
 
     def __init__(
         self,
-        population: Population,
         space: Space,
         types: Bodies,
         gait: Gait,
-        cells: CellList,
+        walk: Walk,
+        bodies: NDArray[np.float64],
         shown: NDArray[np.float32],
-        *,
-        pushed: bool,
     ) -> None:
-        n = population.n
-        self.space, self.types, self.gait, self.cells, self.pushed = (
-            space,
-            types,
-            gait,
-            cells,
-            pushed,
-        )
+        n = len(bodies)
+        self.types, self.gait, self.shown = types, gait, shown
         self.size, self.walls = np.asarray(space.size), _WALLS.index(space.walls)
-        self.axes = 2 if space.planar else 3
+        self.axes = space.axes
         self.fastest = float(gait.speed.max(initial=0.0))
-        self.position = population["position"].copy()
-        self.ahead = self.position.copy()
-        self.here, self.there = Forces.of(n), Forces.of(n)
-        self.walk = depart(population)
-        self.trial = self.walk.like()
-        self.step, self.gap = np.zeros((n, 3)), np.zeros(n)
+        self.near = Neighbours(space, bodies[:, RADIUS])
+        self.now, self.ahead = bodies, bodies.copy()
+        self.here = Forces.of(n)
+        self.there = self.here.beside()
+        self.walk, self.trial = walk, walk.like()
+        self.step, self.gap, self.strayed = np.zeros((n, 3)), np.zeros(n), np.zeros(n)
         self.seen = np.zeros((n, len(CONTACTS)))
-        self.shown = shown
+        self.lost = np.inf  # [um] the furthest that a cell has gone since neighbours were listed
         self.substeps, self.refused, self.error = 0, 0, 0.0
 
-    def follow(self, dt: float) -> None:
-        """Take substeps to the end of the tick."""
+    def follow(self, dt: float, *, pushed: bool) -> None:
+        """Take substeps to the end of the tick; contacts move cells if `pushed`."""
         left, wish = dt, dt
         while left > 0.0:
-            self._feel(self.here, counting=True)
+            self._feel(self.now, self.here, counting=True)
             substep = self._choose(left, wish)
-            error = self._try(substep)
+            error = self._try(substep, pushed=pushed)
             while error > TOLERANCE and substep > SHORTEST_SUBSTEP:
                 self.refused += 1
                 substep = max(substep * _change(error), SHORTEST_SUBSTEP)
-                error = self._try(substep)
+                error = self._try(substep, pushed=pushed)
             self._accept(substep, error)
             left -= substep
             wish = substep * _change(error)
 
-    def _feel(self, forces: Forces, *, counting: bool) -> None:
-        """Contacts where the cells are now (`here`) or would be (`there`)."""
-        self.cells.build(self.position if forces is self.here else self.ahead)
-        interact(self.cells, self.types, self.gait.identity, self.shown, forces, counting=counting)
+    def _feel(self, bodies: NDArray[np.float64], forces: Forces, *, counting: bool) -> None:
+        """Contacts where the cells are now or would be; who is near is listed anew when needed."""
+        if self.lost > self.near.slack:
+            self.near.build(bodies)
+            self.lost = 0.0
+        interact(
+            bodies,
+            self.near,
+            affinity=self.types.affinity,
+            identity=self.gait.identity,
+            shown=self.shown,
+            forces=forces,
+            counting=counting,
+        )
 
     def _choose(self, left: float, wish: float) -> float:
         """A substep [min] that is stable, moves no cell far, and divides what is left evenly."""
@@ -183,15 +191,15 @@ class _Path:
         )
         return left / math.ceil(left / max(min(bounds), SHORTEST_SUBSTEP))
 
-    def _try(self, substep: float) -> float:
+    def _try(self, substep: float, *, pushed: bool) -> float:
         """Take a substep of Heun's method on trial; its error estimate [um]."""
         if self.fastest > 0.0:
             stride(self.walk, self.gait, substep, trial=self.trial, step=self.step)
-        self._advance(substep, self.here)
-        if not (self.pushed and self.gap.size):
+        self._advance(substep, self.here, turning=not pushed)
+        if not (pushed and self.gap.size):
             return 0.0
-        self._feel(self.there, counting=False)
-        self._advance(substep, self.there)
+        self._feel(self.ahead, self.there, counting=False)
+        self._advance(substep, self.there, turning=True)
         error = max(math.sqrt(float(np.mean(self.gap * self.gap))), float(self.gap.max()) / WORST)
         if not math.isfinite(error):
             lost = self.gait.identity[~np.isfinite(self.gap)][:5]
@@ -199,12 +207,12 @@ class _Path:
             raise FloatingPointError(msg)
         return error
 
-    def _advance(self, substep: float, then: Forces) -> None:
+    def _advance(self, substep: float, then: Forces, *, turning: bool) -> None:
         """Positions under the mean of the velocities here and then, into `ahead`."""
         device.launch(
             _advance,
-            len(self.position),
-            self.position,
+            len(self.now),
+            self.now,
             self.here.velocity,
             then.velocity,
             self.step,
@@ -212,32 +220,33 @@ class _Path:
             self.size,
             self.walls,
             self.axes,
+            turning,
+            self.near.origin,
             self.trial.direction,
             self.ahead,
             self.gap,
+            self.strayed,
+            weight=4,
         )
+        self.lost = float(self.strayed.max(initial=0.0))
 
     def _accept(self, substep: float, error: float) -> None:
         """Be where the trial led."""
         self.seen += substep * self.here.contact
-        self.position, self.ahead = self.ahead, self.position
+        self.now, self.ahead = self.ahead, self.now
         self.walk, self.trial = self.trial, self.walk
         self.substeps += 1
         self.error = max(self.error, error)
 
-    def arrive(self, population: Population, dt: float) -> MotionReport:
+    def arrive(self, population: Population, order: NDArray[np.int64], dt: float) -> None:
         """Write columns: where cells are, where they head, the mean of what they touched."""
-        position = population["position"]
-        position[:] = self.position
-        population["direction"][:] = self.walk.direction
+        population["position"][order] = self.now[:, :3]
+        population["direction"][order] = self.walk.direction
+        self.seen *= 1.0 / dt
         for k, name in enumerate(CONTACTS):
-            population[name][:] = self.seen[:, k] / dt
-        crowd = PACKED_2D if self.space.planar else PACKED_3D
+            population[name][order] = self.seen[:, k]
+        crowd = PACKED_2D if self.axes == 2 else PACKED_3D
         population["crowding"][:] /= crowd
-        outside = (position < 0.0) | (position > self.size)
-        left = outside[:, : self.axes].any(axis=1)
-        self.cells.build(position)
-        return MotionReport(self.substeps, self.refused, self.error, left, self.cells, self.shown)
 
 
 def _change(error: float) -> float:
@@ -261,17 +270,39 @@ def kept(x, size, walls):
     return x, 0.0
 
 
-def _advance(i, position, velocity, then, step, dt, size, walls, axes, direction, ahead, gap):
+def _advance(
+    i,
+    now,
+    velocity,
+    then,
+    step,
+    dt,
+    size,
+    walls,
+    axes,
+    turning,
+    origin,
+    direction,
+    ahead,
+    gap,
+    strayed,
+):
     """Move one cell by the mean of two velocities and its own step; a wall turns it round.
 
-    `gap` is the distance to where the first velocity alone would have taken it.
+    `gap` is the distance to where the first velocity alone would have taken it, `strayed` that
+    from where its neighbours were listed.
     """
-    squared = 0.0
+    squared, far = 0.0, 0.0
     for axis in range(axes):
         mean = 0.5 * (velocity[i, axis] + then[i, axis])
         squared += (mean - velocity[i, axis]) ** 2
-        x = position[i, axis] + dt * mean + step[i, axis]
-        ahead[i, axis], away = kept(x, size[axis], walls)
-        if away != 0.0:
+        x = now[i, axis] + dt * mean + step[i, axis]
+        x, away = kept(x, size[axis], walls)
+        if turning and away != 0.0:
             direction[i, axis] = away * abs(direction[i, axis])
-    gap[i] = dt * np.sqrt(squared)
+        ahead[i, axis] = x
+        gone = x - origin[i, axis]
+        if walls == _PERIODIC:
+            gone = nearest(gone, size[axis])
+        far += gone * gone
+    gap[i], strayed[i] = dt * np.sqrt(squared), np.sqrt(far)

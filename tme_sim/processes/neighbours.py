@@ -1,9 +1,12 @@
-"""List cells by bins of space, so that whoever may touch a cell is found in a few rows of memory.
+"""List who may touch whom, so that contacts are found in a few rows of memory.
 
-Bins are as wide as the longest contact in y and z and a quarter of it in x: the bins that a cell
-must look through along x are one run of memory, so narrow ones cost nothing and waste little.
-Cells of a bin stand in the order of their rows, bins in the order of space: neighbours are visited
-in one fixed order, whatever the number of threads, and there is no limit to their number.
+A cell list sorts cells into bins of space: as wide as the longest contact in y and z and a quarter
+of it in x, since the bins that a cell must look through along x are one run of memory. Cells of a
+bin stand in the order of their rows, bins in the order of space: neighbours are visited in one
+fixed order, whatever the number of threads, and there is no limit to their number.
+
+From it follow lists of neighbours with some slack, which hold until a cell has moved that far: the
+contacts of a few substeps are then found without looking at anyone out of reach.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
@@ -20,10 +23,16 @@ from tme_sim import device
 Walls = Literal["reflecting", "periodic", "open"]
 
 CONTACT_RANGE = 1.25  # of the sum of two radii; PhysiCell's maximum adhesion distance
+SLACK = 1.5  # [um] a cell may move before lists of neighbours are made anew
 BINS_PER_REACH = 4  # along x
 SPARSE = 4  # at most this many bins per cell (and FEWEST_BINS): an empty domain costs no time
 FEWEST_BINS = 4096
-RADIUS, ADHESION, REPULSION, KIND, MOBILITY = range(3, 8)  # columns of a slot; 0-2 are x, y, z
+RADIUS = 3  # column of a slot and of a body; 0-2 are x, y, z
+BLOCK = 64  # slots whose neighbours are listed together
+AT_ONCE = 512  # slots looked at together, most of them of several rows of bins
+_TOGETHER = 16  # slots of one row
+_LISTED = {True: 12, False: 28}  # room for neighbours of a cell at first, in the plane or not
+_ROUNDING = 1e-6  # [um] more than what is lost by adding positions up
 
 
 @dataclass(frozen=True)
@@ -39,25 +48,32 @@ class Space:
         """Whether a cell that leaves on one side comes in on the other."""
         return self.walls == "periodic"
 
+    @property
+    def axes(self) -> int:
+        """Axes along which cells move: 2 in a plane, else 3."""
+        return 2 if self.planar else 3
+
 
 class Bins(NamedTuple):
     """How space is cut, as arrays that kernels read.
 
-    `counts`: bins along x, y, z, bins to look at on either side along x, 1 if space is periodic;
-    `per_um`: bins per um; `size`: the box [um].
+    `counts`: bins along x, y, z, and 1 if space is periodic; `scale`: bins per um along x, y, z,
+    then um per bin; `size`: the box, the largest radius, and how far beyond contact two cells are
+    neighbours still [um].
     """
 
     counts: NDArray[np.int64]
-    per_um: NDArray[np.float64]
+    scale: NDArray[np.float64]
     size: NDArray[np.float64]
 
 
-def cut(space: Space, reach: float, n_cells: int) -> Bins:
-    """Bins for contacts up to `reach` [um], no more of them than the number of cells warrants."""
-    thin = 2 if space.planar else 3
-    if space.periodic and reach > min(space.size[:thin]):
+def cut(space: Space, largest: float, n_cells: int, *, slack: float = 0.0) -> Bins:
+    """Bins for cells of radii up to `largest` [um], no more of them than their number warrants."""
+    reach = 2.0 * (CONTACT_RANGE * largest + slack)
+    if space.periodic and 2.0 * reach > min(space.size[: space.axes]):
         msg = (
-            f"a periodic domain of {space.size} um is smaller than the contact range, {reach:g} um"
+            f"a periodic domain of {space.size} um is smaller than twice the contact range, "
+            f"{2.0 * reach:g} um: a cell would touch two images of another"
         )
         raise ValueError(msg)
     width = np.array([reach / BINS_PER_REACH, reach, reach])
@@ -66,10 +82,10 @@ def cut(space: Space, reach: float, n_cells: int) -> Bins:
     while np.prod(counts.astype(float)) > most:
         width *= 1.25
         counts = _counts(space, width)
-    size = np.array(space.size)
-    per_um = counts / size
-    reach_x = int(np.ceil(reach * per_um[0]))
-    return Bins(np.array([*counts, reach_x, space.periodic], dtype=np.int64), per_um, size)
+    size = np.array([*space.size, largest, 2.0 * slack])
+    per_um = counts / size[:3]
+    scale = np.array([*per_um, *(1.0 / per_um)])
+    return Bins(np.array([*counts, space.periodic], dtype=np.int64), scale, size)
 
 
 def _counts(space: Space, width: NDArray) -> NDArray:
@@ -106,51 +122,72 @@ def beyond(b, count, size, periodic):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def segment(counts, per_um, size, start, rows, row, slots, slot):
+def aside(position, b, offset, width):
+    """Distance [um] along one axis from a position in bin `b` to the bin `offset` (-1, 0, 1) on."""
+    return max(offset * ((b + (offset > 0)) * width - position), 0.0)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def run(counts, scale, size, start, x, y, z, reach, image, o_y, o_z):
+    """Slots [low, high) of one row of bins around a position, and how far off its image is [um].
+
+    The row is that `o_y`, `o_z` (-1, 0, 1) bins on; `image` -1 and 1 look beyond a periodic wall
+    along x. Slots further than `reach` [um] are left out as far as whole bins can be.
+    """
+    n_x, n_y, n_z, periodic = counts[0], counts[1], counts[2], counts[3]
+    own_y, own_z = coordinate(y, scale[1], n_y), coordinate(z, scale[2], n_z)
+    b_y, shift_y = beyond(own_y + o_y, n_y, size[1], periodic)
+    b_z, shift_z = beyond(own_z + o_z, n_z, size[2], periodic)
+    d_y, d_z = aside(y, own_y, o_y, scale[4]), aside(z, own_z, o_z, scale[5])
+    away = d_y * d_y + d_z * d_z
+    if b_y < 0 or b_z < 0 or away > reach * reach:
+        return 0, 0, 0.0, 0.0, 0.0
+    along = reach - (0.5 / reach) * away  # at least the half chord of the sphere of reach
+    x -= image * size[0]
+    if periodic and (x + along < 0.0 or x - along > size[0]):
+        return 0, 0, 0.0, 0.0, 0.0
+    line = (b_z * n_y + b_y) * n_x
+    low = start[np.uint64(line + coordinate(x - along, scale[0], n_x))]
+    high = start[np.uint64(line + coordinate(x + along, scale[0], n_x) + 1)]
+    return low, high, -image * size[0], shift_y, shift_z
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def segment(counts, scale, size, start, rows, row, slots, slot):
     """Slots [low, high) of one row of bins around a cell, and the cell as seen from there.
 
     Beyond a periodic wall stands the image of the other side: the position is shifted by one box.
     """
     x, y, z = slots[slot, 0], slots[slot, 1], slots[slot, 2]
-    n_x, n_y, reach, periodic = counts[0], counts[1], counts[3], counts[4]
-    b_x = coordinate(x, per_um[0], n_x) - rows[row, 0] * n_x
-    b_y = coordinate(y, per_um[1], n_y) + rows[row, 1]
-    b_z = coordinate(z, per_um[2], counts[2]) + rows[row, 2]
-    b_y, shift_y = beyond(b_y, n_y, size[1], periodic)
-    b_z, shift_z = beyond(b_z, counts[2], size[2], periodic)
-    x -= rows[row, 0] * size[0]
-    first = max(b_x - reach, 0)
-    last = min(b_x + reach, n_x - 1)
-    if b_y < 0 or b_z < 0 or first > last:
-        return 0, 0, x, y, z
-    line = (b_z * n_y + b_y) * n_x
-    return start[line + first], start[line + last + 1], x, y + shift_y, z + shift_z
+    reach = CONTACT_RANGE * (slots[slot, RADIUS] + size[3]) + size[4]
+    offset = (rows[row, 0], rows[row, 1], rows[row, 2])
+    low, high, s_x, s_y, s_z = run(counts, scale, size, start, x, y, z, reach, *offset)
+    return low, high, x + s_x, y + s_y, z + s_z
 
 
 class CellList:
     """Cells sorted into bins: `order[start[b]:start[b + 1]]` are the rows of bin `b`.
 
-    `slots` repeats what contacts need of each cell in that order: position, then `traits`
-    (radius [um], roots of adhesion and repulsion, kind, mobility), 64 bytes in all.
+    `slots` repeats position and radius [um] of each cell in that order.
     """
 
-    def __init__(self, space: Space, traits: NDArray[np.float64], *, longest: float) -> None:
-        """Room for `len(traits)` cells whose contacts are at most `longest` [um] long."""
-        n = len(traits)
-        self.bins = cut(space, longest, n)
+    def __init__(self, space: Space, radius: NDArray, *, slack: float = 0.0) -> None:
+        """Room for `len(radius)` cells; `slack` [um] is what neighbours have beyond contact."""
+        n = len(radius)
+        self.bins = cut(space, float(radius.max(initial=1.0)), n, slack=slack)
         self.rows = rows_around(space)
-        self.traits = traits
+        self.radius = np.ascontiguousarray(radius, dtype=np.float64)
         self.start = np.empty(int(self.bins.counts[:3].prod()) + 1, dtype=np.int64)
         self.order = np.empty(n, dtype=np.int64)
-        self.slots = np.empty((n, 8))
+        self.slots = np.empty((n, 4))
         self._bin = np.empty(n, dtype=np.int64)
 
     def build(self, position: NDArray[np.float64]) -> Self:
-        """Sort the cells by where they are now."""
+        """Sort the cells by where they are now: columns x, y, z, of which there may be more."""
         n = len(position)
-        device.launch(_assign, n, self.bins.counts, self.bins.per_um, position, self._bin)
+        device.launch(_assign, n, self.bins.counts, self.bins.scale, position, self._bin)
         _sort(self._bin, self.start, self.order)
-        device.launch(_gather, n, self.order, position, self.traits, self.slots)
+        device.launch(_gather, n, self.order, position, self.radius, self.slots)
         return self
 
     def slot_of(self) -> NDArray[np.int64]:
@@ -160,24 +197,56 @@ class CellList:
         return slots
 
 
-def traits_of(
-    radius: NDArray, adhesion: NDArray, repulsion: NDArray, kind: NDArray, mobility: NDArray
-) -> NDArray[np.float64]:
-    """What contacts need to know of every cell beside its position, one row per cell."""
-    columns = (radius, np.sqrt(adhesion), np.sqrt(repulsion), kind, mobility)
-    return np.column_stack(columns).astype(np.float64)
+class Neighbours:
+    """Who may touch whom, as long as nobody has moved further than `slack` [um] from `origin`.
+
+    The neighbours of the cell in slot s, row `order[s]`, are the rows
+    `listed[begin[s]:begin[s] + number[s]]`.
+    """
+
+    def __init__(self, space: Space, radius: NDArray, *, slack: float = SLACK) -> None:
+        """Room for `len(radius)` cells."""
+        n = len(radius)
+        self.space, self.slack = space, slack - _ROUNDING
+        self.cells = CellList(space, radius, slack=slack)
+        self.origin = np.full((n, 3), np.inf)
+        self.begin, self.number = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        self.builds = 0
+        self._needed = np.zeros(-(-n // BLOCK), dtype=np.int64)
+        self._make_room(np.full(self._needed.size, BLOCK * _LISTED[space.planar]))
+
+    @property
+    def order(self) -> NDArray[np.int64]:
+        """Row of every slot."""
+        return self.cells.order
+
+    def build(self, position: NDArray[np.float64]) -> Self:
+        """List anew, from where cells are now: columns x, y, z, of which there may be more."""
+        cells = self.cells.build(position)
+        self.origin[:] = position[:, :3]
+        found = (self.begin, self.number, self._needed)
+        where = (*cells.bins, cells.start, cells.slots, cells.order)
+        while True:
+            lists = (self._room, self.listed, *found)
+            device.launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 40)
+            room = np.diff(self._room)
+            if (self._needed <= room).all():
+                break
+            self._make_room(np.where(self._needed <= room, room, self._needed * 5 // 4))
+        self.builds += 1
+        return self
+
+    def _make_room(self, room: NDArray[np.int64]) -> None:
+        """Give every block of slots its part of the list."""
+        self._room = np.concatenate([[0], np.cumsum(room)])
+        self.listed = np.empty(self._room[-1], dtype=np.int32)
 
 
-def longest_contact(radius: NDArray) -> float:
-    """Centre distance [um] beyond which no two of these cells touch."""
-    return 2.0 * CONTACT_RANGE * float(radius.max(initial=1.0))
-
-
-def _assign(i, counts, per_um, position, out):
+def _assign(i, counts, scale, position, out):
     """Bin of cell i."""
-    b_x = coordinate(position[i, 0], per_um[0], counts[0])
-    b_y = coordinate(position[i, 1], per_um[1], counts[1])
-    b_z = coordinate(position[i, 2], per_um[2], counts[2])
+    b_x = coordinate(position[i, 0], scale[0], counts[0])
+    b_y = coordinate(position[i, 1], scale[1], counts[1])
+    b_z = coordinate(position[i, 2], scale[2], counts[2])
     out[i] = (b_z * counts[1] + b_y) * counts[0] + b_x
 
 
@@ -197,10 +266,74 @@ def _sort(bin_of, start, order):
         order[start[b]] = i
 
 
-def _gather(slot, order, position, traits, out):
+def _gather(slot, order, position, radius, out):
     """Copy the cell of a slot beside its neighbours."""
     i = order[slot]
     for axis in range(3):
         out[slot, axis] = position[i, axis]
-    for trait in range(5):
-        out[slot, 3 + trait] = traits[i, trait]
+    out[slot, RADIUS] = radius[i]
+
+
+def _list(block, counts, scale, size, start, slots, order, room, listed, begin, number, needed):
+    """Neighbours of the cells of one block; where there is no room they are only counted."""
+    maybe = np.empty(AT_ONCE, dtype=np.int32)
+    periodic = counts[3]
+    deep = min(counts[2] - 1, 1)  # whether there are layers of bins above and below
+    at, most = room[block], room[block]
+    for slot in range(block * BLOCK, min((block + 1) * BLOCK, len(order))):
+        begin[slot] = at
+        x, y, z = slots[slot, 0], slots[slot, 1], slots[slot, 2]
+        reach = CONTACT_RANGE * (slots[slot, RADIUS] + size[3]) + size[4]
+        n = 0
+        for o_z in range(-deep, deep + 1):
+            for o_y in range(-1, 2):
+                for image in range(-periodic, periodic + 1):
+                    low, high, s_x, s_y, s_z = run(
+                        counts, scale, size, start, x, y, z, reach, image, o_y, o_z
+                    )
+                    while low < high:
+                        for k in range(_TOGETHER):
+                            maybe[np.uint64(n + k)] = np.int32(low) + np.int32(k)
+                        n += min(_TOGETHER, high - low)
+                        low += _TOGETHER
+                        if periodic or n > AT_ONCE - _TOGETHER:
+                            most = max(most, at + n)
+                            seen_from = (x + s_x, y + s_y, z + s_z)
+                            at = take(
+                                slot,
+                                seen_from,
+                                maybe[:n],
+                                most,
+                                room[block + 1],
+                                size,
+                                slots,
+                                order,
+                                listed,
+                                at,
+                            )
+                            n = 0
+        most = max(most, at + n)
+        at = take(slot, (x, y, z), maybe[:n], most, room[block + 1], size, slots, order, listed, at)
+        number[slot] = at - begin[slot]
+    needed[block] = most - room[block]
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def take(slot, position, maybe, most, end, size, slots, order, listed, at):
+    """List those of some slots that are near; the end of the list afterwards."""
+    span = CONTACT_RANGE * slots[slot, RADIUS] + size[4]
+    fits = most <= end
+    free = np.uint64(at if fits else 0)
+    for k in range(maybe.size):
+        other = np.uint64(maybe[k])  # signed, every access would be checked for wrapping
+        d_x, d_y, d_z = (
+            position[0] - slots[other, 0],
+            position[1] - slots[other, 1],
+            position[2] - slots[other, 2],
+        )
+        reach = span + CONTACT_RANGE * slots[other, RADIUS]
+        near = (d_x * d_x + d_y * d_y + d_z * d_z < reach * reach) & (other != np.uint64(slot))
+        if fits:
+            listed[free] = order[other]
+        free += np.uint64(near)
+    return at + np.int64(free - np.uint64(at if fits else 0))
