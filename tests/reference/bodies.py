@@ -7,6 +7,7 @@ import numpy as np
 from tme_sim.processes.cycle import RATES, Growth
 from tme_sim.processes.death import Decay
 from tme_sim.random import initial_id
+from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 
 BODY = SimpleNamespace(
@@ -33,6 +34,11 @@ def population(n, **columns):
     cells = Population(n_nodes=2, n_inputs=1, n_outputs=1)
     cells.append(n, **({"id": initial_id(0, np.arange(n))} | columns))
     return cells
+
+
+def domain(*size, walls="reflecting"):
+    """A box with these edges [um]."""
+    return Domain(size=[f"{edge} um" for edge in size], voxel="20 um", walls=walls)
 
 
 def outputs(cells, **rates):
