@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numba as nb
 import numpy as np
-from numba.extending import register_jitable
 
 from tme_sim.device import launch
 from tme_sim.processes.volume import hydrated, radii, radius_of
@@ -64,18 +64,15 @@ def advance(
     A dividing cell is left as its daughters begin, in G1, with the volume still in one piece.
     """
     dividing = np.zeros(population.n, dtype=np.bool_)
+    living = np.flatnonzero(population["status"] == ALIVE)
+    growth_rate, *pace = (np.ascontiguousarray(outputs[name]) for name in RATES)
+    shared = np.stack(growth, axis=1), float(dt)
+    phases, sizes = ([population[name] for name in names] for names in (WRITES[:3], WRITES[3:]))
+    who = living, population["type"]
     launch(
-        _live,
-        population.n,
-        *(population[name] for name in READS[:3]),
-        *(np.ascontiguousarray(outputs[name]) for name in RATES),
-        *(population[name] for name in WRITES),
-        np.stack(growth, axis=1),
-        float(dt),
-        seed,
-        tick,
-        dividing,
+        _live, living.size, *who, population["id"], *pace, *phases, *shared, seed, tick, dividing
     )
+    launch(_grow, living.size, *who, growth_rate, population["phase"], dividing, *sizes, *shared)
     return dividing
 
 
@@ -150,85 +147,97 @@ def _truncated_exponential(u: np.ndarray, rate: np.ndarray, span: np.ndarray) ->
     return np.where(rate > 0.0, age, flat)
 
 
+# Kernels without branches: in others numba counts references to every column for every cell, 3 ns
+# each.
+
+
 def _live(
     i,
-    cell_id,
+    living,
     kind,
-    status,
-    growth_rate,
+    cell_id,
     g1s_rate,
     g2m_rate,
     s_factor,
     phase,
     phase_age,
     phase_progress,
-    volume,
-    fluid_volume,
-    nuclear_volume,
-    radius,
     bodies,
     dt,
     seed,
     tick,
     dividing,
 ):
-    """One tick of one cell."""
-    if status[i] != ALIVE:
-        return
-    body = bodies[kind[i]]
-    pace = g1s_rate[i], body[_S_DURATION] * s_factor[i], g2m_rate[i]
-    key = seed, tick, cell_id[i]
-    dividing[i] = _cycle(i, phase, phase_age, phase_progress, pace, key, dt)
-    size = 1.0 if phase[i] == G1 and not dividing[i] else 2.0
-    _grow(i, volume, fluid_volume, nuclear_volume, body, size, growth_rate[i], dt)
-    radius[i] = radius_of(volume[i])
+    """Phases of one living cell in a tick."""
+    row = living[i]
+    pace = g1s_rate[row], bodies[kind[row], _S_DURATION] * s_factor[row], g2m_rate[row]
+    before = phase[row], phase_age[row], phase_progress[row]
+    after, dividing[row] = _lived(before, pace, (seed, tick, cell_id[row]), dt)
+    phase[row], phase_age[row], phase_progress[row] = after
 
 
-@register_jitable
-def _cycle(i, phase, phase_age, phase_progress, pace, key, dt):
-    """Live a tick through the phases; True if the cell divides."""
+def _grow(
+    i,
+    living,
+    kind,
+    growth_rate,
+    phase,
+    dividing,
+    volume,
+    fluid_volume,
+    nuclear_volume,
+    radius,
+    bodies,
+    dt,
+):
+    """Grow one cell's solids at the cell model's rate to the phase's target; fluid follows."""
+    row = living[i]
+    body = kind[row]
+    fraction, before = bodies[body, _FLUID_FRACTION], fluid_volume[row]
+    doubled = (phase[row] != G1) | dividing[row]
+    target = (1.0 + doubled) * bodies[body, _VOLUME] * (1.0 - fraction)
+    solid = volume[row] - before
+    grown = max(solid, min(solid * math.exp(growth_rate[row] * dt), target))
+    fluid = hydrated(before, grown, fraction, bodies[body, _FLUID_RATE], dt)
+    nuclear_volume[row] *= grown / solid
+    fluid_volume[row] = fluid
+    volume[row] = grown + fluid
+    radius[row] = radius_of(volume[row])
+
+
+@nb.njit(error_model="numpy")
+def _lived(cell, pace, key, dt):
+    """Phase, age and progress after ``dt`` [min], and whether the cell divided."""
+    phase, age, progress = cell
     g1s_rate, s_duration, g2m_rate = pace
     left = dt  # of the tick, in the present phase
-    if phase[i] == G1:
-        if phase_age[i] < dt:  # born within the last tick: the rest of that is still to be lived
-            left += phase_age[i]
-            phase_age[i] = 0.0
+    if phase == G1:
+        if age < dt:  # born within the last tick: the rest of that is still to be lived
+            left += age
+            age = 0.0
         moment = _waiting_time(g1s_rate, key, _LEAVE_G1)
         if moment < left:
             left -= moment
-            phase[i], phase_age[i], phase_progress[i] = S, 0.0, 0.0
-    if phase[i] == S:
-        rest = (1.0 - phase_progress[i]) * s_duration
+            phase, age, progress = S, 0.0, 0.0
+    if phase == S:
+        rest = (1.0 - progress) * s_duration
         if rest <= left:
             left -= rest
-            phase[i], phase_age[i], phase_progress[i] = G2M, 0.0, 0.0
+            phase, age, progress = G2M, 0.0, 0.0
         else:
-            phase_progress[i] += left / s_duration
+            progress += left / s_duration
     divides = False
-    if phase[i] == G2M:
+    if phase == G2M:
         moment = _waiting_time(g2m_rate, key, _LEAVE_G2M)
         divides = moment < left
         if divides:
             left -= moment
-            phase[i], phase_age[i] = G1, 0.0
-    phase_age[i] += left
-    return divides
+            phase, age = G1, 0.0
+    return (phase, age + left, progress), divides
 
 
-@register_jitable
+@nb.njit(error_model="numpy")
 def _waiting_time(rate, key, draw):
     """Time until an event of this hazard [1/min]; infinite where there is none."""
     seed, tick, cell_id = key
     return -math.log(uniform(seed, _CYCLE, tick, cell_id, draw)) / rate if rate > 0.0 else math.inf
-
-
-@register_jitable
-def _grow(i, volume, fluid_volume, nuclear_volume, body, size, growth_rate, dt):
-    """Grow solids at the cell model's rate up to the phase's target; fluid follows."""
-    fraction = body[_FLUID_FRACTION]
-    solid = volume[i] - fluid_volume[i]
-    target = size * body[_VOLUME] * (1.0 - fraction)
-    grown = max(solid, min(solid * math.exp(growth_rate * dt), target))
-    nuclear_volume[i] *= grown / solid
-    fluid_volume[i] = hydrated(fluid_volume[i], grown, fraction, body[_FLUID_RATE], dt)
-    volume[i] = grown + fluid_volume[i]

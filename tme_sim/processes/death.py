@@ -76,26 +76,34 @@ def advance(
 ) -> Fates:
     """Decide who dies within ``dt`` [min], and let those who were dead before go on decaying."""
     fates = Fates(*np.zeros((2, population.n), dtype=np.bool_))
+    dead = np.flatnonzero(population["status"] != ALIVE)  # few: they have a loop of their own
     launch(
-        _die_or_decay,
+        _die,
         population.n,
         population["id"],
-        population["type"],
         *(np.ascontiguousarray(outputs[name]) for name in ("apoptosis_rate", "necrosis_rate")),
-        *(population[name] for name in WRITES),
-        np.stack(decay, axis=1),
+        *(population[name] for name in WRITES[:5]),
         float(dt),
         seed,
         tick,
-        *fates,
+        fates.died,
+    )
+    launch(
+        _decay,
+        dead.size,
+        dead,
+        population["type"],
+        *(population[name] for name in (*WRITES[:2], *WRITES[3:])),
+        np.stack(decay, axis=1),
+        float(dt),
+        fates.cleared,
     )
     return fates
 
 
-def _die_or_decay(
+def _die(
     i,
     cell_id,
-    kind,
     apoptosis_rate,
     necrosis_rate,
     status,
@@ -103,17 +111,12 @@ def _die_or_decay(
     death_cause,
     death_volume,
     volume,
-    fluid_volume,
-    nuclear_volume,
-    radius,
-    bodies,
     dt,
     seed,
     tick,
     died,
-    cleared,
 ):
-    """One tick of one cell."""
+    """Whether one living cell dies in a tick, and of what."""
     if status[i] == ALIVE:
         u = uniform(seed, _FATE, tick, cell_id[i], 0)
         cause = cause_of_death(u, apoptosis_rate[i], necrosis_rate[i], dt)
@@ -121,15 +124,39 @@ def _die_or_decay(
             died[i] = True
             death_cause[i], death_time[i], death_volume[i] = cause, 0.0, volume[i]
             status[i] = APOPTOTIC if cause == _APOPTOSIS else NECROTIC
-        return
-    body = bodies[kind[i]]
-    death_time[i] += dt
-    _decay(i, status[i], volume, fluid_volume, nuclear_volume, body, dt)
-    radius[i] = radius_of(volume[i])
-    if status[i] == NECROTIC and volume[i] > body[_LYSIS_FACTOR] * death_volume[i]:
-        status[i], death_time[i] = DEBRIS, 0.0
-    limit = body[_APOPTOSIS_DURATION] if status[i] == APOPTOTIC else body[_CLEARANCE_TIME]
-    cleared[i] = status[i] != NECROTIC and death_time[i] >= limit
+
+
+def _decay(
+    i,
+    dead,
+    kind,
+    status,
+    death_time,
+    death_volume,
+    volume,
+    fluid_volume,
+    nuclear_volume,
+    radius,
+    bodies,
+    dt,
+    cleared,
+):
+    """One tick of one cell that was dead before."""
+    row = dead[i]
+    body, state = kind[row], status[row]
+    first = _APOPTOSIS_RATES if state == APOPTOTIC else _NECROSIS_RATES
+    rates = bodies[body, first], bodies[body, first + 1], bodies[body, first + 2]
+    solid = volume[row] - fluid_volume[row]
+    parts = fluid_volume[row], solid - nuclear_volume[row], nuclear_volume[row]
+    fluid, cytoplasm, nucleus = decayed(state, parts, rates, dt)
+    fluid_volume[row], nuclear_volume[row] = fluid, nucleus
+    volume[row] = fluid + cytoplasm + nucleus
+    radius[row] = radius_of(volume[row])
+    death_time[row] += dt
+    if state == NECROTIC and volume[row] > bodies[body, _LYSIS_FACTOR] * death_volume[row]:
+        status[row], death_time[row] = DEBRIS, 0.0
+    limit = bodies[body, _APOPTOSIS_DURATION if state == APOPTOTIC else _CLEARANCE_TIME]
+    cleared[row] = status[row] != NECROTIC and death_time[row] >= limit
 
 
 @register_jitable
@@ -146,18 +173,16 @@ def cause_of_death(u, apoptosis_rate, necrosis_rate, dt):
 
 
 @register_jitable
-def _decay(i, status, volume, fluid_volume, nuclear_volume, body, dt):
-    """Volumes of a dead cell: all vanish, but the fluid of a necrotic cell comes in."""
-    first = _APOPTOSIS_RATES if status == APOPTOTIC else _NECROSIS_RATES
-    fluid_rate, cytoplasm_rate, nucleus_rate = body[first], body[first + 1], body[first + 2]
-    nucleus, fluid = nuclear_volume[i], fluid_volume[i]
-    cytoplasm = max(volume[i] - fluid - nucleus, 0.0)
+def decayed(status, parts, rates, dt):
+    """Fluid, cytoplasm, nucleus after ``dt`` [min]: all vanish, but a necrotic cell draws fluid."""
+    fluid, cytoplasm, nucleus = parts
+    fluid_rate, cytoplasm_rate, nucleus_rate = rates
+    cytoplasm = max(cytoplasm, 0.0)
     if status == NECROTIC:
         fluid = swollen(fluid, cytoplasm, cytoplasm_rate, fluid_rate, dt)
         fluid = swollen(fluid, nucleus, nucleus_rate, fluid_rate, dt)
     else:
         rate = fluid_rate if status == APOPTOTIC else _DEBRIS_FLUID_RATE
         fluid = relaxed(fluid, 0.0, rate, dt)
-    nuclear_volume[i] = relaxed(nucleus, 0.0, nucleus_rate, dt)
-    fluid_volume[i] = fluid
-    volume[i] = fluid + nuclear_volume[i] + relaxed(cytoplasm, 0.0, cytoplasm_rate, dt)
+    cytoplasm = relaxed(cytoplasm, 0.0, cytoplasm_rate, dt)
+    return fluid, cytoplasm, relaxed(nucleus, 0.0, nucleus_rate, dt)
