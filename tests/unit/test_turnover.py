@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.reference.bodies import GROWTH, domain, population
 from tme_sim.processes import cycle, turnover
-from tme_sim.random import daughter_id
+from tme_sim.random import arrival_id, daughter_id
 
 NODES = np.array([[0.5, 0.98]], np.float32)
 
@@ -21,6 +24,60 @@ def divide(cells, dividing=None, *, noise=0.1, size=(1e3, 1e3, 1e3), tick=5, **h
     box = domain(*size, **how)
     given = {"noise": np.array([noise]), "domain": box, "time": 36.0, "seed": 3, "tick": tick}
     return turnover.divide(cells, dividing, **given)
+
+
+class Lives(RuleBasedStateMachine):
+    """Random ticks of births, arrivals and removals, held against volumes by id."""
+
+    def __init__(self):
+        super().__init__()
+        self.cells = mothers(3)
+        self.volume = dict(zip(self.cells["id"].tolist(), self.cells["volume"], strict=True))
+        self.ever = set(self.volume)
+        self.tick = 0
+
+    def masks(self, data):
+        picked = st.lists(st.booleans(), min_size=self.cells.n, max_size=self.cells.n)
+        return np.array(data.draw(picked), dtype=bool)
+
+    @rule(data=st.data())
+    def divide(self, data):
+        mask = self.masks(data)
+        parents = self.cells["id"][mask].tolist()
+        self.tick += 1
+        rows = divide(self.cells, mask, tick=self.tick)
+        daughters = self.cells["id"][rows].tolist()
+        assert self.cells["mother"][rows].tolist() == parents
+        assert not self.ever & set(daughters)  # an id is never used again
+        self.ever |= set(daughters)
+        for mother, daughter in zip(parents, daughters, strict=True):
+            self.volume[mother] = self.volume[daughter] = self.volume[mother] * np.float32(0.5)
+
+    @rule(data=st.data())
+    def remove(self, data):
+        mask = self.masks(data)
+        for cell in self.cells["id"][mask].tolist():
+            del self.volume[cell]
+        turnover.remove(self.cells, mask)
+
+    @rule(n=st.integers(0, 5))
+    def enter(self, n):
+        self.tick += 1
+        ids = arrival_id(1, self.tick, np.arange(n))
+        turnover.enter(self.cells, n, id=ids, volume=100.0, position=[1.0, 2.0, 3.0])
+        self.volume |= dict.fromkeys(ids.tolist(), np.float32(100.0))
+        self.ever |= set(ids.tolist())
+
+    @invariant()
+    def every_cell_is_where_its_id_leads_with_its_own_volume(self):
+        self.cells.check()
+        assert self.cells["id"].tolist() == list(self.volume)  # stable order
+        for cell, volume in self.volume.items():
+            assert self.cells["volume"][self.cells.row_of(cell)] == volume
+
+
+Lives.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+TestLives = Lives.TestCase
 
 
 def test_division_conserves_every_amount_to_the_bit():
