@@ -19,6 +19,9 @@ COVERAGE = 0.995
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
 N_FEATURES = len(INPUTS) + len(GENOTYPES)
 BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
+              no_cfunc_wrapper=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,36 +86,49 @@ def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
     return np.clip(inputs, domain.low, domain.high)
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
-def outside_box(inputs, domain):
-    """Whether any raw input of one cell leaves the box; not a number is outside."""
+@_inner
+def inside_tile(raw, domain, out):
+    """1 for the lanes whose raw inputs (n_inputs, lanes) all lie in the box, else 0.
+
+    Not a number is outside.
+    """
     low, high = domain[0], domain[1]
-    for k in range(inputs.size):  # noqa: SIM110 (compiled)
-        if not (low[k] <= inputs[k] <= high[k]):
-            return True
-    return False
+    for j in range(out.size):
+        out[j] = _ONE
+    for k in range(low.size):
+        row, least, most = raw[k], low[k], high[k]
+        for j in range(out.size):
+            out[j] = out[j] if least <= row[j] <= most else _ZERO
 
 
-@njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+@_inner
 def distance_tile(x, first, domain, out):
     """Squared distances of the lanes of a tile; features are rows of x from `first` on."""
     mean, whiten = domain[2], domain[3]
     n_features, lanes = mean.size, out.size
-    centred = np.empty((n_features, lanes), np.float32)
+    centred = np.zeros((-(-n_features // 4) * 4, lanes), np.float32)
     part = np.empty(lanes, np.float32)
     for k in range(n_features):
         row, source, centre = centred[k], x[first + k], mean[k]
         for j in range(lanes):
             row[j] = source[j] - centre
     for j in range(lanes):
-        out[j] = np.float32(0.0)
+        out[j] = _ZERO
     for r in range(n_features):
-        weights = whiten[r]
         for j in range(lanes):
-            part[j] = np.float32(0.0)
-        for k in range(r + 1):
-            row, w = centred[k], weights[k]
-            for j in range(lanes):
-                part[j] += w * row[j]
+            part[j] = _ZERO
+        for k in range(0, r + 1, 4):  # entries right of the diagonal are zeros
+            _add_four(centred[k : k + 4], whiten[r, k : k + 4], part)
         for j in range(lanes):
             out[j] += part[j] * part[j]
+
+
+@_inner
+def _add_four(rows, weights, out):
+    """out += weights . rows; weights past the last count as none."""
+    a, b, c, d = rows[0], rows[1], rows[2], rows[3]
+    n = weights.size
+    wa, wb = weights[0], weights[1] if n > 1 else _ZERO
+    wc, wd = weights[2] if n > 2 else _ZERO, weights[3] if n > 3 else _ZERO
+    for j in range(out.size):
+        out[j] += wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]

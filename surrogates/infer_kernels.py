@@ -1,0 +1,421 @@
+"""Step tiles of cells through the ensemble on the CPU: the kernels behind `infer`.
+
+A tile is up to TILE cells of one type, padded to a multiple of LANES by repeating its last cell,
+with one row per source, so that every inner loop runs over lanes side by side. Lanes never mix
+and every loop is a whole number of vectors long: the bits of a cell depend on nothing but itself.
+
+What is left out is known to the bit: a type without competence is silent; a parent that is zero
+in the whole tile (an absent drug, a mutation that nobody has) adds nothing; a drive of inputs
+alone is the same in every sweep, and that of the tile before where those inputs are.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from surrogates.channels import LOG as LOG_INPUT
+from surrogates.channels import RAMP, SATURATING, transform_value
+from surrogates.drive_kernels import BLOCK, WIDEST, add_drive, inner
+from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
+from surrogates.parameters import FACTORS, GROUPS
+from surrogates.phenotype import LINEAR, LOG
+from surrogates.uncertainty import distance_tile, inside_tile
+
+TILE = 128  # rows of a tile stay in the second cache
+LANES = 32  # four vectors of eight
+STRIP = 4  # cells turned into lanes together
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_transform = inner(transform_value)
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
+    """Advance, read and judge the cells of some tiles; each tile writes its own cells.
+
+    `tiles`: rows of all cells by type, then first, number and type of each tile's cells;
+    `packed`, `tables`, `timing`: see `infer`; `arrays`: state, inputs, genotype; `results`:
+    state, outputs, sigma, in_domain.
+    """
+    order, first, count, cell_type = tiles
+    n_nodes, n_inputs, n_heads = arrays[0].shape[1], arrays[1].shape[1], results[1].shape[1]
+    n_rows, n_members = packed[3].size, packed[5].shape[1] // GROUPS
+    one = n_rows - 1 - packed[2].shape[0]
+    room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
+            _room(4 * n_members), _room(2 * n_heads), _room(3))
+    wiring = (np.empty_like(packed[0]), np.empty_like(packed[1]), np.empty_like(packed[4]),
+              np.empty(packed[0].size, np.bool_))
+    live, fresh = np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_)
+    lane, bits, before = np.empty(TILE, np.int64), np.empty(TILE, np.int32), (0, 0)
+    for t in range(first.size):
+        kind, width = cell_type[t], -(-count[t] // LANES) * LANES
+        x, raw, drive, y = (_rows(room[0], width), _rows(room[1], width), _rows(room[2], width),
+                            _rows(room[3], width))
+        members, carbon, seen, judged = (_rows(room[4], width), _rows(room[5], width),
+                                         _rows(room[6], width), _rows(room[7], width))
+        for j in range(width):
+            lane[j] = order[first[t] + min(j, count[t] - 1)]
+        fresh[:] = before[0] != kind or before[1] != width
+        before = (kind, width)
+        _load(lane, arrays, tables[0], (x[:one], raw, bits), fresh)
+        _fill(x[one], _ONE)
+        inside_tile(raw, domain, judged[0])
+        distance_tile(x, n_nodes, domain, judged[1])
+        _wire(kind, packed, x, (live, fresh), wiring)
+        _relax(kind, packed, wiring, timing, (x, drive, y), fresh)
+        _read(kind, packed, wiring, tables[1], (x, raw, y, members, carbon), seen)
+        _disagree(seen, tables[1], judged[2])
+        _store(lane, count[t], (x, seen, judged), domain, results)
+
+
+@inner
+def _room(n_rows):
+    return np.empty(n_rows * TILE, np.float32)
+
+
+@inner
+def _rows(room, width):
+    """Work space as contiguous rows of a tile's width."""
+    n_rows = room.size // TILE
+    return room[: n_rows * width].reshape(n_rows, width)
+
+
+@inner
+def _fill(row, value):
+    for j in range(row.size):
+        row[j] = value
+
+
+@inner
+def _load(lane, arrays, transforms, rows, fresh):
+    """Raw inputs; then the sources: nodes, transformed inputs, genotype bits.
+
+    What is not `fresh` is still there from the tile before; it becomes fresh where it differs.
+    """
+    state, inputs, genotype = arrays
+    x, raw, bits = rows
+    kind, a, b = transforms
+    n_nodes, n_inputs = state.shape[1], inputs.shape[1]
+    fresh[:n_nodes] = True
+    for low in range(0, x.shape[1], STRIP):
+        _to_lanes(lane, low, state, x)
+        _compare(lane, low, inputs, raw, fresh[n_nodes:])
+        _to_lanes(lane, low, inputs, raw)
+    for k in range(n_inputs):
+        if fresh[n_nodes + k]:
+            _transform_row(raw[k], kind[k], a[k], b[k], x[n_nodes + k])
+    first = n_nodes + n_inputs
+    changed = fresh[first]
+    for j in range(x.shape[1]):
+        changed |= bits[j] != genotype[lane[j]]
+        bits[j] = genotype[lane[j]]
+    if changed:
+        fresh[first : x.shape[0]] = True
+        for k in range(x.shape[0] - first):
+            row = x[first + k]
+            for j in range(row.size):
+                row[j] = np.float32((bits[j] >> k) & 1)
+
+
+@inner
+def _to_lanes(lane, low, table, out):
+    """Columns of a strip of cells side by side."""
+    p, q = table[lane[low]], table[lane[low + 1]]
+    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    for k in range(table.shape[1]):
+        strip = out[k, low : low + STRIP]
+        strip[0], strip[1], strip[2], strip[3] = p[k], q[k], r[k], s[k]
+
+
+@inner
+def _compare(lane, low, table, rows, fresh):
+    """Mark the rows that a strip of cells would change."""
+    p, q = table[lane[low]], table[lane[low + 1]]
+    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    for k in range(table.shape[1]):
+        strip = rows[k, low : low + STRIP]
+        fresh[k] |= ((strip[0] != p[k]) | (strip[1] != q[k]) | (strip[2] != r[k])
+                     | (strip[3] != s[k]))
+
+
+@inner
+def _transform_row(raw, kind, a, b, out):
+    """`channels.transform_value` of lanes; no logarithm of a drug that is not there."""
+    if kind == SATURATING:
+        for j in range(out.size):
+            out[j] = _transform(np.float64(raw[j]), SATURATING, a, b)
+    elif kind == RAMP:
+        for j in range(out.size):
+            out[j] = _transform(np.float64(raw[j]), RAMP, a, b)
+    else:
+        for j in range(out.size):
+            out[j] = _ZERO
+            if raw[j] != _ZERO:
+                out[j] = _transform(np.float64(raw[j]), LOG_INPUT, a, b)
+
+
+@inner
+def _wire(kind, packed, x, marks, wiring):
+    """Keep of every unit the parents that are not zero in the whole tile.
+
+    Only inputs, genotype bits and nodes without competence can be; they stay so in the tick. With
+    other parents than in the tile before, everything is `fresh`.
+    """
+    live, fresh = marks
+    n_nodes, one = packed[6].shape[1] - packed[5].shape[0], x.shape[0] - 1 - packed[2].shape[0]
+    changed = fresh[one]
+    for k in range(x.shape[0]):
+        if k > one:
+            source, gate = packed[2][k - one - 1, 0], packed[2][k - one - 1, 1]
+            found = live[source] and live[gate]
+            fresh[k] |= fresh[source] or fresh[gate]
+        elif k == one or (k < n_nodes and packed[6][kind, k] > _ZERO):
+            found = True
+        else:
+            found = _any(x[k]) if fresh[k] else live[k]
+        changed |= live[k] != found
+        live[k] = found
+    if changed:
+        fresh[:] = True
+        for unit in range(packed[0].size):
+            if packed[6][kind, unit] > _ZERO:
+                _wire_unit(unit, packed, live, one, wiring)
+
+
+@inner
+def _any(row):
+    found = False
+    for j in range(row.size):
+        found |= row[j] != _ZERO
+    return found
+
+
+@inner
+def _wire_unit(unit, packed, live, one, wiring):
+    """Live parents and their weights; none, or more than WIDEST, are filled up with weights 0."""
+    n_parents, parent, _, moving, factor, _, _ = packed
+    n_kept, kept, weight, fixed = wiring
+    n, fixed[unit] = 0, True
+    _copy_factors(factor[unit], 0, 0, weight[unit])
+    for k in range(n_parents[unit]):
+        row = parent[unit, k]
+        if live[row]:
+            kept[unit, n] = row
+            n += 1
+            _copy_factors(factor[unit], 1 + k, n, weight[unit])
+            fixed[unit] &= not moving[row]
+    while n == 0 or (n > WIDEST and n % BLOCK > 0):
+        kept[unit, n] = one
+        n += 1
+        weight[unit, :, FACTORS * n : FACTORS * (n + 1)] = _ZERO
+    n_kept[unit] = n
+
+
+@inner
+def _copy_factors(source, k, n, target):
+    """Weights of parent k of a unit's terms to place n; place 0 is the biases."""
+    for t in range(source.shape[0]):
+        for f in range(FACTORS):
+            target[t, FACTORS * n + f] = source[t, FACTORS * k + f]
+
+
+@inner
+def _relax(kind, packed, wiring, timing, rows, fresh):
+    """Sweep the nodes of one tile, all at once per sweep: h <- h + competence g F - g h."""
+    x, drive, y = rows
+    competence, fixed = packed[6], wiring[3]
+    share, loss, n_sweeps = timing
+    for sweep in range(n_sweeps):
+        _multiply(packed[2], x)
+        for unit in range(loss.size):
+            silent = competence[kind, unit] == _ZERO
+            if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
+                _fill(drive[unit], _ZERO)
+                if not silent:
+                    parent = wiring[1][unit, : wiring[0][unit]]
+                    add_drive(x, parent, wiring[2][unit], share[kind, unit], y,
+                              drive[unit : unit + 1])
+        for unit in range(loss.size):
+            node, row, g = x[unit], drive[unit], loss[unit]
+            for j in range(row.size):
+                node[j] += row[j] - g * node[j]
+
+
+@inner
+def _due(unit, wiring, fresh):
+    """Whether a parent is not as it was."""
+    found = False
+    for k in range(wiring[0][unit]):
+        found |= fresh[wiring[1][unit, k]]
+    return found
+
+
+@inner
+def _multiply(product, x):
+    """Rows of gated parents: their source times their gate."""
+    low = x.shape[0] - product.shape[0]
+    for k in range(product.shape[0]):
+        row, source, gate = x[low + k], x[product[k, 0]], x[product[k, 1]]
+        for j in range(row.size):
+            row[j] = source[j] * gate[j]
+
+
+@inner
+def _read(kind, packed, wiring, ranges, work, seen):
+    """Outputs of the members' mean fraction in the first rows of `seen`, their sigma in the rest.
+
+    The formulas are those of `phenotype.outputs_from_fractions`. Sigma is the standard deviation
+    over members: of a linear output that of its fraction, scaled; of the others worked out.
+    """
+    x, raw, y, members, carbon = work
+    scale, low, high, log_ratio, columns = ranges
+    n_heads = scale.size
+    _multiply(packed[2], x)
+    for head in range(n_heads):
+        value, spread = seen[head], seen[n_heads + head]
+        competence = _fractions(head, kind, packed, wiring, (x, y, members))
+        _mean(members, value)
+        for k in range(4):
+            if head == columns[k]:
+                _keep(members, k, carbon)
+        if scale[head] == LOG:
+            _exponential(members, low[head] * competence, log_ratio[head])
+            _mean(members, y[0])
+            _deviation(members, y[0], spread)
+            _exponential(seen[head : head + 1], low[head] * competence, log_ratio[head])
+        elif scale[head] == LINEAR:
+            width = (high[head] - low[head]) * competence
+            _deviation(members, value, spread)
+            _linear(value, low[head], width, value)
+            _linear(spread, _ZERO, width, spread)
+    _flux(packed[6][kind, -n_heads:], ranges, (raw, y, members, carbon), seen)
+
+
+@inner
+def _fractions(head, kind, packed, wiring, rows):
+    """Every member's fraction of one head, (n_members, lanes); returns the head's competence."""
+    x, y, members = rows
+    unit = packed[6].shape[1] - packed[5].shape[0] + head
+    for m in range(members.shape[0]):
+        _fill(members[m], _ZERO)
+    if packed[6][kind, unit] > _ZERO:
+        parent = wiring[1][unit, : wiring[0][unit]]
+        add_drive(x, parent, wiring[2][unit], packed[5][head], y, members)
+    return packed[6][kind, unit]
+
+
+@inner
+def _mean(rows, out):
+    _fill(out, _ZERO)
+    for m in range(rows.shape[0]):
+        row = rows[m]
+        for j in range(out.size):
+            out[j] += row[j]
+    n = np.float32(rows.shape[0])
+    for j in range(out.size):
+        out[j] /= n
+
+
+@inner
+def _deviation(rows, mean, out):
+    _fill(out, _ZERO)
+    for m in range(rows.shape[0]):
+        row = rows[m]
+        for j in range(out.size):
+            out[j] += (row[j] - mean[j]) * (row[j] - mean[j])
+    n = np.float32(rows.shape[0])
+    for j in range(out.size):
+        out[j] = math.sqrt(out[j] / n)
+
+
+@inner
+def _keep(members, k, carbon):
+    n_members = members.shape[0]
+    for m in range(n_members):
+        row, kept = members[m], carbon[k * n_members + m]
+        for j in range(row.size):
+            kept[j] = row[j]
+
+
+@inner
+def _exponential(rows, low, log_ratio):
+    """Fractions to low ((high / low)^f - 1), in place."""
+    for m in range(rows.shape[0]):
+        row = rows[m]
+        for j in range(row.size):
+            row[j] = low * (math.exp(log_ratio * row[j]) - _ONE)
+
+
+@inner
+def _linear(row, low, width, out):
+    for j in range(row.size):
+        out[j] = low + width * row[j]
+
+
+@inner
+def _flux(competence, ranges, work, seen):
+    """Lactate of the mean and its spread over members, by the flux layer."""
+    raw, y, members, carbon = work
+    _, low, high, _, columns = ranges
+    n_members, lactate = members.shape[0], columns[3]
+    value, spread = seen[lactate], seen[low.size + lactate]
+    _lactate(raw, columns, (seen[columns[0]], seen[columns[1]], seen[columns[2]], value),
+             competence[lactate], value)
+    for m in range(n_members):
+        for k in range(3):
+            row, head = carbon[k * n_members + m], columns[k]
+            _linear(row, low[head], (high[head] - low[head]) * competence[head], row)
+        _lactate(raw, columns, (carbon[m], carbon[n_members + m], carbon[2 * n_members + m],
+                                carbon[3 * n_members + m]), competence[lactate], members[m])
+    _mean(members, y[0])
+    _deviation(members, y[0], spread)
+
+
+@inner
+def _lactate(raw, columns, rows, competence, out):
+    """Lactate of lanes from growth, capacities and the share of pyruvate that a cell would."""
+    growth, oxygen, glucose, share = rows
+    oxygen_outside, glucose_outside = raw[columns[4]], raw[columns[5]]
+    for j in range(out.size):
+        out[j] = lactate_flux(realised(glucose[j], glucose_outside[j], GLUCOSE_HALF),
+                              realised(oxygen[j], oxygen_outside[j], OXYGEN_HALF),
+                              growth[j], share[j] * competence)
+
+
+@inner
+def _disagree(seen, ranges, out):
+    """Largest sigma of the outputs, each over its range."""
+    low, high = ranges[1], ranges[2]
+    _fill(out, _ZERO)
+    for head in range(low.size):
+        spread, scale = seen[low.size + head], _ONE / (high[head] - low[head])
+        for j in range(out.size):
+            share = spread[j] * scale
+            out[j] = share if share > out[j] else out[j]
+
+
+@inner
+def _store(lane, count, rows, domain, results):
+    """Write the cells of a tile back; `rows`: sources, outputs and sigma, judgements.
+
+    Lanes past the end write what their cell, the last one, gets anyway.
+    """
+    x, seen, judged = rows
+    state, outputs, sigma, known = results
+    for low in range(0, count, STRIP):
+        _to_cells(lane, low, x, state)
+        _to_cells(lane, low, seen, outputs)
+        _to_cells(lane, low, seen[outputs.shape[1] :], sigma)
+    for j in range(count):
+        known[lane[j]] = not (judged[0, j] == _ZERO or judged[1, j] > domain[4]
+                              or judged[2, j] > domain[5])
+
+
+@inner
+def _to_cells(lane, low, rows, table):
+    """A strip of lanes into the columns of its cells."""
+    p, q = table[lane[low]], table[lane[low + 1]]
+    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    for k in range(table.shape[1]):
+        strip = rows[k, low : low + STRIP]
+        p[k], q[k], r[k], s[k] = strip[0], strip[1], strip[2], strip[3]
