@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def fisher_positions(*, diffusivity, rate, start, times, voxel=20.0, length=2000.0, dt=0.05):
+def fisher_positions(*, diffusivity, rate, start, times, voxel=20.0, length=4000.0, dt=0.05):
     """Where u = 1/2 at some times, for u_t = D u_xx + r u (1 - u) and u = 1 before `start`."""
     u = np.where(np.arange(length / voxel) < start / voxel, 1.0, 0.0)
     found = []

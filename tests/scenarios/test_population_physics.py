@@ -10,6 +10,7 @@ from surrogates.channels import INPUTS, OUTPUTS
 from surrogates.constant import Constant
 from tests.reference.front import bramson_distance, fisher_positions, halfway
 from tests.scenarios.cell_models import Wrapped
+from tme_sim.processes import motion
 from tme_sim.processes.cycle import stationary_phases
 
 HOUR = 60.0  # [min]
@@ -95,40 +96,39 @@ class Logistic(Wrapped):
         out.outputs[:, OUTPUTS.index("g2m_rate")] *= room
 
 
-def test_a_population_spreads_at_the_speed_of_fishers_front(tmp_path):
-    """C6: D = 100 um2/h, r = 0.05 /h; the front has not reached 2 sqrt(r D) = 4.47 um/h yet."""
-    per_voxel, diffusivity, rate, times = 1500, 100.0, 0.05, (100.0, 200.0)
+def test_a_population_spreads_at_the_speed_of_fishers_front(tmp_path, monkeypatch):
+    """C6: D = 400 um2/h, r = 0.04 /h; the front has not reached 2 sqrt(r D) = 8 um/h yet."""
+    per_voxel, voxel, start, times = 1500, 50.0, 250.0, (120.0, 240.0)
+    known = {"diffusivity": 400.0, "rate": 0.04}
     turn = 10.0  # [min] persistence: D = speed^2 persistence / 2
     rates = {
         **AT_ONCE,
-        "g2m_rate": rate / HOUR,
-        "HGF_secretion": 8000.0 * 1e-6 / per_voxel,  # 1 nM where a voxel holds so many
-        "speed": math.sqrt(2.0 * diffusivity / HOUR / turn),
+        "g2m_rate": known["rate"] / HOUR,
+        "HGF_secretion": 1e-6 * voxel**3 / per_voxel,  # 1 nM where a voxel holds so many
+        "speed": math.sqrt(2.0 * known["diffusivity"] / HOUR / turn),
         "persistence_time": turn,
     }
-    start = np.random.default_rng(1).uniform((0.0, 0.0), (100.0, 20.0), (5 * per_voxel, 2))
-    np.savetxt(tmp_path / "cells.csv", start, delimiter=",", header="x,y", comments="")
+    n = round(start / voxel * per_voxel)
+    place = np.random.default_rng(1).uniform(0.0, (start, voxel), (n, 2))
+    np.savetxt(tmp_path / "cells.csv", place, delimiter=",", header="x,y", comments="")
     signal = {"diffusivity": "1 um^2/min", "decay_rate": "1 per min", "initial": "0 nM"}
     scenario = dish(
         0,
         tick="2 h",
-        domain={"size": ["1600 um", "20 um"], "voxel": "20 um"},
+        domain={"size": ["3500 um", "50 um"], "voxel": "50 um"},
         cell_types={"tumor": {"volume": "0.1 um^3"}},  # as good as points
         substrates={"HGF": signal},
         cells={"tumor": {"type": "tumor", "placement": {"file": str(tmp_path / "cells.csv")}}},
     )
+    monkeypatch.setattr(motion, "LONGEST_STRIDE", 1e3)  # there are no contacts to step over
     model = tme_sim.TumorModel(scenario, cell_model=Logistic(Constant({"tumor": rates})))
 
     fronts = []
     for time in times:
         model.run_until(lambda m, end=time * HOUR: m.time >= end)
-        count = np.bincount(model.grid.voxel_of(model.population["position"]), minlength=80)
-        fronts.append(halfway(count / per_voxel, 20.0))
+        count = np.bincount(model.grid.voxel_of(model.population["position"]))
+        fronts.append(halfway(count / per_voxel, voxel))
 
-    known = {"diffusivity": diffusivity, "rate": rate}
-    way, solved = (
-        np.diff(fronts)[0],
-        np.diff(fisher_positions(**known, start=100.0, times=times))[0],
-    )
-    assert way == pytest.approx(solved, rel=0.03)
-    assert way == pytest.approx(bramson_distance(**known, times=times), rel=0.05)
+    solved = np.diff(fisher_positions(**known, start=start, times=times, voxel=voxel))[0]
+    assert np.diff(fronts)[0] == pytest.approx(solved, rel=0.03)
+    assert np.diff(fronts)[0] == pytest.approx(bramson_distance(**known, times=times), rel=0.05)
