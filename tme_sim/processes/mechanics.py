@@ -19,9 +19,8 @@ FASTEST = 2000.0  # [um/min] a cell moves at most 2 um in the shortest substep, 
 COINCIDENT = 1e-12  # [um2] nearer than this, two centres have no direction between them
 POINT = 1e-9  # [um] sum of the radii of cells without size, which touch nobody
 ADHESION, REPULSION, KIND, MOBILITY = range(RADIUS + 1, RADIUS + 5)  # columns of a body
-AT_ONCE = 32  # pairs whose square roots and divisions are taken together
-_X, _Y, _Z, _SPAN, _PUSH, _PULL, _INVERSE, _ALONG = range(8)  # rows of the work space of pairs
-_SUMS = len(CONTACTS)  # then the stiffness: its sum, and the tensor xx, yy, zz, xy, xz, yz
+_X, _Y, _Z, _SPAN, _PUSH, _PULL, _INVERSE, _RATIO, _ALONG, _RATE = range(10)  # rows of pairs
+_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -155,112 +154,126 @@ def _interact(
     stiffness,
     contact,
 ):
-    """Sum over the neighbours of the cells of one block, AT_ONCE pairs at a time."""
-    pair, total = np.empty((8, AT_ONCE)), np.empty(_SUMS + 7)
-    for slot in range(block * BLOCK, min((block + 1) * BLOCK, len(order))):
+    """Sum over the neighbours of the cells of one block, with all its pairs side by side.
+
+    What needs no neighbour is done pair by pair in loops that the compiler makes vectors of.
+    """
+    low, high = block * BLOCK, min((block + 1) * BLOCK, len(order))
+    pair = np.empty((_ROWS, begin[high - 1] + number[high - 1] - begin[low]))
+    gather(low, high, order, begin, number, listed, bodies, affinity, pair)
+    if periodic:
+        for axis in range(axes):
+            come_near(size[axis], pair[axis])
+    if coincident(pair[_X], pair[_Y], pair[_Z]):
+        part(low, high, order, begin, number, listed, identity, axes, pair)
+    reciprocate(pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_INVERSE])
+    measure(pair[_X], pair[_Y], pair[_Z], pair[_INVERSE], pair[_RATIO])
+    drive(pair[_RATIO], pair[_INVERSE], pair[_SPAN], pair[_PUSH], pair[_PULL], pair[_ALONG])
+    if counting:
+        stiffen(pair[_RATIO], pair[_INVERSE], pair[_SPAN], pair[_PUSH], pair[_RATE])
+    for slot in range(low, high):
         i = order[slot]
-        v_x, v_y, v_z = 0.0, 0.0, 0.0
-        total[:] = 0.0
-        end = begin[slot] + number[slot]
-        for first in range(begin[slot], end, AT_ONCE):
-            some = listed[first : min(first + AT_ONCE, end)]
-            gather(i, some, bodies, affinity, identity, size, axes, periodic, pair)
-            reciprocate(some.size, pair)
-            along(some.size, pair)
-            for k in range(some.size):
-                v_x += pair[_ALONG, k] * pair[_X, k]
-                v_y += pair[_ALONG, k] * pair[_Y, k]
-                v_z += pair[_ALONG, k] * pair[_Z, k]
-            if counting:
-                witness(some, pair, bodies, shown, total)
+        first = np.uint64(begin[slot] - begin[low])
+        end = first + np.uint64(number[slot])
+        v_x, v_y, v_z = pushed(first, end, pair[_ALONG], pair[_X], pair[_Y], pair[_Z])
         speed = np.sqrt(v_x * v_x + v_y * v_y + v_z * v_z)
         share = bodies[i, MOBILITY] * min(1.0, FASTEST / max(speed, 1.0))
         velocity[i, 0], velocity[i, 1], velocity[i, 2] = share * v_x, share * v_y, share * v_z
         if counting:
-            pace[i], stiffness[i] = share * speed, bodies[i, MOBILITY] * stiffest(total, axes)
-            for k in range(_SUMS):
-                contact[i, k] = total[k]
+            mobile = bodies[i, MOBILITY]
+            stiff = stiffest(first, end, begin[low], listed, bodies, axes, pair)
+            pace[i], stiffness[i] = share * speed, mobile * stiff
+            witness(i, first, end, begin[low], listed, pair[_RATIO], shown, contact)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def gather(i, some, bodies, affinity, identity, size, axes, periodic, pair):
-    """Vectors from some cells to cell i, sums of radii, strengths; coincident centres part."""
-    kind = np.uint64(bodies[i, KIND])
-    for k in range(some.size):
-        j = np.uint64(some[k])  # signed, every access would be checked for wrapping
-        d_x, d_y, d_z = (
-            bodies[i, 0] - bodies[j, 0],
-            bodies[i, 1] - bodies[j, 1],
-            bodies[i, 2] - bodies[j, 2],
-        )
-        if periodic:
-            d_x, d_y = nearest(d_x, size[0]), nearest(d_y, size[1])
-            d_z = nearest(d_z, size[2]) if axes == 3 else d_z
-        if d_x * d_x + d_y * d_y + d_z * d_z < COINCIDENT:
-            d_x, d_y, d_z = apart(identity[i], identity[j], axes)
-        pair[_X, k], pair[_Y, k], pair[_Z, k] = d_x, d_y, d_z
-        pair[_SPAN, k] = max(bodies[i, RADIUS] + bodies[j, RADIUS], POINT)
-        pair[_PUSH, k] = bodies[i, REPULSION] * bodies[j, REPULSION]
-        holds = affinity[kind, np.uint64(bodies[j, KIND])]
-        pair[_PULL, k] = bodies[i, ADHESION] * bodies[j, ADHESION] * holds
+def gather(low, high, order, begin, number, listed, bodies, affinity, pair):
+    """Vectors from the neighbours of some cells to these, sums of radii, strengths."""
+    x, y, z, span, push, pull = pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_PUSH], pair[_PULL]
+    for slot in range(low, high):
+        i = order[slot]
+        kind = int(bodies[i, KIND])
+        for place in range(begin[slot], begin[slot] + number[slot]):
+            j = np.uint64(listed[place])  # signed, every access would be checked for wrapping
+            k = np.uint64(place - begin[low])
+            x[k] = bodies[i, 0] - bodies[j, 0]
+            y[k] = bodies[i, 1] - bodies[j, 1]
+            z[k] = bodies[i, 2] - bodies[j, 2]
+            span[k] = bodies[i, RADIUS] + bodies[j, RADIUS]
+            push[k] = bodies[i, REPULSION] * bodies[j, REPULSION]
+            holds = affinity[kind, np.uint64(np.int64(bodies[j, KIND]))]
+            pull[k] = bodies[i, ADHESION] * bodies[j, ADHESION] * holds
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def reciprocate(n, pair):
-    """1 / (distance x sum of radii): one root and one division a pair, four pairs at a time."""
-    x, y, z, span, inverse = (
-        pair[_X, :n],
-        pair[_Y, :n],
-        pair[_Z, :n],
-        pair[_SPAN, :n],
-        pair[_INVERSE, :n],
-    )
-    for k in range(n):
-        inverse[k] = 1.0 / (np.sqrt(x[k] * x[k] + y[k] * y[k] + z[k] * z[k]) * span[k])
+def come_near(size, difference):
+    """Replace differences along one axis by those to the nearest image in a periodic box."""
+    for k in range(difference.size):
+        difference[k] = nearest(difference[k], size)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def along(n, pair):
+def coincident(x, y, z):
+    """How many pairs are one and the same point."""
+    number = 0
+    for k in range(x.size):
+        number += x[k] * x[k] + y[k] * y[k] + z[k] * z[k] < COINCIDENT
+    return number
+
+
+@nb.njit(error_model="numpy")
+def part(low, high, order, begin, number, listed, identity, axes, pair):
+    """Give directions to the pairs that are one point."""
+    for slot in range(low, high):
+        for place in range(begin[slot], begin[slot] + number[slot]):
+            d = pair[:3, place - begin[low]]
+            if d[0] * d[0] + d[1] * d[1] + d[2] * d[2] < COINCIDENT:
+                d[0], d[1], d[2] = apart(identity[order[slot]], identity[listed[place]], axes)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def reciprocate(x, y, z, span, inverse):
+    """1 / (distance x sum of radii) [1/um2]: one root and one division for each pair."""
+    for k in range(inverse.size):
+        distance = np.sqrt(x[k] * x[k] + y[k] * y[k] + z[k] * z[k])
+        inverse[k] = 1.0 / (distance * max(span[k], POINT))
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def measure(x, y, z, inverse, ratio):
+    """Distance over sum of radii."""
+    for k in range(ratio.size):
+        ratio[k] = (x[k] * x[k] + y[k] * y[k] + z[k] * z[k]) * inverse[k]
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def drive(ratio, inverse, span, push, pull, along):
     """Pair speed over distance [1/min]."""
-    for k in range(n):
-        x, y, z, inverse = pair[_X, k], pair[_Y, k], pair[_Z, k], pair[_INVERSE, k]
-        ratio = (x * x + y * y + z * z) * inverse
-        speed = pair_speed(ratio, pair[_PUSH, k], pair[_PULL, k])
-        pair[_ALONG, k] = speed * inverse * pair[_SPAN, k]
+    for k in range(along.size):
+        along[k] = pair_speed(ratio[k], push[k], pull[k]) * (inverse[k] * span[k])
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def witness(some, pair, bodies, shown, total):
-    """Add what some neighbours show, and how stiffly they push, to the sums of a cell."""
-    antigen, pdl1, b7, dead, touching, crowd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    stiff, s_xx, s_yy, s_zz, s_xy, s_xz, s_yz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for k in range(some.size):
-        j = np.uint64(some[k])
-        x, y, z, inverse = pair[_X, k], pair[_Y, k], pair[_Z, k], pair[_INVERSE, k]
-        ratio, per_distance = (x * x + y * y + z * z) * inverse, inverse * pair[_SPAN, k]
-        squeeze, weight = max(1.0 - ratio, 0.0), contact_weight(ratio)
-        rate = 2.0 * pair[_PUSH, k] * squeeze * ratio * per_distance
-        stiff += rate * bodies[j, MOBILITY]
-        rate *= per_distance * per_distance
-        s_xx += rate * x * x
-        s_yy += rate * y * y
-        s_zz += rate * z * z
-        s_xy += rate * x * y
-        s_xz += rate * x * z
-        s_yz += rate * y * z
-        antigen += weight * shown[j, 0]
-        pdl1 += weight * shown[j, 1]
-        b7 += weight * shown[j, 2]
-        dead += weight * shown[j, 3]
-        touching += weight
-        crowd += squeeze * squeeze
-    sums = (antigen, pdl1, b7, dead, touching, crowd, stiff, s_xx, s_yy, s_zz, s_xy, s_xz, s_yz)
-    for k in range(_SUMS + 7):
-        total[k] += sums[k]
+def stiffen(ratio, inverse, span, push, rate):
+    """Rate [1/min] at which a push falls as the two cells of a pair move apart."""
+    for k in range(rate.size):
+        squeeze = max(1.0 - ratio[k], 0.0)
+        rate[k] = 2.0 * push[k] * squeeze * ratio[k] * (inverse[k] * span[k])
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def stiffest(total, axes):
+def pushed(first, end, along, x, y, z):
+    """Sum of pair velocities [um/min]."""
+    v_x, v_y, v_z = 0.0, 0.0, 0.0
+    for k in range(first, end):
+        v_x += along[k] * x[k]
+        v_y += along[k] * y[k]
+        v_z += along[k] * z[k]
+    return v_x, v_y, v_z
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def stiffest(first, end, base, listed, bodies, axes, pair):
     """Bound [1/min] of the rates at which a cell and its neighbours relax.
 
     The rates are eigenvalues of a matrix whose row of blocks for this cell has S = sum(k n n) on
@@ -268,12 +281,40 @@ def stiffest(total, axes):
     beyond the largest eigenvalue of some S plus its sum(k): Gershgorin's theorem for blocks. The
     eigenvalue is bounded from trace and norm of S: Wolkowicz 1980, 10.1016/0024-3795(80)90258-X.
     """
-    trace, product = 0.0, 0.0
-    for k in range(3):
-        trace += total[_SUMS + 1 + k]
-        product += total[_SUMS + 1 + k] ** 2 + 2.0 * total[_SUMS + 4 + k] ** 2
-    spread = max(product - trace * trace / axes, 0.0) * (axes - 1) / axes
-    return total[_SUMS] + trace / axes + np.sqrt(spread)
+    x, y, z, span = pair[_X], pair[_Y], pair[_Z], pair[_SPAN]
+    inverse, rate = pair[_INVERSE], pair[_RATE]
+    stiff, xx, yy, zz, xy, xz, yz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(first, end):
+        per_distance = inverse[k] * span[k]
+        n_x, n_y, n_z = x[k] * per_distance, y[k] * per_distance, z[k] * per_distance
+        stiff += rate[k] * bodies[np.uint64(listed[np.uint64(base) + k]), MOBILITY]
+        xx += rate[k] * n_x * n_x
+        yy += rate[k] * n_y * n_y
+        zz += rate[k] * n_z * n_z
+        xy += rate[k] * n_x * n_y
+        xz += rate[k] * n_x * n_z
+        yz += rate[k] * n_y * n_z
+    trace = xx + yy + zz
+    square = xx * xx + yy * yy + zz * zz + 2.0 * (xy * xy + xz * xz + yz * yz)
+    spread = max(square - trace * trace / axes, 0.0) * (axes - 1) / axes
+    return stiff + trace / axes + np.sqrt(spread)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def witness(i, first, end, base, listed, ratio, shown, contact):
+    """Sums over the neighbours of cell i of what they show it."""
+    antigen, pdl1, b7, dead, touching, crowd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(first, end):
+        j = np.uint64(listed[np.uint64(base) + k])
+        weight, squeeze = contact_weight(ratio[k]), max(1.0 - ratio[k], 0.0)
+        antigen += weight * shown[j, 0]
+        pdl1 += weight * shown[j, 1]
+        b7 += weight * shown[j, 2]
+        dead += weight * shown[j, 3]
+        touching += weight
+        crowd += squeeze * squeeze
+    contact[i, 0], contact[i, 1], contact[i, 2] = antigen, pdl1, b7
+    contact[i, 3], contact[i, 4], contact[i, 5] = dead, touching, crowd
 
 
 @nb.njit(error_model="numpy", forceinline=True)
