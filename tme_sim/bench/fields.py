@@ -14,13 +14,15 @@ Columns:
     share     of the machine's copy bandwidth, measured in the same run on arrays far larger than
               the caches (a copy of n bytes moves 2 n)
 
-The share counts only what a V(1,1)-cycle has to move however it is written. On every level the
-way down reads the right side and the diagonal and writes the correction (3 numbers a voxel), the
-way up reads these three and writes the correction (4); on the finest level the solution and the
-residual take up the correction: read both, the correction and the diagonal, write both (6). All
-levels together are 8/7 of the finest in 3D and 4/3 in 2D. Setting up a solve, estimating errors in
-time and closing the budget move more and are counted as none, so the share is a lower bound; a
-grid that fits into the caches may exceed 1.
+The share counts only what one iteration, a step of conjugate gradients with a V(1,1)-cycle as
+preconditioner, has to move if every array goes through the processor once per pass. On every level
+the way down reads the right side and the diagonal and writes the correction (3 numbers a voxel),
+the way up reads these three and writes the correction (4); all levels together are 8/7 of the
+finest in 3D and 4/3 in 2D. On the finest, one pass turns the correction into the search direction
+and applies the matrix (reads correction, direction and diagonal, writes direction and product: 5),
+another advances solution and residual (reads both, direction and product, writes both: 6). Setting
+up a solve, estimating errors in time and closing the budget move more and are counted as none, so
+the share is a lower bound of the traffic; a grid that fits into the caches may exceed 100 %.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ SETTLE = 3  # ticks after the first, before any is measured
 HANDED_OVER = ("source", "uptake", "maximum", "permeability_area", "fixed")
 COPIED = 2**26  # bytes per thread of the copies that measure the bandwidth
 COPIES = 7
-CYCLE_NUMBERS, FINEST_NUMBERS = 7, 6  # moved per voxel of every level, and of the finest
+CYCLE_NUMBERS, FINEST_NUMBERS = 7, 11  # moved per voxel of every level, and of the finest
 HEADER = "voxels      n    solve    tick   first cycles residual     ns   B  work share"
 
 
@@ -156,7 +158,7 @@ def measure(grid: Grid, n_substrates: int, *, repeat: int, bandwidth: float) -> 
 
 
 def cycle_bytes(grid: Grid, itemsize: int) -> float:
-    """Bytes that one V-cycle has to move (see the docstring of the module)."""
+    """Bytes that one iteration has to move (see the docstring of the module)."""
     levels = 4 / 3 if grid.dim == 2 else 8 / 7
     return (CYCLE_NUMBERS * levels + FINEST_NUMBERS) * itemsize * grid.n_voxels
 
