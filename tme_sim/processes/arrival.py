@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tme_sim.device import launch
 from tme_sim.processes.turnover import inside
 from tme_sim.random import Stream, arrival_id, directions, poisson
 from tme_sim.scenario.scenario import Domain
@@ -15,6 +16,7 @@ from tme_sim.state.columns import Population
 
 READS = ("id", "position", "radius", "outputs")
 WRITES = ()
+_ARRIVAL = int(Stream.ARRIVAL)
 _PER_GROUP = 1 << 12  # draws, and arrivals of one group at one vessel in one tick
 
 
@@ -57,15 +59,18 @@ def arrive(
     """
     vessel_id = population["id"][vessels]
     first = supply.group * _PER_GROUP
-    means = supply.expected / max(len(vessels), 1) * openness
-    counts = [
-        poisson(mean, seed, Stream.ARRIVAL, tick, cell, first)
-        for mean, cell in zip(means.tolist(), vessel_id.tolist(), strict=True)
-    ]
+    means = supply.expected / max(len(vessels), 1) * np.asarray(openness, dtype=float)
+    counts = np.zeros(len(vessels), dtype=np.int64)
+    launch(_draw, len(vessels), vessel_id, means, seed, tick, first, counts)
     vessel = np.repeat(vessels, counts)
-    ordinal = np.concatenate([np.arange(n) for n in counts] or [np.arange(0)]).astype(int)
+    ordinal = np.arange(vessel.size) - np.repeat(np.cumsum(counts) - counts, counts)
     ids = arrival_id(population["id"][vessel], tick, first + ordinal)
     distance = population["radius"][vessel] + supply.radius
     out = directions(seed, Stream.ARRIVAL, tick, ids, dim=domain.dim)
     position = population["position"][vessel] + distance[:, None] * out
     return Arrivals(ids, inside(position, domain), vessel)
+
+
+def _draw(i, vessel_id, mean, seed, tick, first, count):  # noqa: ANN001, ANN202
+    """How many enter at one vessel."""
+    count[i] = poisson(mean[i], seed, _ARRIVAL, tick, vessel_id[i], first)
