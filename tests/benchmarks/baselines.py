@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numba as nb
 import numpy as np
 
-LINES = 64  # swept at once along x
+LINES = 104  # swept at once along x
 COLUMNS = 128  # swept at once along y and z
 SAFE = 0.99  # of the stability limit
 FAST = {"error_model": "numpy", "fastmath": {"contract"}}
