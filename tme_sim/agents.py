@@ -59,16 +59,21 @@ class Cell(mesa.Agent):
         self.__dict__.update(model=model, unique_id=int(model.census.add(type(self), columns)[0]))
 
     @classmethod
-    def create_agents(cls, model: mesa.Model, n: int, *args: Any, **columns: Any) -> CellSet:
-        """Add ``n`` cells; a column's value is one for all, or one for each cell along axis 0."""
+    def create_agents(cls, model: mesa.Model, n: int, *args: Any, **values: Any) -> CellSet:
+        """Add ``n`` cells; a value is one for all, or has one for each cell along its first axis."""
         if cls.__init__ is Cell.__init__ and not args:
-            ids = model.census.add(cls, columns, n)
-            return CellSet.of_ids(model.census, ids, model.random)
-        each = [
-            {name: value if np.ndim(value) == 0 else value[k] for name, value in columns.items()}
-            for k in range(n)
-        ]
-        return CellSet([cls(model, *args, **values) for values in each], model.random)
+            return CellSet.of_ids(model.census, model.census.add(cls, values, n), model.random)
+        columns = model.population.columns
+        own = {  # values of which every cell has its own
+            name
+            for name, value in values.items()
+            if np.ndim(value) > (len(columns[name].shape) if name in columns else 0)
+        }
+        made = []
+        for k in range(n):
+            mine = {name: value[k] if name in own else value for name, value in values.items()}
+            made.append(cls(model, *args, **mine))
+        return CellSet(made, model.random)
 
     @property
     def row(self) -> int:

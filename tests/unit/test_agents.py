@@ -281,8 +281,10 @@ def test_many_cells_are_created_at_once():
     singly = [TumorCell(twin) for _ in range(3)]
     assert ids(singly) == ids(own)  # a pure function of tick and order
     agents.use(model, Marked)
-    marked = Marked.create_agents(model, 2, volume=[1.0, 2.0], mark=7)
+    given = {"volume": [1.0, 2.0], "mark": 7, "position": (3.0, 4.0, 5.0)}
+    marked = Marked.create_agents(model, 2, **given)
     assert marked.get(["volume", "group"]) == [[1.0, 7], [2.0, 7]]
+    assert marked.values("position").tolist() == [[3.0, 4.0, 5.0]] * 2
     model.population.check()
 
 
