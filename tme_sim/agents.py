@@ -60,7 +60,7 @@ class Cell(mesa.Agent):
 
     @classmethod
     def create_agents(cls, model: mesa.Model, n: int, *args: Any, **values: Any) -> CellSet:
-        """Add ``n`` cells; a value is one for all, or has one for each cell along its first axis."""
+        """Add ``n`` cells; a value is one for all, or has one per cell on its first axis."""
         if cls.__init__ is Cell.__init__ and not args:
             return CellSet.of_ids(model.census, model.census.add(cls, values, n), model.random)
         columns = model.population.columns
