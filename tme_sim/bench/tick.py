@@ -52,8 +52,10 @@ class Timing:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is measured and how often."""
-    parser.add_argument("--cells", "--n", type=float, default=1e5, metavar="N")
-    parser.add_argument("--dim", type=int, choices=(2, 3), default=3)
+    parser.add_argument(
+        "--cells", "--n", type=float, default=1e5, metavar="N", help="1e5 by default"
+    )
+    parser.add_argument("--dim", type=int, choices=(2, 3), default=3, help="3 by default")
     parser.add_argument("--threads", type=int, metavar="N", help="all of the machine's by default")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--ticks", type=int, default=10, metavar="K", help="in each round")
