@@ -22,7 +22,7 @@ from surrogates.parameters import FACTORS, GROUPS
 from surrogates.phenotype import LINEAR, LOG
 from surrogates.uncertainty import distance_tile, inside_tile
 
-TILE = 128  # rows of a tile stay in the second cache
+TILE = 256  # fewer start-ups of inner loops; rows still stay in the second cache
 LANES = 32  # four vectors of eight
 STRIP = 4  # cells turned into lanes together
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
@@ -43,8 +43,8 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
     one = n_rows - 1 - packed[2].shape[0]
     room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
             _room(4 * n_members), _room(2 * n_heads), _room(3))
-    wiring = (np.empty_like(packed[0]), np.empty_like(packed[1]), np.empty_like(packed[4]),
-              np.empty(packed[0].size, np.bool_))
+    wiring = (np.empty_like(packed[0]), np.empty_like(packed[1]), np.empty(packed[0].size, np.bool_),
+              np.empty_like(packed[0]), np.empty(packed[4].size, np.float32))
     live, fresh = np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_)
     lane, bits, before = np.empty(TILE, np.int64), np.empty(TILE, np.int32), (0, 0)
     for t in range(first.size):
@@ -177,9 +177,10 @@ def _wire(kind, packed, x, marks, wiring):
         live[k] = found
     if changed:
         fresh[:] = True
+        first = 0
         for unit in range(packed[0].size):
             if packed[6][kind, unit] > _ZERO:
-                _wire_unit(unit, packed, live, one, wiring)
+                first = _wire_unit(unit, first, packed, live, one, wiring)
 
 
 @inner
@@ -191,39 +192,52 @@ def _any(row):
 
 
 @inner
-def _wire_unit(unit, packed, live, one, wiring):
-    """Live parents and their weights; none, or more than WIDEST, are filled up with weights 0."""
+def _wire_unit(unit, first, packed, live, one, wiring):
+    """Live parents, and from `first` on their weights; returns where the next unit's begin.
+
+    None, or more than WIDEST, are filled up with weights of 0.
+    """
     n_parents, parent, _, moving, factor, _, _ = packed
-    n_kept, kept, weight, fixed = wiring
+    n_kept, kept, fixed, start, weight = wiring
     n, fixed[unit] = 0, True
-    _copy_factors(factor[unit], 0, 0, weight[unit])
     for k in range(n_parents[unit]):
         row = parent[unit, k]
         if live[row]:
             kept[unit, n] = row
-            n += 1
-            _copy_factors(factor[unit], 1 + k, n, weight[unit])
             fixed[unit] &= not moving[row]
+            n += 1
+    n_live = n
     while n == 0 or (n > WIDEST and n % BLOCK > 0):
         kept[unit, n] = one
         n += 1
-        weight[unit, :, FACTORS * n : FACTORS * (n + 1)] = _ZERO
-    n_kept[unit] = n
+    n_kept[unit], start[unit] = n, first
+    for t in range(factor.shape[1]):
+        source, target = factor[unit, t], weight[first : first + FACTORS * (1 + n)]
+        target[:FACTORS], target[FACTORS * (1 + n_live) :] = source[:FACTORS], _ZERO
+        to = FACTORS
+        for k in range(n_parents[unit]):
+            if live[parent[unit, k]]:
+                for f in range(FACTORS):
+                    target[to + f] = source[FACTORS * (1 + k) + f]
+                to += FACTORS
+        first += target.size
+    return first
 
 
 @inner
-def _copy_factors(source, k, n, target):
-    """Weights of parent k of a unit's terms to place n; place 0 is the biases."""
-    for t in range(source.shape[0]):
-        for f in range(FACTORS):
-            target[t, FACTORS * n + f] = source[t, FACTORS * k + f]
+def _drive(unit, wiring, share, x, y, out):
+    """Add the terms of one unit to the rows of `out`."""
+    n_kept, kept, _, start, weight = wiring
+    n, first, width = share.size, start[unit], FACTORS * (1 + n_kept[unit])
+    c = weight[first : first + n * width].reshape(n, width)
+    add_drive(x, kept[unit, : n_kept[unit]], c, share, y, out)
 
 
 @inner
 def _relax(kind, packed, wiring, timing, rows, fresh):
     """Sweep the nodes of one tile, all at once per sweep: h <- h + competence g F - g h."""
     x, drive, y = rows
-    competence, fixed = packed[6], wiring[3]
+    competence, fixed = packed[6], wiring[2]
     share, loss, n_sweeps = timing
     for sweep in range(n_sweeps):
         _multiply(packed[2], x)
@@ -232,9 +246,7 @@ def _relax(kind, packed, wiring, timing, rows, fresh):
             if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
                 _fill(drive[unit], _ZERO)
                 if not silent:
-                    parent = wiring[1][unit, : wiring[0][unit]]
-                    add_drive(x, parent, wiring[2][unit], share[kind, unit], y,
-                              drive[unit : unit + 1])
+                    _drive(unit, wiring, share[kind, unit], x, y, drive[unit : unit + 1])
         for unit in range(loss.size):
             node, row, g = x[unit], drive[unit], loss[unit]
             for j in range(row.size):
@@ -299,8 +311,7 @@ def _fractions(head, kind, packed, wiring, rows):
     for m in range(members.shape[0]):
         _fill(members[m], _ZERO)
     if packed[6][kind, unit] > _ZERO:
-        parent = wiring[1][unit, : wiring[0][unit]]
-        add_drive(x, parent, wiring[2][unit], packed[5][head], y, members)
+        _drive(unit, wiring, packed[5][head], x, y, members)
     return packed[6][kind, unit]
 
 
