@@ -131,7 +131,7 @@ def interact(
         forces.pace,
         forces.stiffness,
         forces.contact,
-        weight=BLOCK * 15,
+        weight=BLOCK * 10,
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tme_sim import device
-from tme_sim.processes.neighbours import Space
+from tme_sim.processes.neighbours import Space, taken
 from tme_sim.random import Stream, uniform
 from tme_sim.state.columns import Population
 
@@ -65,7 +65,7 @@ class Gait:
     def of(self, rows: NDArray[np.int64]) -> Self:
         """The gait of some cells, in this order."""
         each = ("speed", "persistence", "bias", "identity")
-        return replace(self, **{name: getattr(self, name)[rows] for name in each})
+        return replace(self, **{name: taken(getattr(self, name), rows) for name in each})
 
 
 def gait_of(
@@ -107,7 +107,7 @@ def bias_of(
 def depart(population: Population, rows: NDArray[np.int64]) -> Walk:
     """State of the walk at the start of a tick: waiting times have no memory and are drawn anew."""
     n = rows.size
-    heading = population["direction"][rows].astype(float)
+    heading = taken(population["direction"], rows).astype(float)
     return Walk(heading, np.full(n, _UNDRAWN), np.zeros(n, dtype=np.int32))
 
 

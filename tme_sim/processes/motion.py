@@ -22,7 +22,7 @@ from tme_sim import device
 from tme_sim.processes.contact import CONTACTS, display
 from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact, nearest
 from tme_sim.processes.motility import Gait, Walk, bias_of, depart, gait_of, stride
-from tme_sim.processes.neighbours import RADIUS, CellList, Neighbours, Space, Walls
+from tme_sim.processes.neighbours import RADIUS, SLACK, CellList, Neighbours, Space, Walls, taken
 from tme_sim.state.columns import ALIVE, Population
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ WORST = 7.0  # times that for any one cell; the true error is some ten times les
 STABILITY = 1.9  # substep x stiffness (an upper bound of it); Heun's method is stable up to 2
 LONGEST_PUSH = 2.0  # [um] by contacts in one substep
 LONGEST_STRIDE = 6.0  # [um] by walking in one substep: less than a radius
+BRISK = 2.0  # [um/min] from here on walkers use up any slack of neighbours in every substep
 SHORTEST_SUBSTEP = 1e-3  # [min] taken whatever the error; a push stays below LONGEST_PUSH
 PACKED_2D, PACKED_3D = 0.013644, 0.027289  # squared overlaps of a cell in equilibrium packing
 _SAFETY, _LEAST, _MOST = 0.9, 0.2, 3.0  # of the step control
@@ -98,7 +99,8 @@ def move(
     cells = CellList(space, population["radius"]).build(population["position"])
     shown = display(population, outputs, types.b7)
     order = cells.order
-    way = _Way(space, types, gait.of(order), depart(population, order), bodies[order], shown[order])
+    here = (taken(bodies, order), taken(shown, order))
+    way = _Way(space, types, gait.of(order), depart(population, order), *here)
     way.follow(dt, pushed=mechanics)
     way.arrive(population, order, dt)
     position = population["position"]
@@ -141,7 +143,8 @@ class _Way:
         self.size, self.walls = np.asarray(space.size), _WALLS.index(space.walls)
         self.axes = space.axes
         self.fastest = float(gait.speed.max(initial=0.0))
-        self.near = Neighbours(space, bodies[:, RADIUS])
+        slack = SLACK if self.fastest < BRISK else 0.0
+        self.near = Neighbours(space, bodies[:, RADIUS], slack=slack)
         self.now, self.ahead = bodies, bodies.copy()
         self.here = Forces.of(n)
         self.there = self.here.beside()
@@ -232,7 +235,7 @@ class _Way:
 
     def _accept(self, substep: float, error: float) -> None:
         """Be where the trial led."""
-        self.seen += substep * self.here.contact
+        device.launch(_see, len(self.seen), substep, self.here.contact, self.seen, weight=2)
         self.now, self.ahead = self.ahead, self.now
         self.walk, self.trial = self.trial, self.walk
         self.substeps += 1
@@ -240,13 +243,12 @@ class _Way:
 
     def arrive(self, population: Population, order: NDArray[np.int64], dt: float) -> None:
         """Write columns: where cells are, where they head, the mean of what they touched."""
-        population["position"][order] = self.now[:, :3]
-        population["direction"][order] = self.walk.direction
-        self.seen *= 1.0 / dt
-        for k, name in enumerate(CONTACTS):
-            population[name][order] = self.seen[:, k]
         crowd = PACKED_2D if self.axes == 2 else PACKED_3D
-        population["crowding"][:] /= crowd
+        share = np.ones(len(CONTACTS)) / dt
+        share[CONTACTS.index("crowding")] /= crowd
+        columns = [population[name] for name in ("position", "direction", *CONTACTS)]
+        way = (order, self.now, self.walk.direction, self.seen, share)
+        device.launch(_settle, len(order), *way, *columns, weight=4)
 
 
 def _change(error: float) -> float:
@@ -306,3 +308,35 @@ def _advance(
             gone = nearest(gone, size[axis])
         far += gone * gone
     gap[i], strayed[i] = dt * np.sqrt(squared), np.sqrt(far)
+
+
+def _see(i, substep, contact, seen):
+    """Add the contacts of a substep to those of the tick."""
+    for k in range(seen.shape[1]):
+        seen[i, k] += substep * contact[i, k]
+
+
+def _settle(
+    place,
+    order,
+    now,
+    heading,
+    seen,
+    share,
+    position,
+    direction,
+    antigen,
+    pdl1,
+    b7,
+    dead,
+    touching,
+    crowding,
+):
+    """Write one cell back to its row."""
+    i = order[place]
+    for axis in range(3):
+        position[i, axis] = now[place, axis]
+        direction[i, axis] = heading[place, axis]
+    antigen[i], pdl1[i] = share[0] * seen[place, 0], share[1] * seen[place, 1]
+    b7[i], dead[i] = share[2] * seen[place, 2], share[3] * seen[place, 3]
+    touching[i], crowding[i] = share[4] * seen[place, 4], share[5] * seen[place, 5]

@@ -228,7 +228,7 @@ class Neighbours:
         where = (*cells.bins, cells.start, cells.slots, cells.order)
         while True:
             lists = (self._room, self.listed, *found)
-            device.launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 40)
+            device.launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 15)
             room = np.diff(self._room)
             if (self._needed <= room).all():
                 break
@@ -240,6 +240,15 @@ class Neighbours:
         """Give every block of slots its part of the list."""
         self._room = np.concatenate([[0], np.cumsum(room)])
         self.listed = np.empty(self._room[-1], dtype=np.int32)
+
+
+def taken(array: NDArray, rows: NDArray[np.int64]) -> NDArray:
+    """Copy of some rows of an array of one or two dimensions, in this order."""
+    width = int(np.prod(array.shape[1:], dtype=int))
+    source = np.ascontiguousarray(array).reshape(len(array), width)
+    out = np.empty((rows.size, width), dtype=array.dtype)
+    device.launch(_take, rows.size, rows, source, out, weight=2)
+    return out.reshape(rows.size, *array.shape[1:])
 
 
 def _assign(i, counts, scale, position, out):
@@ -272,6 +281,12 @@ def _gather(slot, order, position, radius, out):
     for axis in range(3):
         out[slot, axis] = position[i, axis]
     out[slot, RADIUS] = radius[i]
+
+
+def _take(k, rows, source, out):
+    """Copy one row."""
+    for column in range(source.shape[1]):
+        out[k, column] = source[rows[k], column]
 
 
 def _list(block, counts, scale, size, start, slots, order, room, listed, begin, number, needed):
