@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 RANGE = 1.25
 
@@ -65,18 +66,20 @@ def sums(position, radius, shown, size, walls="reflecting", dim=3):
     return total
 
 
-def relax(position, radius, *, minutes, dt, dim=3):
-    """Euler's method in small steps with published repulsion and adhesion."""
-    n = len(position)
-    position = np.array(position, dtype=float)
+def relax(position, radius, *, minutes, dt):
+    """Euler's method in small steps in 3D, with published repulsion and adhesion."""
+    position, n = np.array(position, dtype=float), len(position)
     for _ in range(round(minutes / dt)):
-        distance = position[:, None] - position[None]
-        norm = np.linalg.norm(distance, axis=2) + np.eye(n)
-        span = radius[:, None] + radius[None]
-        push = 10.0 * np.maximum(1 - norm / span, 0) ** 2
-        pull = 0.4 * np.maximum(1 - norm / (RANGE * span), 0) ** 2
-        along = (push - pull) / norm * (1 - np.eye(n))
-        position[:, :dim] += dt * (along[:, :, None] * distance).sum(axis=1)[:, :dim]
+        pairs = cKDTree(position).query_pairs(RANGE * 2 * np.max(radius), output_type="ndarray")
+        i, j = pairs[:, 0], pairs[:, 1]
+        apart = position[i] - position[j]
+        distance, span = np.linalg.norm(apart, axis=1), radius[i] + radius[j]
+        push = 10.0 * np.maximum(1 - distance / span, 0) ** 2
+        pull = 0.4 * np.maximum(1 - distance / (RANGE * span), 0) ** 2
+        along = ((push - pull) / distance)[:, None] * apart
+        for axis in range(3):
+            forth = np.bincount(i, along[:, axis], n) - np.bincount(j, along[:, axis], n)
+            position[:, axis] += dt * forth
     return position
 
 

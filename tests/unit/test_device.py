@@ -171,3 +171,16 @@ def test_device_names_are_checked():
     assert device.resolve_device() in ("cpu", "cuda")
     with pytest.raises(InputError, match="auto, cpu, cuda"):
         device.resolve_device("gpu")
+
+
+def test_few_heavy_items_are_worth_several_threads(monkeypatch):
+    chosen = []
+
+    def loop(_body, *, parallel):
+        return lambda _n, _args: chosen.append(parallel)
+
+    monkeypatch.setattr(device, "_cpu_loop", loop)
+    for n, weight in ((19_999, 1), (20_000, 1), (19, 1000), (20, 1000)):
+        device.launch(None, n, weight=weight)
+
+    assert chosen == [False, True, False, True]

@@ -70,8 +70,8 @@ def test_a_pair_comes_to_rest_at_the_published_equilibrium():
 
 
 def test_a_compressed_ball_relaxes_as_with_tiny_steps():
-    n, minutes = 120, 12.0
-    start = 200.0 + np.random.default_rng(7).normal(size=(n, 3)) * 12.0
+    n, minutes = 1000, 6.0
+    start = 200.0 + np.random.default_rng(7).normal(size=(n, 3)) * 25.0
     population = cells(start)
 
     pass_time(population, box(400, 3), minutes=minutes)
@@ -82,16 +82,19 @@ def test_a_compressed_ball_relaxes_as_with_tiny_steps():
         return 1 / np.mean(np.linalg.norm(position - position.mean(axis=0), axis=1) ** 3)
 
     assert density(population["position"]) == pytest.approx(density(reference), rel=0.01)
-    assert density(population["position"]) < 0.5 * density(start)
+    assert density(population["position"]) < 0.7 * density(start)
+    error = np.linalg.norm(population["position"] - reference, axis=1)
+    assert np.sqrt(np.mean(error**2)) < 0.03
 
 
-def test_overlapping_newborns_never_explode():
-    population = cells(np.full((40, 3), 100.0))
+@pytest.mark.parametrize(("n", "dim"), [(40, 2), (1000, 3)])
+def test_overlapping_newborns_never_explode(n, dim):
+    population = cells(np.full((n, 3), 200.0))
 
-    report = pass_time(population, box(200, 2), minutes=6.0)
+    report = pass_time(population, box(400, dim), minutes=6.0)
 
-    moved = np.linalg.norm(population["position"] - 100.0, axis=1)
-    assert moved.max() < 120.0
+    moved = np.linalg.norm(population["position"] - 200.0, axis=1)
+    assert 20.0 < moved.max() < 120.0
     assert np.isfinite(population["position"]).all()
     assert report.substeps < 300
 
