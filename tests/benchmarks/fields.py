@@ -14,13 +14,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-from baselines import Box, Explicit, LineSplit
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # one name of a module, one cache of kernels
+
+from tests.benchmarks.baselines import Box, Explicit, LineSplit
 from tme_sim.bench import fields as table
 from tme_sim.bench.substrates import CHANGE, KINDS, TICK, Tissue
 from tme_sim.device import set_threads
