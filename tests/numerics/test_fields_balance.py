@@ -10,7 +10,8 @@ LIMIT = {"float32": 1e-5, "float64": 1e-12}
 
 def _gap(balance):
     gap = balance["in"] - balance["out"] - balance["decayed"] - balance["taken_up"]
-    return abs(gap - balance["stored"]) / max(abs(value) for value in balance.values())
+    largest = max(abs(value) for value in balance.values())
+    return abs(gap - balance["stored"]) / largest if largest else 0.0
 
 
 def _busy(shape, dtype, boundary):
