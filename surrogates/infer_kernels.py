@@ -43,8 +43,9 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
     one = n_rows - 1 - packed[2].shape[0]
     room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
             _room(4 * n_members), _room(2 * n_heads), _room(3))
-    wiring = (np.empty_like(packed[0]), np.empty_like(packed[1]), np.empty(packed[0].size, np.bool_),
-              np.empty_like(packed[0]), np.empty(packed[4].size, np.float32))
+    n_units = packed[0].size
+    wiring = (np.empty(n_units, np.int32), np.empty_like(packed[1]), np.empty(n_units, np.bool_),
+              np.empty(n_units, np.int64), np.empty(packed[4].size, np.float32))
     live, fresh = np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_)
     lane, bits, before = np.empty(TILE, np.int64), np.empty(TILE, np.int32), (0, 0)
     for t in range(first.size):

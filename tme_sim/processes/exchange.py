@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tme_sim.fields import Grid, Microenvironment
+from tme_sim.processes.voxels import voxels
 from tme_sim.scenario.units import concentration_per_amount
 from tme_sim.state.columns import Population
 
@@ -73,7 +74,7 @@ def set_exchange(
     outputs: Mapping[str, np.ndarray],
 ) -> None:
     """Hand the capacities of all cells to the field solver, for its next step."""
-    voxel = env.grid.voxel_of(population["position"])
+    voxel = voxels(population, env.grid)
     for port in ports:
         per_volume = port.factor / env.grid.voxel_volume
         source = _sum(env.grid, voxel, outputs, port.secretion, per_volume)
@@ -97,7 +98,7 @@ def set_vessels(
 ) -> None:
     """Hand the vessels' walls to the solver; ``surface`` is the vessel surface [um2] by type."""
     area = surface[population["type"]] * outputs["vessel_PS"]
-    voxel = env.grid.voxel_of(population["position"])
+    voxel = voxels(population, env.grid)
     summed = np.bincount(voxel, weights=area, minlength=env.grid.n_voxels).reshape(env.grid.shape)
     for name, wall in walls.items():
         env.set_vessels(
@@ -115,7 +116,7 @@ def realise(
     outputs: Mapping[str, np.ndarray],
 ) -> None:
     """Share what the last solve took up among the cells of each voxel, by their capacity."""
-    voxel = env.grid.voxel_of(population["position"])
+    voxel = voxels(population, env.grid)
     for port in ports:
         name = port.uptake.removesuffix("_uptake") if port.uptake else ""
         if name not in REALISED:

@@ -5,12 +5,17 @@ column averaged over the last tick, what the body tells the cell about itself, o
 basal value where the scenario has no such thing.
 """
 
+# ruff: noqa: ANN001, ANN202, PLR0913 - kernels carry no annotations and take many columns
+
 from collections.abc import Mapping
 
+import numba as nb
 import numpy as np
 
+from tme_sim.device import launch
 from tme_sim.fields import Microenvironment
-from tme_sim.state.columns import Population
+from tme_sim.processes.voxels import voxels
+from tme_sim.state.columns import G2M, Population, S
 
 READS = ("position", "type", "volume", "phase", "phase_age", "contacts")
 WRITES = ("inputs",)
@@ -22,7 +27,7 @@ CONTACTS = {  # input of the cell model: column that the contact process fills
     "death_contact": "death_contact",
     "crowding": "crowding",
 }
-PHASES = {"phase_S": 1, "phase_G2M": 2}
+BODY = ("granzyme_hits", "volume_ratio", "phase_age", "phase_S", "phase_G2M")
 MINUTES_PER_HOUR = 60.0
 HITS_PER = 6.0  # [min] the input counts hits in this time, whatever the length of the tick
 
@@ -46,25 +51,59 @@ def sense(
         reference_volume: volume of a newborn cell [um3] by type.
         dt: length of the tick [min].
     """
-    voxel = env.grid.voxel_of(population["position"])
     inputs = population["inputs"]
-    body = _body(population, reference_volume)
-    body["granzyme_hits"] = population["granzyme_hits"] * (HITS_PER / dt)
-    for column, (name, value) in enumerate(basal.items()):
-        if name in substrates:
-            inputs[:, column] = env[substrates[name]].ravel()[voxel]
-        elif name in CONTACTS:
-            inputs[:, column] = population[CONTACTS[name]]
-        elif name in body:
-            inputs[:, column] = body[name]
-        else:
-            inputs[:, column] = value
+    names = list(basal)
+    places = [
+        -1 if name in substrates or name not in names else names.index(name)
+        for name in (*CONTACTS, *BODY)
+    ]
+    launch(
+        _know_itself,
+        population.n,
+        np.fromiter(basal.values(), np.float32),
+        np.array(places),
+        *(population[column] for column in CONTACTS.values()),
+        population["granzyme_hits"],
+        HITS_PER / dt,
+        population["volume"],
+        np.asarray(reference_volume, float),
+        population["type"],
+        population["phase"],
+        population["phase_age"],
+        inputs,
+    )
+    voxel = voxels(population, env.grid)
+    for name, substrate in substrates.items():
+        if name in names:
+            field = env[substrate].ravel()
+            launch(_sample, population.n, voxel, field, names.index(name), inputs)
 
 
-def _body(population: Population, reference_volume: np.ndarray) -> dict[str, np.ndarray]:
-    phase = population["phase"]
-    return {
-        "volume_ratio": population["volume"] / reference_volume[population["type"]],
-        "phase_age": population["phase_age"] / MINUTES_PER_HOUR,
-        **{name: phase == code for name, code in PHASES.items()},
-    }
+def _know_itself(
+    i, basal, place, antigen, checkpoint, costimulus, dead, crowding, hits, hits_scale,
+    volume, reference_volume, cell_type, phase, phase_age, inputs,
+):  # fmt: skip
+    """Basal values, then what contacts and the body tell; ``place`` is -1 for no such input."""
+    row = inputs[i]
+    for k in range(basal.size):
+        row[k] = basal[k]
+    _put(place[0], antigen[i], row)
+    _put(place[1], checkpoint[i], row)
+    _put(place[2], costimulus[i], row)
+    _put(place[3], dead[i], row)
+    _put(place[4], crowding[i], row)
+    _put(place[5], hits[i] * hits_scale, row)
+    _put(place[6], volume[i] / reference_volume[cell_type[i]], row)
+    _put(place[7], phase_age[i] / MINUTES_PER_HOUR, row)
+    _put(place[8], 1.0 if phase[i] == S else 0.0, row)
+    _put(place[9], 1.0 if phase[i] == G2M else 0.0, row)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def _put(place, value, row):
+    if place >= 0:
+        row[place] = value
+
+
+def _sample(i, voxel, field, column, inputs):
+    inputs[i, column] = field[voxel[i]]

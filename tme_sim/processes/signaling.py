@@ -1,12 +1,27 @@
 """Let the cell model decide, once per tick, for all cells in one batch."""
 
+# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
+
+from dataclasses import dataclass
+
 import numpy as np
 
+from tme_sim.device import launch
 from tme_sim.state.columns import Population
 
 READS = ("nodes", "inputs", "genotype", "type", "status")
 WRITES = ("nodes", "outputs", "sigma", "in_domain")
 ALIVE = 0
+
+
+@dataclass
+class Decision:
+    """What the cell model writes, one row per cell."""
+
+    state: np.ndarray  # float32 (n_cells, n_nodes)
+    outputs: np.ndarray  # float32 (n_cells, n_outputs)
+    sigma: np.ndarray  # float32 (n_cells, n_outputs)
+    in_domain: np.ndarray  # bool (n_cells,)
 
 
 def decide(
@@ -28,18 +43,45 @@ def decide(
         silent: outputs of a dead cell (n_outputs,): it decides nothing.
         output_range: width of the clamped range by output, the scale of ``sigma``.
     """
-    out = cell_model.allocate(population.n)
+    nodes, outputs = population["nodes"], population["outputs"]
+    decision = Decision(  # outputs go where they belong; the old state is still read meanwhile
+        np.empty_like(nodes), outputs, np.empty_like(outputs), population["in_domain"]
+    )
     cell_model.step(
-        population["nodes"],
+        nodes,
         population["inputs"],
         population["genotype"],
         network_type[population["type"]],
         dt,
-        out=out,
+        out=decision,
     )
-    dead = population["status"] != ALIVE
-    population["nodes"][~dead] = out.state[~dead]
-    population["outputs"][:] = out.outputs
-    population["outputs"][dead] = silent
-    population["sigma"][:] = np.where(dead, 0.0, (out.sigma / output_range).max(axis=1, initial=0))
-    population["in_domain"][:] = out.in_domain | dead
+    launch(
+        _accept,
+        population.n,
+        population["status"],
+        decision.state,
+        decision.sigma,
+        np.asarray(silent, np.float32),
+        np.asarray(output_range, np.float32),
+        nodes,
+        outputs,
+        population["sigma"],
+        population["in_domain"],
+    )
+
+
+def _accept(i, status, state, spread, silent, width, nodes, outputs, sigma, in_domain):  # noqa: PLR0913
+    """Take over the decision of a living cell; a dead one keeps its state and decides nothing."""
+    largest = np.float32(0.0)
+    if status[i] == ALIVE:
+        old, new, spreads = nodes[i], state[i], spread[i]
+        for k in range(old.size):
+            old[k] = new[k]
+        for k in range(width.size):
+            largest = max(largest, spreads[k] / width[k])
+    else:
+        in_domain[i] = True
+        row = outputs[i]
+        for k in range(row.size):
+            row[k] = silent[k]
+    sigma[i] = largest
