@@ -29,7 +29,7 @@ def dish(n, *, rates=None, tick="30 min", **sections):
         "name": "dish",
         "seed": 4,
         "time": {"duration": "90 d", "tick": tick},
-        "domain": {"size": ["2000 um"] * 3, "voxel": "100 um"},
+        "domain": {"size": ["1000 um"] * 3, "voxel": "100 um"},
         "cells": {"tumor": {"type": "tumor", "count": n, "placement": "everywhere"}},
         "surrogate": {"name": "constant", "rates": {"tumor": given}},
         "processes": FORCELESS,
