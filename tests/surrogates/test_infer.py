@@ -66,6 +66,34 @@ def test_a_cell_does_not_depend_on_its_batch_to_the_bit(model, cells):
             assert np.array_equal(getattr(whole, name)[rows], getattr(part, name)), name
 
 
+def test_what_a_tile_leaves_out_changes_no_bit(model):
+    """Cells whose neighbours in the batch lack what they meet, or meet what the last tile met."""
+    n, rng = 3 * TILE, np.random.default_rng(8)
+    code, bits, inputs = np.zeros(n, np.int8), np.ones(n, np.int32), basal_inputs(n)
+    inputs[:, INPUTS.index("oxygen")] = rng.uniform(1, 60, n)
+    inputs[n // 2 :, INPUTS.index("vemurafenib")] = 0.3
+    inputs[0, INPUTS.index("trametinib")] = 0.01
+    bits[-5:] = genotype_bits(["BRAF_V600E", "PTEN_loss"])
+    cells = model.initial_state(code, bits), inputs, bits, code
+    whole = step(model, cells)
+    for i in (0, 1, TILE, n // 2 - 1, n // 2, n - 6, n - 1):
+        alone = step(model, tuple(np.ascontiguousarray(a[i : i + 1]) for a in cells))
+        for name in ("state", "outputs", "sigma", "in_domain"):
+            assert np.array_equal(getattr(whole, name)[i : i + 1], getattr(alone, name)), name
+
+
+def test_the_new_state_may_take_the_place_of_the_old(model, cells):
+    apart, state = step(model, cells), cells[0].copy()
+    out = replace(model.allocate(len(state)), state=state)
+    model.step(state, *cells[1:], 6.0, out=out)
+    assert same(apart, out)
+
+
+def test_no_cells_are_no_work(model):
+    nothing = tuple(a[:0] for a in draw(model, 1))
+    assert len(step(model, nothing).state) == 0
+
+
 def test_one_and_two_threads_give_the_same_bits(model, cells):
     before = numba.get_num_threads()
     results = []
