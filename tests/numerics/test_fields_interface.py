@@ -164,12 +164,25 @@ def test_the_number_of_threads_does_not_change_a_bit(shape):
 
 
 def test_two_substrates_do_not_see_each_other():
-    together = _tissue((1, 20, 20))
-    together.step(6.0)
-    alone = Microenvironment(
-        Grid((1, 20, 20)),
-        [Substrate("drug", 2e4, 0.01, 0.0, {"x_low": "periodic", "x_high": "periodic"})],
-    )
-    alone.set_vessels("drug", together.state()["drug"]["permeability_area"], 1.0)
-    alone.step(6.0)
-    assert np.array_equal(together["drug"], alone["drug"])
+    """Nor what the shared work space holds of the other, of its periodic walls for one."""
+    shape = (1, 20, 21)
+    together = _tissue(shape)
+    state = together.state()
+    oxygen = Microenvironment(Grid(shape), [Substrate("oxygen", 1e5, 0.1, 38.0, {"all": 38.0})])
+    oxygen.set_saturating_uptake("oxygen", state["oxygen"]["maximum"], 1.0)
+    oxygen.fix("oxygen", state["oxygen"]["fixed"], 20.0)
+    walls = {"x_low": "periodic", "x_high": "periodic"}
+    drug = Microenvironment(Grid(shape), [Substrate("drug", 2e4, 0.01, 0.0, walls)])
+    drug.set_vessels("drug", state["drug"]["permeability_area"], 1.0)
+    for env in (together, together, oxygen, oxygen, drug, drug):
+        env.step(6.0)
+    assert np.array_equal(together["oxygen"], oxygen["oxygen"])
+    assert np.array_equal(together["drug"], drug["drug"])
+
+
+@pytest.mark.parametrize("shape", [(100, 100, 100), (1, 1000, 1000)])
+def test_all_substrates_share_forty_bytes_of_work_space_per_voxel(shape):
+    grid = Grid(shape)
+    one = Microenvironment(grid, [Substrate("s0", 1e4)])
+    three = Microenvironment(grid, [Substrate(f"s{i}", 1e4) for i in range(3)])
+    assert one.workspace_bytes == three.workspace_bytes <= 40 * grid.n_voxels
