@@ -39,6 +39,7 @@ class Kernel:
     """
 
     options = _OPTIONS
+    n_sums = 0
 
     def __init__(self, function: Callable):
         self.function = function
@@ -48,7 +49,8 @@ class Kernel:
         self._cuda = None
 
     def _loop(self, template: Callable, kind: str, **options: bool) -> Callable:
-        names = {"body": self._body, "prange": nb.prange, "np": np}
+        names = {"body": self._body, "prange": nb.prange, "np": np, "add_up": add_up}
+        names["n_sums"] = self.n_sums
         loop = _filed_under(template(_VERSION), self.function, kind, names)
         return nb.njit(loop, cache=True, **_OPTIONS, **options)
 
@@ -83,11 +85,9 @@ class Reduction(Kernel):
     options = _SUMS
 
     def __init__(self, n_sums: int, function: Callable):
-        super().__init__(function)
         self.n_sums = n_sums
-        names = {"loop": self.serial, "np": np, "n_sums": n_sums, "add_up": add_up}
-        sums = _filed_under(_serial_sums(_VERSION), function, "sums", names)
-        self.serial_sums = nb.njit(sums, cache=True, **_OPTIONS)
+        super().__init__(function)
+        self.serial = self._loop(_serial_sums, "sums")
 
     def __call__(self, n_chunks, *args):
         """Run the body for every chunk; returns the sums, float64 (n_sums,)."""
@@ -98,7 +98,7 @@ class Reduction(Kernel):
             self._launch(n_chunks, (partial, *args))
             return add_up(partial.copy_to_host())
         if n_chunks < PARALLEL_CHUNKS:
-            return self.serial_sums(n_chunks, *args)
+            return self.serial(n_chunks, *args)
         partial = np.empty((self.n_sums, n_chunks))
         self._threaded(n_chunks, partial, *args)
         return add_up(partial)
@@ -174,8 +174,6 @@ def add_up(partial):
 
 def _serial_form(value: object) -> object:
     """What stands for a kernel or driver inside a compiled driver."""
-    if isinstance(value, Reduction):
-        return value.serial_sums
     if isinstance(value, Kernel):
         return value.serial
     return value.compiled if isinstance(value, Driver) else value
@@ -248,7 +246,8 @@ def _serial_sums(version: str) -> Callable:
     def sums(n_chunks, *args):
         version  # noqa: B018
         partial = np.empty((n_sums, n_chunks))  # noqa: F821
-        loop(n_chunks, partial, *args)  # noqa: F821
+        for chunk in range(n_chunks):
+            body(chunk, partial, *args)  # noqa: F821
         return add_up(partial)
 
     return sums

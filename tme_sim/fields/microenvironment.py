@@ -171,7 +171,7 @@ class Microenvironment:
         substrates: Iterable[Substrate],
         *,
         dtype: Any = np.float32,
-        tolerance: float = 2e-3,
+        tolerance: float = 1e-3,
         substeps: int | None = None,
     ):
         self.grid = grid

@@ -114,67 +114,47 @@ def solve(
     effort: Effort,
 ) -> None:
     """Solve the step from c0 for c, which holds the guess; raises where it does not converge."""
-    history = effort.history
-    passes, cycles, error = newton(
-        work.levels,
-        c,
-        c0,
-        c.dtype.type(rate),
-        system.terms,
-        system.coef,
-        system.joined,
-        system.walls,
-        work.e,
-        work.r,
-        work.d,
-        work.p,
-        depth(system.coef, rate + float(system.terms[0][0])),
-        tolerance,
-        history,
-    )
-    if passes <= 0:
-        raise NotConvergedError(history[: -passes + 1].tolist())
-    effort.cycles += cycles
-    effort.error = max(effort.error, error)
+    levels, coef, joined, terms = work.levels, system.coef, system.joined, system.terms
+    e, r, d, p, history = work.e, work.r, work.d, work.p, effort.history
+    level, saturating = levels[0], terms[3].size > 0
+    slowest = rate + float(terms[0][0])
+    n_levels, rounding = depth(coef, slowest), _rounding(coef, slowest)
+    args = c.dtype.type(rate), level, coef[0], joined, system.walls, r, d, p
+    size2 = 0.0
+    for _ in range(MAX_NEWTON):
+        size2 = max(size2, linearise(level[ROWS], c, c0, *args, *terms)[0])
+        coarsen_all(levels, d, coef, joined, n_levels, p)
+        e[:] = 0  # another substrate may have left copies in the ghosts
+        p[:] = 0  # was scratch until here
+        n = solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history)
+        if n < 0:
+            raise NotConvergedError(history[:-n].tolist())
+        effort.cycles += n
+        effort.error = max(effort.error, history[n])
+        cut2 = clip(level[ROWS], c, level)[0]
+        settled = history[0] * rounding <= tolerance
+        if saturating:
+            settled = settled and history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
+        if settled and cut2 <= tolerance**2 * size2:
+            return
+    raise NotConvergedError(history[: n + 1].tolist())
+
+
+def _rounding(coef: np.ndarray, slowest: float) -> float:
+    """Share of a correction that the rounding of the diagonals may leave undone.
+
+    Kept as reciprocals, they feel a rate of `slowest` [1/min] beside their couplings that much.
+    """
+    if slowest <= 0.0:
+        return 1.0
+    coupling = 1.0 + 2.0 * float(coef[0, :3].sum()) / slowest
+    return min(1.0, ROUNDING * float(np.finfo(coef.dtype).eps) * coupling)
 
 
 def depth(coef: np.ndarray, floor: float) -> int:
     """Levels worth visiting where no diagonal is below `floor` [1/min]."""
     dominant = np.flatnonzero(2.0 * coef[:, :3].sum(axis=1) < DIAGONALLY_DOMINANT * floor)
     return int(dominant[0]) + 1 if dominant.size else len(coef)
-
-
-@driver
-def newton(
-    levels, c, c0, rate, terms, coef, joined, walls, e, r, d, p, n_levels, tolerance, history
-):
-    """Solve a step for c; returns the passes taken, the cycles of all and the error left.
-
-    Where a pass fails, the first is 0 or negative: minus the cycles it took.
-    """
-    level, numbers = levels[0], terms[0]
-    saturating = terms[3].size > 0
-    rounding = (
-        ROUNDING * np.finfo(c.dtype).eps * (1.0 + 2.0 * coef[0, :3].sum() / (rate + numbers[0]))
-    )
-    size2, cycles, error = 0.0, 0, 0.0
-    for newton_pass in range(1, MAX_NEWTON + 1):
-        now = linearise(level[ROWS], c, c0, rate, level, coef[0], joined, walls, r, d, p, *terms)
-        size2 = max(size2, now[0])
-        coarsen_all(levels, d, coef, joined, n_levels, p)
-        p[:] = 0  # was scratch until here; its ghosts stay 0
-        n = solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history)
-        if n <= 0:
-            return n, cycles, error
-        cycles += n
-        error = max(error, history[n])
-        cut2 = clip(level[ROWS], c, level)[0]
-        settled = history[0] * rounding <= tolerance
-        if saturating:
-            settled = settled and history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)
-        if settled and cut2 <= tolerance**2 * size2:
-            return newton_pass, cycles, error
-    return -n, cycles, error
 
 
 @driver
@@ -187,7 +167,7 @@ def coarsen_all(levels, d, coef, joined, n_levels, rows):
 
 @driver
 def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history):
-    """c += A^-1 r by conjugate gradients; returns the cycles taken, 0 or minus them on failure.
+    """c += A^-1 r by conjugate gradients; returns the cycles taken, minus them on failure.
 
     `history` gets the error before each cycle and the one left; errors are estimates relative to
     `size2` ** 0.5, or to the first correction if that is larger.
@@ -196,7 +176,7 @@ def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2
     both, real = 2 * level[CHUNKS], c.dtype.type
     periodic = joined[0] or joined[1] or joined[2]
     rho_old, contraction = 1.0, CONTRACTION
-    for n in range(MAX_CYCLES):
+    for n in range(history.size - 1):
         cycle(levels, e, r, d, coef, joined, n_levels)
         products = dots(both, e, r, level)
         rho, norm2 = products[0], products[1]
@@ -211,7 +191,7 @@ def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2
             wrap(1, p, level, joined)
         alpha = rho / apply(both, e, p, d, level, coef[0])[0]
         if not (rho > 0.0 and alpha > 0.0 and math.isfinite(history[n])):
-            return -n
+            return -n - 1
         advance(level[ROWS], c, real(alpha), p, level)
         if n > 0:
             contraction = min(CONTRACTION, history[n] / history[n - 1])
@@ -220,7 +200,7 @@ def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2
             return n + 1
         lower(both, r, real(alpha), e, level)
         rho_old = rho
-    return -MAX_CYCLES
+    return 1 - history.size
 
 
 @driver
