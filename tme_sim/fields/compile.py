@@ -15,6 +15,7 @@ import hashlib
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -72,7 +73,8 @@ class Kernel:
             loop = _filed_under(_cuda_loop(_VERSION), self.function, "cuda", names)
             self._cuda = cuda.jit(loop)
         device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in args)
-        self._cuda[n_chunks, THREADS](n_chunks, device_args)
+        if n_chunks > 0:
+            self._cuda[int(n_chunks), THREADS](n_chunks, device_args)
 
 
 class Reduction(Kernel):
@@ -94,7 +96,7 @@ class Reduction(Kernel):
         if any(hasattr(arg, "copy_to_host") for arg in args):
             from numba import cuda
 
-            partial = cuda.device_array((self.n_sums, n_chunks * THREADS))
+            partial = cuda.device_array((self.n_sums, int(n_chunks) * THREADS))
             self._launch(n_chunks, (partial, *args))
             return add_up(partial.copy_to_host())
         if n_chunks < PARALLEL_CHUNKS:
@@ -136,6 +138,23 @@ def kernel(function: Callable) -> Kernel:
 def reduction(n_sums: int) -> Callable[[Callable], Reduction]:
     """Make a kernel that returns `n_sums` sums."""
     return lambda function: Reduction(n_sums, function)
+
+
+def to_device(device: str) -> Callable:
+    """A function that puts an array where kernels of this device work on it."""
+    if device == "cpu":
+        return lambda array: array
+    from numba import cuda
+
+    return cuda.to_device
+
+
+def copy(to: Any, array: Any) -> None:
+    """Copy an array into another on the same device."""
+    if isinstance(to, np.ndarray):
+        np.copyto(to, array)
+    else:
+        to.copy_to_device(array)
 
 
 driver = Driver
@@ -215,7 +234,7 @@ def _on_cuda(function: Callable, made: dict[Callable, Callable]) -> Callable:
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)
         if name == "strip":
-            value = cuda.jit(_cuda_strip, device=True)
+            value = _on_cuda(_cuda_strip, made)
         if isinstance(value, CPUDispatcher):
             if value not in made:
                 made[value] = _on_cuda(forms.get(value, value.py_func), made)

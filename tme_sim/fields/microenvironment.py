@@ -85,7 +85,6 @@ class _Field:
     def __init__(self, substrate: Substrate, grid: Grid, work: Workspace, dtype: np.dtype):
         self.substrate, self.grid = substrate, grid
         self.absent = np.zeros((0, 0, 0), dtype)
-        self.zeros = work.nothing, work.nowhere
         walls = substrate.walls(grid.shape)
         self.coef = multigrid.couplings(
             work.levels,
@@ -104,12 +103,6 @@ class _Field:
         self.concentration[...] = self.checked("initial", substrate.initial)
         self.mean = self.taken = self.absent
         self.next_substep = np.inf
-
-    @property
-    def system(self) -> System:
-        """The equations as they stand."""
-        terms = (self.constants, *(self.arrays[name] for name in TERMS), *self.zeros)
-        return System(self.coef, self.joined, self.outside, self.edges, terms)
 
     def find_edges(self) -> None:
         """Look up the faces through which the free voxels meet fixed ones and the outside."""
@@ -158,6 +151,7 @@ class Microenvironment:
         tolerance: estimated error in time allowed per time constant of a change, relative to the
             norm of the field; the true error is usually a quarter of it or less.
         substeps: a fixed number of second-order substeps per step; by default the error chooses.
+        device: "cpu", or "cuda" to solve on a GPU; arrays given and returned stay on the host.
 
     Example:
         >>> env = Microenvironment(Grid((1, 50, 50)), [Substrate("oxygen", 1e5, 0.1, 38.0)])
@@ -173,6 +167,7 @@ class Microenvironment:
         dtype: Any = np.float32,
         tolerance: float = 1e-3,
         substeps: int | None = None,
+        device: str = "cpu",
     ):
         self.grid = grid
         self.dtype = np.dtype(dtype)
@@ -181,7 +176,7 @@ class Microenvironment:
             raise ValueError(msg)
         self.tolerance = tolerance
         self.substeps = substeps or 0
-        self._work = Workspace(grid.shape, self.dtype)
+        self._work = Workspace(grid.shape, self.dtype, device)
         self._before = np.empty(grid.shape, self.dtype)  # kept while a step may still fail
         self._fields: dict[str, _Field] = {}
         for substrate in substrates:
@@ -254,17 +249,23 @@ class Microenvironment:
     def _step(self, field: _Field, dt: float) -> SubstrateReport:
         field.mean = _zeros(field.mean, field.arrays["uptake"])
         field.taken = _zeros(field.taken, field.arrays["maximum"])
-        kind = self.dtype.name
+        kind, on = self.dtype.name, self._work.on
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
-        stepper = Stepper(field.system, self._work, control, field.mean, field.taken)
-        c = field.concentration
-        np.copyto(self._before, c)
+        mean, taken = on(field.mean), on(field.taken)
+        stepper = Stepper(self._system(field), self._work, control, mean, taken)
+        np.copyto(self._before, field.concentration)
+        c = on(field.concentration)
         before = stepper.budget(c)[MASS]
         try:
             progress = stepper.step(c, dt, min(field.next_substep, dt))
         except NotConvergedError as err:
-            np.copyto(c, self._before)
+            np.copyto(field.concentration, self._before)
             raise _failed(field, f"a step of {dt:g} min", err) from err
+        for host, array in zip(
+            (field.concentration, field.mean, field.taken), (c, mean, taken), strict=True
+        ):
+            if array is not host and host.size:
+                array.copy_to_host(host)
         field.next_substep = progress.h
         amounts = (*progress.flow.tolist(), float(progress.mass - before))
         return SubstrateReport(
@@ -275,17 +276,32 @@ class Microenvironment:
             balance=dict(zip(AMOUNTS, amounts, strict=True)),
         )
 
+    def _system(self, field: _Field) -> System:
+        """A substrate's equations as they stand, where the solver works on them."""
+        on, work = self._work.on, self._work
+        acting = (on(field.arrays[name]) for name in TERMS)
+        terms = (field.constants, *acting, work.nothing, work.nowhere)
+        return System(field.coef, field.joined, field.outside, on(field.edges), terms)
+
     def steady_state(self, name: str) -> np.ndarray:
         """The concentration (z, y, x) at which nothing changes; the field stays as it is."""
         field = self._field(name)
         _check_sink(field)
-        c = field.concentration.copy()
+        c = self._work.on(field.concentration.copy())
         tolerance = STEADY_TOLERANCE[self.dtype.name]
         try:
-            solve(field.system, self._work, c, c, rate=0.0, tolerance=tolerance, effort=Effort())
+            solve(
+                self._system(field),
+                self._work,
+                c,
+                c,
+                rate=0.0,
+                tolerance=tolerance,
+                effort=Effort(),
+            )
         except NotConvergedError as err:
             raise _failed(field, "the steady state", err) from err
-        return c
+        return c if isinstance(c, np.ndarray) else c.copy_to_host()
 
     def gradient(self, name: str) -> np.ndarray:
         """Gradient (z, y, x, 3) in x, y, z order [unit/um]: central, one-sided at closed walls."""
@@ -350,7 +366,8 @@ class Microenvironment:
 
 def _check_sink(field: _Field) -> None:
     """Refuse a steady state that does not exist: a net source and nowhere to go."""
-    constants, source, uptake, maximum, permeability = field.system.terms[:5]
+    constants = field.constants
+    source, uptake, maximum, permeability = (field.arrays[name] for name in TERMS[:4])
     linear = constants[0] > 0 or uptake.any() or permeability.any()
     if linear or field.edges.size:
         return

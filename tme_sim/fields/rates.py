@@ -99,12 +99,13 @@ def diffuse(z, y, c, coef, joined, row):
 @inline
 def add_reactions(z, y, c, c0, rate, level, coef, walls, row, terms):
     """row = the residual, from what diffuses out; 0 in fixed voxels."""
-    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    numbers, source, uptake, maximum, permeability, fixed, _, _ = terms
     decay, half, plasma = numbers[0], numbers[1], numbers[2]
     here, old, nx = c[z, y], c0[z, y], level[NX]
     gz, from_z = wall_inflow(z, level[NZ], coef[3], coef[4], walls[0], walls[1])
     gy, from_y = wall_inflow(y, level[NY], coef[5], coef[6], walls[2], walls[3])
     g, inflow = gz + gy, from_z + from_y
+    barrier()
     for x in strip(nx):
         row[x] = rate * (old[x] - here[x]) + inflow - (decay + g) * here[x] - row[x]
     if source.size:
@@ -140,7 +141,7 @@ def add_reactions(z, y, c, c0, rate, level, coef, walls, row, terms):
 @inline
 def invert(z, y, c, rate, level, coef, joined, row, terms):
     """row = the reciprocal diagonal of the residual's derivative; 0 in fixed voxels."""
-    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    numbers, _, uptake, maximum, permeability, fixed, nothing, nowhere = terms
     decay, half, one = numbers[0], numbers[1], c.dtype.type(1)
     here, nx = c[z, y], level[NX]
     linear = uptake[z, y] if uptake.size else nothing
@@ -188,7 +189,7 @@ def clip(chunk, partial, c, level):
 @reduction(6)
 def bulk_budget(chunk, partial, c, level, *terms):
     """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope."""
-    numbers, source, uptake, maximum, permeability, fixed, nothing, nowhere = terms
+    numbers, source, uptake, maximum, permeability, fixed, _, nowhere = terms
     half, plasma, zero = numbers[1], numbers[2], numbers[0] - numbers[0]
     one = c.dtype.type(1)
     produced = gained = lost = mass = taken = slope = 0.0

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tme_sim.fields.compile import driver
+from tme_sim.fields.compile import driver, to_device
 from tme_sim.fields.levels import BLACK, CHUNKS, RED, ROWS, level_table
 from tme_sim.fields.rates import CARRIES, clip, linearise
 from tme_sim.fields.stencil import (
@@ -57,22 +57,25 @@ class Workspace:
     """Arrays that all substrates of a grid share while one of them is solved.
 
     e, r, d and p are work arrays in the layout of `levels`: correction and preconditioned residual,
-    residual, reciprocal diagonal (all levels), and search direction (finest level).
+    residual, reciprocal diagonal (all levels), and search direction (finest level). On CUDA the
+    arrays lie in device memory; the table of levels stays on the host.
     """
 
-    def __init__(self, shape: tuple[int, int, int], dtype: np.dtype):
+    def __init__(self, shape: tuple[int, int, int], dtype: np.dtype, device: str = "cpu"):
         self.levels, length = level_table(shape)
         finest = int(self.levels[1, RED]) if len(self.levels) > 1 else length
-        self.e, self.r, self.d = (np.zeros(length, dtype) for _ in range(3))
-        self.p = np.zeros(finest, dtype)
-        self.full, self.half, self.end = (np.zeros(shape, dtype) for _ in range(3))
-        self.carries = np.zeros((int(self.levels[0, ROWS]), CARRIES))
-        self.nothing, self.nowhere = np.zeros(shape[2], dtype), np.zeros(shape[2], np.uint8)
+        self.on = to_device(device)
+        self.e, self.r, self.d = (self.on(np.zeros(length, dtype)) for _ in range(3))
+        self.p = self.on(np.zeros(finest, dtype))
+        self.full, self.half, self.end = (self.on(np.zeros(shape, dtype)) for _ in range(3))
+        self.carries = self.on(np.zeros((int(self.levels[0, ROWS]), CARRIES)))
+        self.nothing = self.on(np.zeros(shape[2], dtype))
+        self.nowhere = self.on(np.zeros(shape[2], np.uint8))
 
     @property
     def nbytes(self) -> int:
         """Size of all arrays together."""
-        return sum(a.nbytes for a in vars(self).values() if isinstance(a, np.ndarray))
+        return sum(getattr(array, "nbytes", 0) for array in vars(self).values())
 
 
 @dataclass

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tme_sim.fields.compile import copy
 from tme_sim.fields.levels import CHUNKS, ROWS
 from tme_sim.fields.rates import (
     DECAYED,
@@ -124,7 +125,7 @@ class Stepper:
         """Advance c by one substep of h, or of h halved until its error is small enough."""
         work, control = self.work, self.control
         adaptive, limit = control.substeps == 0, control.time
-        np.copyto(work.full, c)
+        copy(work.full, c)
         whole = self._euler(h, c, progress.mass, work.full, progress.effort)
         while True:
             error, x = self._euler_error(c, h, progress)
@@ -145,7 +146,7 @@ class Stepper:
 
     def _keep_euler(self, c, dt, h, whole, error, progress) -> None:
         """c = T1."""
-        np.copyto(c, self.work.full)
+        copy(c, self.work.full)
         self._accumulate(h / dt, c)
         progress.accept(h, h * whole[:MASS], whole[MASS], error)
         progress.h = h * GROW
