@@ -15,9 +15,10 @@ from tme_sim.fields.solver import Effort, NotConvergedError, System, Workspace, 
 from tme_sim.fields.stepping import Control, Stepper
 from tme_sim.fields.substrate import Substrate, check_not_negative
 
-SOLVE_TOLERANCE = {"float32": 2e-5, "float64": 1e-10}  # error of c by the linear solver, relative
+SOLVE_TOLERANCE = {"float32": 5e-5, "float64": 1e-10}  # error of c by the linear solver, relative
 STEADY_TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
 CLOSURE = {"float32": 1e-6, "float64": 1e-14}  # of the budget, relative to its largest term
+FIRST_SUBSTEP = 0.25  # of the first step, where nothing is known yet
 AMOUNTS = ("in", "out", "decayed", "taken_up", "stored")
 TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
 
@@ -165,7 +166,7 @@ class Microenvironment:
         substrates: Iterable[Substrate],
         *,
         dtype: Any = np.float32,
-        tolerance: float = 1e-3,
+        tolerance: float = 2e-3,
         substeps: int | None = None,
         device: str = "cpu",
     ):
@@ -253,11 +254,12 @@ class Microenvironment:
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
         mean, taken = on(field.mean), on(field.taken)
         stepper = Stepper(self._system(field), self._work, control, mean, taken)
+        h = field.next_substep if field.next_substep < np.inf else FIRST_SUBSTEP * dt
         np.copyto(self._before, field.concentration)
         c = on(field.concentration)
         before = stepper.budget(c)[MASS]
         try:
-            progress = stepper.step(c, dt, min(field.next_substep, dt))
+            progress = stepper.step(c, dt, min(h, dt))
         except NotConvergedError as err:
             np.copyto(field.concentration, self._before)
             raise _failed(field, f"a step of {dt:g} min", err) from err

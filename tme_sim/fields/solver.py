@@ -65,6 +65,7 @@ class Workspace:
         self.levels, length = level_table(shape)
         finest = int(self.levels[1, RED]) if len(self.levels) > 1 else length
         self.on = to_device(device)
+        self.rate = 0.0  # 1 / length of the step that d stands for [1/min]
         self.e, self.r, self.d = (self.on(np.zeros(length, dtype)) for _ in range(3))
         self.p = self.on(np.zeros(finest, dtype))
         self.full, self.half, self.end = (self.on(np.zeros(shape, dtype)) for _ in range(3))
@@ -123,7 +124,7 @@ def solve(
     slowest = rate + float(terms[0][0])
     n_levels, rounding = depth(coef, slowest), _rounding(coef, slowest)
     args = c.dtype.type(rate), level, coef[0], joined, system.walls, r, d, p
-    size2 = 0.0
+    size2, work.rate = 0.0, rate
     for _ in range(MAX_NEWTON):
         size2 = max(size2, linearise(level[ROWS], c, c0, *args, *terms)[0])
         coarsen_all(levels, d, coef, joined, n_levels, p)

@@ -31,7 +31,7 @@ from tme_sim.fields.rates import (
     clip,
     scale,
 )
-from tme_sim.fields.solver import Effort, System, Workspace, cycle, depth, solve
+from tme_sim.fields.solver import Effort, System, Workspace, coarsen_all, cycle, depth, solve
 from tme_sim.fields.stencil import combine, dots, fetch, norm2, shift
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
@@ -295,18 +295,19 @@ class Stepper:
         work = self.work
         error2 = self._difference(work.end, work.full)
         if left > h:
-            change = work.d.dtype.type(1.0 / left - 2.0 / h)
-            for level in work.levels:
-                shift(2 * level[CHUNKS], work.d, change, level)
             error2 = max(self._relaxed(left), error2 / MOST_FORGIVEN**2)
         return progress.relative(error2)
 
     def _relaxed(self, time: float) -> float:
-        """Squared norm of (1 + time A)^-1 work.r, by one V-cycle; 1/time is in the diagonal."""
-        work, system = self.work, self.system
+        """Squared norm of (1 + time A)^-1 work.r, by one V-cycle."""
+        work, system, levels = self.work, self.system, self.work.levels
         n_levels = depth(system.coef, 1.0 / time + float(system.terms[0][0]))
-        levels, operator = work.levels, (work.d, system.coef, system.joined, n_levels)
-        cycle(levels, work.e, work.r, *operator)
+        if work.rate != 1.0 / time:
+            change = system.coef.dtype.type(1.0 / time - work.rate)
+            shift(2 * levels[0, CHUNKS], work.d, change, levels[0])
+            coarsen_all(levels, work.d, system.coef, system.joined, n_levels, work.p)
+            work.rate = 1.0 / time
+        cycle(levels, work.e, work.r, work.d, system.coef, system.joined, n_levels)
         return dots(2 * levels[0, CHUNKS], work.e, work.r, levels[0])[1] / time**2
 
 
