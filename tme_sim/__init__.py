@@ -4,6 +4,10 @@ The public names load their modules on first use, so that ``import tme_sim`` sta
 """
 
 import importlib
+import os
+
+# before numba or torch load: threads that spin while they wait starve each other, ten times slower
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

@@ -18,11 +18,8 @@ on the number of threads.
 import enum
 import functools
 import hashlib
-import os
 import types
 from collections.abc import Callable, Iterator
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other: 10x
 
 import numba as nb
 import numpy as np
@@ -93,11 +90,15 @@ def _cpu_loop(body: Callable, *, parallel: bool) -> CPUDispatcher:
     names = {"body": compiled, "prange": nb.prange, "np": np}
     template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
     loop = _loop_of(body, template, kind, names)
-    options = {"parallel": parallel, "error_model": "numpy"}
+    return compiled_once(loop, parallel=parallel, error_model="numpy")
+
+
+def compiled_once(function: Callable, **options: object) -> CPUDispatcher:
+    """njit with numba's disk cache, or without where it finds no place to write."""
     try:
-        return nb.njit(loop, **options, cache=True)
-    except RuntimeError:  # numba finds no place to write: compile anew in every process
-        return nb.njit(loop, **options)
+        return nb.njit(function, **options, cache=True)
+    except RuntimeError:
+        return nb.njit(function, **options)
 
 
 @functools.cache
@@ -136,12 +137,16 @@ def _grid(fingerprint: str) -> Callable:
 
 
 def _loop_of(body: Callable, template: Callable, kind: str, names: dict) -> Callable:
-    """Make a loop that numba's disk cache files under the body's place in the sources.
+    """Make a loop over a body; its fingerprint makes numba notice changes of all it calls."""
+    return filed_under(template(_fingerprint(body)), body, kind, names)
+
+
+def filed_under(loop: Callable, body: Callable, kind: str, names: dict) -> Callable:
+    """Give a loop its globals, and the place in the sources where numba's disk cache files it.
 
     numba keys a cached kernel by file, line, name and closure, and notices only changes of that
-    one file. The fingerprint in the closure makes it notice the other functions and constants.
+    one file: what else a loop depends on belongs in its closure.
     """
-    loop = template(_fingerprint(body))
     code = loop.__code__.replace(
         co_filename=body.__code__.co_filename,
         co_firstlineno=body.__code__.co_firstlineno,

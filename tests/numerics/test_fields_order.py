@@ -1,10 +1,12 @@
 """The order of convergence, by regression over refinements."""
 
+import math
+
 import numpy as np
 import pytest
 
 from tests.reference.fields import Problem
-from tme_sim.fields import Grid, Microenvironment, Substrate
+from tme_sim.fields import Grid, Microenvironment, Substrate, stepping
 
 WALLS = {"x_low": 1.0, "x_high": {"exchange": 0.01, "bath": 0.2}}
 
@@ -84,3 +86,15 @@ def test_a_stiff_step_lands_on_the_steady_state():
     steady = env.steady_state("s")
     env.step(1e6)
     np.testing.assert_allclose(env["s"], steady, rtol=1e-5)
+
+
+def test_the_estimate_of_a_substep_bounds_the_error_of_its_extrapolations():
+    """For modes exp(-x) of any decay the third order has to cover (x below 60)."""
+    x = np.logspace(-3, math.log10(60.0), 2000)
+    tables = [(1.0 + x / n) ** -n for n in (1, 2, 3)]
+    estimate = np.abs(tables[1] - tables[0])
+    for order, share in ((2, stepping.SECOND), (3, stepping.THIRD)):
+        weights = stepping.WEIGHTS[order]
+        assert math.isclose(sum(weights), 1.0)
+        kept = sum(w * table for w, table in zip(weights, tables, strict=True))
+        assert (np.abs(kept - np.exp(-x)) <= share * estimate).all()

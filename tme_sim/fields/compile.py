@@ -21,6 +21,8 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from tme_sim.device import compiled_once, filed_under
+
 PARALLEL_CHUNKS = 4  # below it a launch over threads costs more than it saves
 THREADS = 128  # of a CUDA block
 _OPTIONS = {"error_model": "numpy", "nogil": True}
@@ -52,8 +54,8 @@ class Kernel:
     def _loop(self, template: Callable, kind: str, **options: bool) -> Callable:
         names = {"body": self._body, "prange": nb.prange, "np": np, "add_up": add_up}
         names["n_sums"] = self.n_sums
-        loop = _filed_under(template(_VERSION), self.function, kind, names)
-        return nb.njit(loop, cache=True, **_OPTIONS, **options)
+        loop = filed_under(template(_VERSION), self.function, kind, names)
+        return compiled_once(loop, **_OPTIONS, **options)
 
     def __call__(self, n_chunks, *args):
         """Run the body for every chunk."""
@@ -70,7 +72,7 @@ class Kernel:
 
         if self._cuda is None:
             names = {"body": _on_cuda(self.function, {}), "cuda": cuda}
-            loop = _filed_under(_cuda_loop(_VERSION), self.function, "cuda", names)
+            loop = filed_under(_cuda_loop(_VERSION), self.function, "cuda", names)
             self._cuda = cuda.jit(loop)
         device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in args)
         if n_chunks > 0:
@@ -122,7 +124,7 @@ class Driver:
         source = types.FunctionType(function.__code__, names, function.__name__)
         source.__qualname__ = f"{function.__qualname__}_{_VERSION[:16]}"
         source.__module__ = function.__module__
-        return nb.njit(source, cache=True, **_OPTIONS)
+        return compiled_once(source, **_OPTIONS)
 
     def __call__(self, *args):
         """Run compiled if the first argument, the table of levels, is of a small grid."""
@@ -270,17 +272,3 @@ def _serial_sums(version: str) -> Callable:
         return add_up(partial)
 
     return sums
-
-
-def _filed_under(loop: Callable, function: Callable, kind: str, names: dict) -> Callable:
-    """Give a loop the body's place in the sources, where numba's disk cache files it."""
-    code = loop.__code__.replace(
-        co_filename=function.__code__.co_filename,
-        co_firstlineno=function.__code__.co_firstlineno,
-        co_name=f"{function.__name__}_{kind}",
-    )
-    names = {**names, "__name__": function.__module__}
-    made = types.FunctionType(code, names, code.co_name, None, loop.__closure__)
-    made.__module__ = function.__module__
-    made.__qualname__ = code.co_name
-    return made

@@ -288,7 +288,7 @@ def fed_sink(inverse, coupling, feed, one):
 
 
 @kernel
-def wrap(chunk, e, level, joined):
+def wrap(_chunk, e, level, joined):
     """Copy the voxels at both ends of every periodic axis into the ghosts beyond the other end."""
     nz, ny, nx = level[NZ], level[NY], level[NX]
     for axis in range(3):
