@@ -150,7 +150,7 @@ class Microenvironment:
         substrates: what diffuses.
         dtype: float32 (default) or float64 storage.
         tolerance: estimated error in time allowed per time constant of a change, relative to the
-            norm of the field; the true error is usually a quarter of it or less.
+            norm of the field; the true error is usually less than half of it.
         substeps: a fixed number of second-order substeps per step; by default the error chooses.
         device: "cpu", or "cuda" to solve on a GPU; arrays given and returned stay on the host.
 
