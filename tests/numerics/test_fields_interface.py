@@ -1,6 +1,7 @@
 """Bad input is named; a restored or differently threaded microenvironment continues to the bit."""
 
 import numba
+import numba.cuda
 import numpy as np
 import pytest
 
@@ -186,3 +187,11 @@ def test_all_substrates_share_forty_bytes_of_work_space_per_voxel(shape):
     one = Microenvironment(grid, [Substrate("s0", 1e4)])
     three = Microenvironment(grid, [Substrate(f"s{i}", 1e4) for i in range(3)])
     assert one.workspace_bytes == three.workspace_bytes <= 40 * grid.n_voxels
+
+
+def test_a_device_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ValueError, match="'cpu' or 'cuda', not on 'gpu'"):
+        Microenvironment(GRID, [], device="gpu")
+    if not numba.cuda.is_available():
+        with pytest.raises(ValueError, match="no CUDA device was found; use 'cpu'"):
+            Microenvironment(GRID, [], device="cuda")

@@ -98,3 +98,18 @@ def test_the_estimate_of_a_substep_bounds_the_error_of_its_extrapolations():
         assert math.isclose(sum(weights), 1.0)
         kept = sum(w * table for w, table in zip(weights, tables, strict=True))
         assert (np.abs(kept - np.exp(-x)) <= share * estimate).all()
+
+
+@pytest.mark.parametrize("diffusivity", [0.0, 1e3])
+def test_what_of_an_error_outlives_a_time_is_judged_at_that_time(diffusivity):
+    """(1 + t A)^-1 of a uniform error, whatever length of step was solved or judged before."""
+    decay, grid = 2.0, Grid((1, 8, 8))
+    env = Microenvironment(grid, [Substrate("s", diffusivity, decay, 1.0)], dtype=np.float64)
+    control = stepping.Control(1e-3, 1e-10, 1e-14)
+    system, kept = env._system(env._fields["s"]), np.zeros((0, 0, 0))
+    stepper = stepping.Stepper(system, env._work, control, kept, kept)
+    stepper.step(env["s"], 1.0, 1.0)
+    for time in (3.0, 0.25, 0.5, 3.0):
+        stepper._difference(np.ones(grid.shape), np.zeros(grid.shape))
+        expected = grid.n_voxels / (1.0 + time * decay) ** 2
+        assert stepper._relaxed(time) == pytest.approx(expected, rel=0.2 if diffusivity else 1e-9)

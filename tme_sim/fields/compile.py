@@ -22,6 +22,7 @@ import numpy as np
 from numba.core.registry import CPUDispatcher
 
 from tme_sim.device import compiled_once, filed_under
+from tme_sim.fields.levels import CHUNKS
 
 PARALLEL_CHUNKS = 4  # below it a launch over threads costs more than it saves
 THREADS = 128  # of a CUDA block
@@ -128,7 +129,7 @@ class Driver:
 
     def __call__(self, *args):
         """Run compiled if the first argument, the table of levels, is of a small grid."""
-        small = isinstance(args[1], np.ndarray) and args[0][0, -2] < PARALLEL_CHUNKS
+        small = isinstance(args[1], np.ndarray) and args[0][0, CHUNKS] < PARALLEL_CHUNKS
         return (self.compiled if small else self.interpreted)(*args)
 
 
@@ -143,11 +144,17 @@ def reduction(n_sums: int) -> Callable[[Callable], Reduction]:
 
 
 def to_device(device: str) -> Callable:
-    """A function that puts an array where kernels of this device work on it."""
+    """A function that puts an array where kernels of this device, cpu or cuda, work on it."""
     if device == "cpu":
         return lambda array: array
+    if device != "cuda":
+        msg = f"fields are solved on 'cpu' or 'cuda', not on {device!r}"
+        raise ValueError(msg)
     from numba import cuda
 
+    if not cuda.is_available():
+        msg = "fields were to be solved on 'cuda', but no CUDA device was found; use 'cpu'"
+        raise ValueError(msg)
     return cuda.to_device
 
 
@@ -161,8 +168,6 @@ def copy(to: Any, array: Any) -> None:
 
 driver = Driver
 inline = nb.njit(forceinline=True, **_OPTIONS)  # part of a body
-
-
 strip = range  # which of n elements to handle
 
 

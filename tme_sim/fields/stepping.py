@@ -191,7 +191,6 @@ class Stepper:
     def _extrapolate(self, c, dt, h, order, flows, error, progress) -> None:
         """c = the extrapolation of this order; the budget stays closed."""
         work, weights = self.work, WEIGHTS[order]
-        counts = (1, 2, 3)
         if order == 3:
             self._combine(c, weights[2], work.half, weights[1], work.end)
             self._combine(c, 1.0, c, weights[0], work.full)
@@ -202,7 +201,7 @@ class Stepper:
         self._clip(c)
         self._accumulate(weights[1] / 2.0 * h / dt, work.end)
         self._accumulate(weights[0] * h / dt, work.full)
-        share = [weights[n - 1] / n * h for n in counts[:order] for _ in range(n)]
+        share = [weights[n - 1] / n * h for n in range(1, order + 1) for _ in range(n)]
         flow = sum(w * f[:MASS] for w, f in zip(share, flows, strict=True))
         wanted = progress.mass + flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
         mass = self._set_mass(c, wanted)
