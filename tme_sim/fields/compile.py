@@ -24,7 +24,7 @@ from numba.core.registry import CPUDispatcher
 from tme_sim.device import compiled_once, filed_under
 from tme_sim.fields.levels import CHUNKS
 
-PARALLEL_CHUNKS = 4  # below it a launch over threads costs more than it saves
+PARALLEL_CHUNKS = 24  # below it launches over threads cost about what they save
 THREADS = 128  # of a CUDA block
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 # sums may be taken in any order, which the machine code then fixes: sums must vectorise
@@ -129,8 +129,13 @@ class Driver:
 
     def __call__(self, *args):
         """Run compiled if the first argument, the table of levels, is of a small grid."""
-        small = isinstance(args[1], np.ndarray) and args[0][0, CHUNKS] < PARALLEL_CHUNKS
+        small = isinstance(args[1], np.ndarray) and is_small(args[0])
         return (self.compiled if small else self.interpreted)(*args)
+
+
+def is_small(levels: np.ndarray) -> bool:
+    """Whether one thread is as good as many on a grid, by its table of levels."""
+    return bool(levels[0, CHUNKS] < PARALLEL_CHUNKS)
 
 
 def kernel(function: Callable) -> Kernel:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
+import numba
 import numpy as np
 
 from tme_sim.fields import levels as multigrid
@@ -18,6 +21,7 @@ from tme_sim.fields.substrate import Substrate, check_not_negative
 SOLVE_TOLERANCE = {"float32": 5e-5, "float64": 1e-10}  # error of c by the linear solver, relative
 STEADY_TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
 CLOSURE = {"float32": 1e-6, "float64": 1e-14}  # of the budget, relative to its largest term
+SIDE_BY_SIDE_FROM = 20_000  # voxels; below it, starting threads costs more than it saves
 FIRST_SUBSTEP = 0.25  # of the first step, where nothing is known yet
 AMOUNTS = ("in", "out", "decayed", "taken_up", "stored")
 TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
@@ -104,6 +108,7 @@ class _Field:
         self.concentration[...] = self.checked("initial", substrate.initial)
         self.mean = self.taken = self.absent
         self.next_substep = np.inf
+        self.cycles = 0  # that the last step took
 
     def find_edges(self) -> None:
         """Look up the faces through which the free voxels meet fixed ones and the outside."""
@@ -178,7 +183,7 @@ class Microenvironment:
         self.tolerance = tolerance
         self.substeps = substeps or 0
         self._work = Workspace(grid.shape, self.dtype, device)
-        self._before = np.empty(grid.shape, self.dtype)  # kept while a step may still fail
+        self._others: list[Workspace] = []  # where substrates are solved side by side
         self._fields: dict[str, _Field] = {}
         for substrate in substrates:
             if substrate.name in self._fields:
@@ -194,7 +199,7 @@ class Microenvironment:
     @property
     def workspace_bytes(self) -> int:
         """Size of the work space that all substrates share [B]."""
-        return self._work.nbytes + self._before.nbytes
+        return sum(work.nbytes for work in (self._work, *self._others))
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Concentration (z, y, x), a view that may be written between steps."""
@@ -243,32 +248,59 @@ class Microenvironment:
         if not (np.isfinite(dt) and dt > 0):
             msg = f"a step needs a positive length [min], not {dt!r}"
             raise ValueError(msg)
+        n_threads = min(numba.get_num_threads(), len(self._fields))
+        worth_it = self._work.solved_by_one_thread and self.grid.n_voxels >= SIDE_BY_SIDE_FROM
+        if n_threads > 1 and worth_it:
+            return StepReport(self._step_side_by_side(float(dt), n_threads))
         return StepReport(
-            {name: self._step(field, float(dt)) for name, field in self._fields.items()}
+            {name: self._step(field, self._work, float(dt)) for name, field in self._fields.items()}
         )
 
-    def _step(self, field: _Field, dt: float) -> SubstrateReport:
+    def _step_side_by_side(self, dt: float, n_threads: int) -> dict[str, SubstrateReport]:
+        """Advance substrates of a small grid on several threads, each in a work space of its own.
+
+        The slowest of the last step come first, so that threads end together.
+        """
+        while len(self._others) < n_threads - 1:
+            self._others.append(Workspace(self.grid.shape, self.dtype))
+        free = SimpleQueue()
+        for work in (self._work, *self._others):
+            free.put(work)
+
+        def advance(name: str) -> SubstrateReport:
+            work = free.get()
+            try:
+                return self._step(self._fields[name], work, dt)
+            finally:
+                free.put(work)
+
+        slowest_first = sorted(self._fields, key=lambda name: -self._fields[name].cycles)
+        with ThreadPoolExecutor(n_threads) as pool:
+            reports = dict(zip(slowest_first, pool.map(advance, slowest_first), strict=True))
+        return {name: reports[name] for name in self._fields}
+
+    def _step(self, field: _Field, work: Workspace, dt: float) -> SubstrateReport:
         field.mean = _zeros(field.mean, field.arrays["uptake"])
         field.taken = _zeros(field.taken, field.arrays["maximum"])
-        kind, on = self.dtype.name, self._work.on
+        kind, on = self.dtype.name, work.on
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
         mean, taken = on(field.mean), on(field.taken)
-        stepper = Stepper(self._system(field), self._work, control, mean, taken)
+        stepper = Stepper(self._system(field, work), work, control, mean, taken)
         h = field.next_substep if field.next_substep < np.inf else FIRST_SUBSTEP * dt
-        np.copyto(self._before, field.concentration)
+        np.copyto(work.before, field.concentration)
         c = on(field.concentration)
         before = stepper.budget(c)[MASS]
         try:
             progress = stepper.step(c, dt, min(h, dt))
         except NotConvergedError as err:
-            np.copyto(field.concentration, self._before)
+            np.copyto(field.concentration, work.before)
             raise _failed(field, f"a step of {dt:g} min", err) from err
         for host, array in zip(
             (field.concentration, field.mean, field.taken), (c, mean, taken), strict=True
         ):
             if array is not host and host.size:
                 array.copy_to_host(host)
-        field.next_substep = progress.h
+        field.next_substep, field.cycles = progress.h, progress.effort.cycles
         amounts = (*progress.flow.tolist(), float(progress.mass - before))
         return SubstrateReport(
             substeps=progress.n,
@@ -278,9 +310,9 @@ class Microenvironment:
             balance=dict(zip(AMOUNTS, amounts, strict=True)),
         )
 
-    def _system(self, field: _Field) -> System:
+    def _system(self, field: _Field, work: Workspace) -> System:
         """A substrate's equations as they stand, where the solver works on them."""
-        on, work = self._work.on, self._work
+        on = work.on
         acting = (on(field.arrays[name]) for name in TERMS)
         terms = (field.constants, *acting, work.nothing, work.nowhere)
         return System(field.coef, field.joined, field.outside, on(field.edges), terms)
@@ -293,7 +325,7 @@ class Microenvironment:
         tolerance = STEADY_TOLERANCE[self.dtype.name]
         try:
             solve(
-                self._system(field),
+                self._system(field, self._work),
                 self._work,
                 c,
                 c,

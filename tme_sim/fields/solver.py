@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tme_sim.fields.compile import driver, to_device
+from tme_sim.fields.compile import driver, is_small, to_device
 from tme_sim.fields.levels import BLACK, CHUNKS, RED, ROWS, level_table
 from tme_sim.fields.rates import CARRIES, clip, linearise
 from tme_sim.fields.stencil import (
@@ -69,13 +69,19 @@ class Workspace:
         self.e, self.r, self.d = (self.on(np.zeros(length, dtype)) for _ in range(3))
         self.p = self.on(np.zeros(finest, dtype))
         self.full, self.half, self.end = (self.on(np.zeros(shape, dtype)) for _ in range(3))
+        self.before = np.empty(shape, dtype)  # the field, kept while a step may still fail
         self.carries = self.on(np.zeros((int(self.levels[0, ROWS]), CARRIES)))
         self.nothing = self.on(np.zeros(shape[2], dtype))
         self.nowhere = self.on(np.zeros(shape[2], np.uint8))
 
     @property
+    def solved_by_one_thread(self) -> bool:
+        """Whether the grid is too small for kernels to use threads."""
+        return is_small(self.levels) and isinstance(self.e, np.ndarray)
+
+    @property
     def nbytes(self) -> int:
-        """Size of all arrays together."""
+        """Size of all arrays together [B]."""
         return sum(getattr(array, "nbytes", 0) for array in vars(self).values())
 
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numba as nb
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tme_sim import device
 from tme_sim.processes.contact import CONTACTS, contact_weight
-from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours
+from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours, nearest
 
 REPULSION_SPEED = 10.0  # [um/min] PhysiCell 1.14.2 default, Ghaffarizadeh 2018
 ADHESION_SPEED = 0.4  # [um/min] the same
@@ -80,10 +80,6 @@ class Forces:
     def of(cls, n: int) -> Self:
         """Room for `n` cells."""
         return cls(np.zeros((n, 3)), np.zeros(n), np.zeros(n), np.zeros((n, len(CONTACTS)), "f4"))
-
-    def beside(self) -> Self:
-        """Velocities of the same cells elsewhere; the rest is shared."""
-        return replace(self, velocity=np.zeros_like(self.velocity))
 
 
 def bodies_of(
@@ -315,12 +311,6 @@ def witness(i, first, end, base, listed, ratio, shown, contact):
         crowd += squeeze * squeeze
     contact[i, 0], contact[i, 1], contact[i, 2] = antigen, pdl1, b7
     contact[i, 3], contact[i, 4], contact[i, 5] = dead, touching, crowd
-
-
-@nb.njit(error_model="numpy", forceinline=True)
-def nearest(difference, size):
-    """The same difference to the nearest image in a periodic box."""
-    return difference - size * np.rint(difference / size)
 
 
 @nb.njit(error_model="numpy", forceinline=True)

@@ -5,8 +5,9 @@ of it in x, since the bins that a cell must look through along x are one run of 
 bin stand in the order of their rows, bins in the order of space: neighbours are visited in one
 fixed order, whatever the number of threads, and there is no limit to their number.
 
-From it follow lists of neighbours with some slack, which hold until a cell has moved that far: the
-contacts of a few substeps are then found without looking at anyone out of reach.
+From it follow lists of neighbours with some slack, which hold until many cells have moved that far,
+or one has come within reach of somebody who is not on its list: the contacts of many substeps are
+found without looking at anyone out of reach.
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
@@ -23,7 +24,8 @@ from tme_sim import device
 Walls = Literal["reflecting", "periodic", "open"]
 
 CONTACT_RANGE = 1.25  # of the sum of two radii; PhysiCell's maximum adhesion distance
-SLACK = 1.5  # [um] a cell may move before lists of neighbours are made anew
+SLACK = 1.5  # [um] a cell may move before its list of neighbours needs a look
+LOOSE = 0.04  # share of cells that may have moved further before all lists are made anew
 BINS_PER_REACH = 4  # along x
 SPARSE = 4  # at most this many bins per cell (and FEWEST_BINS): an empty domain costs no time
 FEWEST_BINS = 4096
@@ -31,7 +33,7 @@ RADIUS = 3  # column of a slot and of a body; 0-2 are x, y, z
 BLOCK = 32  # slots whose neighbours are listed together
 AT_ONCE = 512  # slots looked at together, most of them of several rows of bins
 _TOGETHER = 16  # slots of one row
-_LISTED = {True: 12, False: 28}  # room for neighbours of a cell at first, in the plane or not
+_LISTED = {True: 14, False: 36}  # room for neighbours of a cell at first, in the plane or not
 _ROUNDING = 1e-6  # [um] more than what is lost by adding positions up
 
 
@@ -122,8 +124,14 @@ def beyond(b, count, size, periodic):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
+def nearest(difference, size):
+    """The same difference to the nearest image in a periodic box."""
+    return difference - size * np.rint(difference / size)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
 def aside(position, b, offset, width):
-    """Distance [um] along one axis from a position in bin `b` to the bin `offset` (-1, 0, 1) on."""
+    """Distance [um] along one axis from a position in bin `b` to the bin `offset` on, at least."""
     return max(offset * ((b + (offset > 0)) * width - position), 0.0)
 
 
@@ -200,6 +208,8 @@ class CellList:
 class Neighbours:
     """Who may touch whom, as long as nobody has moved further than `slack` [um] from `origin`.
 
+    Where few have, the lists may hold all the same: ask `hold`.
+
     The neighbours of the cell in slot s, row `order[s]`, are the rows
     `listed[begin[s]:begin[s] + number[s]]`.
     """
@@ -235,6 +245,24 @@ class Neighbours:
             self._make_room(np.where(self._needed <= room, room, self._needed * 5 // 4))
         self.builds += 1
         return self
+
+    def hold(self, position: NDArray[np.float64], strayed: NDArray[np.float64]) -> bool:
+        """Whether everybody within reach is listed still, with cells so far [um] from `origin`.
+
+        Cells that are within the slack cannot miss each other; the few others are looked at.
+        """
+        far = float(strayed.max(initial=0.0))
+        wide = 2.0 * CONTACT_RANGE * self.cells.bins.size[3]  # less than a bin is along y and z
+        if far <= self.slack or far > wide or self.slack < 0.0:
+            return far <= self.slack
+        loose = np.flatnonzero(strayed[self.order] > self.slack)
+        if loose.size > LOOSE * strayed.size:
+            return False
+        missed = np.zeros(loose.size, dtype=np.bool_)
+        where = (*self.cells.bins, self.cells.start, self.cells.slots, self.order)
+        lists = (self.begin, self.number, self.listed)
+        device.launch(_miss, loose.size, loose, far, *where, *lists, position, missed, weight=200)
+        return not missed.any()
 
     def _make_room(self, room: NDArray[np.int64]) -> None:
         """Give every block of slots its part of the list."""
@@ -352,3 +380,47 @@ def take(slot, position, maybe, most, end, size, slots, order, listed, at):
             listed[free] = order[other]
         free += np.uint64(near)
     return at + np.int64(free - np.uint64(at if fits else 0))
+
+
+def _miss(
+    k,
+    loose,
+    far,
+    counts,
+    scale,
+    size,
+    start,
+    slots,
+    order,
+    begin,
+    number,
+    listed,
+    position,
+    missed,
+):
+    """Whether a cell is within reach of somebody who is not on its list."""
+    slot = loose[k]
+    i = order[slot]
+    radius = slots[slot, RADIUS]
+    x, y, z = position[i, 0], position[i, 1], position[i, 2]
+    reach = CONTACT_RANGE * (radius + size[3]) + far
+    periodic, wide = counts[3], 2 if far > size[4] else 1  # bins to look through on either side
+    deep = min(counts[2] - 1, wide)
+    for o_z in range(-deep, deep + 1):
+        for o_y in range(-wide, wide + 1):
+            for image in range(-periodic, periodic + 1):
+                low, high, _, _, _ = run(
+                    counts, scale, size, start, x, y, z, reach, image, o_y, o_z
+                )
+                for other in range(low, high):
+                    j = order[other]
+                    d_x, d_y, d_z = x - position[j, 0], y - position[j, 1], z - position[j, 2]
+                    if periodic:
+                        d_x, d_y = nearest(d_x, size[0]), nearest(d_y, size[1])
+                        d_z = nearest(d_z, size[2])
+                    near = CONTACT_RANGE * (radius + slots[other, RADIUS])
+                    if j != i and d_x * d_x + d_y * d_y + d_z * d_z < near * near:
+                        known = False
+                        for place in range(begin[slot], begin[slot] + number[slot]):
+                            known |= listed[place] == j
+                        missed[k] |= not known
