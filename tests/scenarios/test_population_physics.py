@@ -120,7 +120,7 @@ def test_a_population_spreads_at_the_speed_of_fishers_front(tmp_path, monkeypatc
         substrates={"HGF": signal},
         cells={"tumor": {"type": "tumor", "placement": {"file": str(tmp_path / "cells.csv")}}},
     )
-    monkeypatch.setattr(motion, "LONGEST_STRIDE", 1e3)  # there are no contacts to step over
+    monkeypatch.setattr(motion, "LONGEST_WAY", 1e3)  # there are no contacts to step over
     model = tme_sim.TumorModel(scenario, cell_model=Logistic(Constant({"tumor": rates})))
 
     fronts = []
