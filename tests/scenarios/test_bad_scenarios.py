@@ -44,6 +44,7 @@ CASES = [  # what is changed, into what, line, words of the message
     ("duration: 4 d, ", "", 3, "the key 'duration' is missing"),
     ("600 um, 600", "610 um, 600", 4, "no whole number of voxels"),
     ("[600 um, 600 um]", "600 um", 4, "two or three lengths"),
+    ("600 um, 600 um]", "600 um, 600 um, 20 um]", 4, "give the lengths in x and y only"),
     ("count: 100", "count: -100", 11, "found -100"),
     ("count: 100", "count: 99.5", 11, "found 99.5"),
     ("type: tumor\n", "type: tumour\n", 9, "did you mean 'tumor'?"),

@@ -93,6 +93,12 @@ class Domain(Strict):
                     f"{length:g} um in {axis} is no whole number of voxels of {self.voxel:g} um",
                     "size",
                 )
+        if self.dim == 3 and round(self.size[2] / self.voxel) == 1:
+            refuse(
+                f"{self.size[2]:g} um in z is a single voxel, so the tissue is 2D; "
+                "give the lengths in x and y only",
+                "size",
+            )
         return self
 
     @property
