@@ -29,7 +29,6 @@ from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
 from tme_sim.processes.motility import Gait, Walk, bias_of, depart, gait_of, stride
 from tme_sim.processes.neighbours import (
     RADIUS,
-    SLACK,
     CellList,
     Neighbours,
     Space,
@@ -51,7 +50,6 @@ LONGEST_WAY = 6.0  # [um] by contacts or by walking in one substep: less than a 
 FIRST_SUBSTEP = 1.5  # [min] tried first: what tissue at rest will mostly bear
 MOST_STAGES = 8
 OVERHEAD = 1.5  # stages that a substep costs beside its own: walking, counting, bookkeeping
-BRISK = 2.0  # [um/min] from here on walkers use up any slack of neighbours in every substep
 SHORTEST_SUBSTEP = 1e-3  # [min] taken whatever the error; a push stays below 2 um
 PACKED_2D, PACKED_3D = 0.013644, 0.027289  # squared overlaps of a cell in equilibrium packing
 _SAFETY, _LEAST, _MOST = 0.95, 0.2, 3.0  # of the step control
@@ -159,8 +157,7 @@ class _Way:
         self.size, self.walls = np.asarray(space.size), _WALLS.index(space.walls)
         self.axes = space.axes
         self.fastest = float(gait.speed.max(initial=0.0))
-        slack = SLACK if self.fastest < BRISK else 0.0
-        self.near = Neighbours(space, bodies[:, RADIUS], slack=slack)
+        self.near = Neighbours(space, bodies[:, RADIUS])
         self.now, self.ahead = bodies, bodies.copy()
         self.here, self.there = Forces.of(n), Forces.of(n)
         self.gone, self.before = np.zeros((n, 3)), np.zeros((n, 3))
