@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+import surrogates
+from surrogates.channels import INPUTS
 from tme_sim.analysis import panels
 from tme_sim.analysis.metrics import Treatment, burden_by_clone, treatments
 from tme_sim.analysis.tissue import Tissue
@@ -15,6 +17,7 @@ from tme_sim.output.summary import Summary
 
 DAY = 1440.0
 DPI = 200
+LEAST_SITUATIONS = 50  # fewer say nothing about a run
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -94,10 +97,18 @@ def caption(run: Run, given: list[Treatment]) -> str:
         f"{run.times[-1] / DAY:g} d; at the start {cells}. Therapy: {doses}. "
         f"Ended by: {run.reason or 'not yet'}.{state}\n"
         f"Cell decisions: {origin['surrogate']} ({str(origin['surrogate_hash'])[:12]}); "
-        f"evidence of its rates: {origin['evidence']}.\n"
+        f"evidence of its rates: {origin['evidence']}. {inputs_line(run)}\n"
         f"tme-sim {origin['tme_sim']}, digest {run.digest()[:16]}. A simulation, not a prediction "
         "for a patient."
     )
+
+
+def inputs_line(run: Run) -> str:
+    """How the situations that the cells met compare with those of training, in words."""
+    met, names = run.situations()
+    if names != INPUTS or len(met.type) < LEAST_SITUATIONS:
+        return "Inputs: too few are kept to compare them with training."
+    return f"Inputs: {surrogates.two_sample(met.inputs, met.genotype, met.type)}."
 
 
 def _title(run: Run) -> str:
