@@ -39,7 +39,7 @@ def _put(rng: np.random.Generator, inputs: np.ndarray, name: str, rows: np.ndarr
          decades: float) -> None:
     channel = INPUTS.index(name)
     level = INPUT_CHANNELS[channel].high * 10.0 ** -rng.uniform(0.0, decades, len(inputs))
-    inputs[:, channel] = np.where(rows, np.minimum(level, 0.9 * INPUT_CHANNELS[channel].high), 0.0)
+    inputs[:, channel] = np.where(rows, level, 0.0)
 
 
 CHANGES: dict[str, Callable[[np.random.Generator, Courses], None]] = {
@@ -56,6 +56,9 @@ def outside_situations(rng: np.random.Generator, n: int) -> dict[str, Situations
     for name, change in CHANGES.items():
         courses = draw_courses(rng, n, 1)
         change(rng, courses)
+        for channel in (INPUTS.index(n) for n in (*LIGANDS, *DRUGS)):  # clear of the border
+            column = courses.inputs[0][:, channel]
+            np.minimum(column, 0.95 * INPUT_CHANNELS[channel].high, out=column)
         found[name] = (courses.inputs[0], courses.genotype, courses.cell_type)
     return found
 

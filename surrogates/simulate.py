@@ -59,7 +59,8 @@ class Trajectory:
             msg = (f"no interval for {name!r}: it takes an ensemble with calibrated intervals, "
                    "not a single member, the teacher, or weights whose card holds none")
             raise ValueError(msg)
-        half, middle = self.intervals.half_width(name, self.spread[name], level), self[name]
+        middle = self[name]
+        half = self.intervals.half_width(name, self.spread[name], level)
         low, high = middle - half, middle + half
         if name in NODES:
             return np.maximum(low, 0.0), np.minimum(high, 1.0)
