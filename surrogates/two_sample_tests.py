@@ -47,11 +47,11 @@ class TwoSample:
 
     def __str__(self) -> str:
         """One sentence."""
-        word = ("look like", "differ from", "are told easily from")[
+        word = ("look like", "differ from", "are easily told from")[
             (self.auc > ALIKE) + (self.auc > APART)]
         most = f", most by {', '.join(self.told_by)}" if self.auc > ALIKE else ""
-        return (f"{self.n} situations {word} those of training (classifier AUC "
-                f"{self.auc:.2f}; maximum mean discrepancy {self.mmd:.3f}, p {self._p()}){most}")
+        return (f"{self.n} situations {word} those of training{most} (classifier AUC "
+                f"{self.auc:.2f}, maximum mean discrepancy {self.mmd:.3f}, p {self._p()})")
 
     def _p(self) -> str:
         least = 1.0 / (N_PERMUTATIONS + 1)

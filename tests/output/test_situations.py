@@ -101,9 +101,10 @@ def test_the_report_compares_them_with_training(tmp_path):
 
     record(tmp_path / "run.h5", Basal(), ticks=40)
     line = report.inputs_line(open_run(tmp_path / "run.h5"))
-    assert line.startswith(f"Inputs: {5 * SAMPLE} situations are told easily from those of")
+    assert line.startswith(f"Inputs: {5 * SAMPLE} situations are easily told from those of")
     assert "AUC 1.00" in line
     assert "p <= 0.005" in line
+    assert "outside the training domain were 10" in line  # ids that end in 0
 
 
 def test_the_report_says_where_there_is_nothing_to_compare(tmp_path):
