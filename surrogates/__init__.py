@@ -12,6 +12,9 @@ A model has `inputs`, `nodes`, `outputs` (tuples of Channel), `name`, `hash` and
     step(state, inputs, genotype, cell_type, dt, *, out)
     simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
 
+A network's `simulate(...)` also gives `std(name)` and `interval(name, 0.9)`; `two_sample(inputs,
+genotype, cell_type)` compares what cells met with what training showed.
+
 This package knows molecules and arrays, nothing of tissue.
 """
 
