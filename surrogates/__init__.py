@@ -12,6 +12,9 @@ A model has `inputs`, `nodes`, `outputs` (tuples of Channel), `name`, `hash` and
     step(state, inputs, genotype, cell_type, dt, *, out)
     simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
 
+A network's `simulate(...)` also gives `std(name)` and `interval(name, 0.9)`; `two_sample(inputs,
+genotype, cell_type)` compares what cells met with what training showed.
+
 This package knows molecules and arrays, nothing of tissue.
 """
 
@@ -54,6 +57,13 @@ def load(
     return guard(model if member is None else model.member(member), out_of_domain)
 
 
+def two_sample(inputs, genotype, cell_type, *, seed: int = 0):
+    """Compare what cells met with what training showed; see `two_sample_tests.two_sample`."""
+    from surrogates.two_sample_tests import two_sample as compare
+
+    return compare(inputs, genotype, cell_type, seed=seed)
+
+
 def _without_weights(name: str, rates: Mapping | None):
     if name == "teacher":
         from surrogates.teacher import Teacher
@@ -65,6 +75,7 @@ def _without_weights(name: str, rates: Mapping | None):
 
 
 def _network(name: str, path: str | Path | None, device: str, seed: int | None):
+    from surrogates.conformal import load_intervals
     from surrogates.network import load_network
     from surrogates.parameters import random_raw
     from surrogates.registry import find_weights, load_weights, weights_hash
@@ -75,7 +86,10 @@ def _network(name: str, path: str | Path | None, device: str, seed: int | None):
     weights = load_weights(folder, network)
     raw, digest = weights.raw, weights_hash(folder)
     label = name if path is None else Path(path).name
+    intervals = load_intervals(folder, digest)
     if seed is not None:
         raw = random_raw(network, raw.n_members, seed)
         label, digest = f"{label} untrained {seed}", f"untrained-{seed}"
-    return TmeCell(network, raw, weights.domain, name=label, hash=digest, device=device)
+        intervals = None
+    return TmeCell(network, raw, weights.domain, name=label, hash=digest, device=device,
+                   intervals=intervals)

@@ -35,7 +35,8 @@ def _pairs(pairs: list) -> str:
 
 def _fidelity(metrics: dict) -> str:
     step, roll, knock = metrics["one_step"], metrics["rollout"], metrics["knock_outs"]
-    doubt = metrics["uncertainty"]
+    doubt, cover = metrics["uncertainty"], metrics["intervals"]
+    lowest, highest = cover["coverage_of_splits"]
     rows = [
         ("R2 of the drive, median unit", f"{step['r2_median']:.4f}", TARGETS["r2_median"],
          f"one member {step['r2_median_member']:.4f}"),
@@ -49,13 +50,23 @@ def _fidelity(metrics: dict) -> str:
         ("effects of unseen knock-outs, r", f"{knock['r']:.4f}", TARGETS["knock_out_r"],
          f"worst of {len(knock['r_by_node'])} nodes {knock['r_worst']:.4f}"),
         ("held-out situations inside the domain", f"{doubt['held_out_in_domain']:.4f}", "", ""),
-        ("eight drugs at once inside the domain", f"{doubt['many_drugs_in_domain']:.4f}", "", ""),
+        ("new combinations of known inputs against them, AUROC", f"{doubt['auroc']:.4f}", ">= 0.9",
+         _by_set(doubt["auroc_by_set"])),
+        ("of those inside the domain", "", "", _by_set(doubt["in_domain"])),
         ("rank correlation of error and sigma",
          f"{doubt['rank_correlation_error_sigma']:.3f}", ">= 0.4", ""),
+        ("coverage of 90 % intervals on pairs kept from calibration", f"{cover['coverage']:.3f}",
+         "0.87 to 0.93", f"splits {lowest:.3f} to {highest:.3f}; {cover['names_in_band']:.0%} of "
+         "nodes and outputs between 0.87 and 0.93"),
+        ("width of those beside constant ones", f"{cover['width']:.2f}", "", ""),
     ]
     lines = ["## Against the teacher, drug pairs never seen together\n",
              "| figure | network | wanted | beside it |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
+
+
+def _by_set(shares: dict) -> str:
+    return "; ".join(f"{name} {share:.3f}" for name, share in shares.items())
 
 
 def _baselines(table: dict) -> str:
@@ -79,7 +90,9 @@ def _outputs(outputs: list) -> str:
 def _domain(domain: dict) -> str:
     distance, spread = domain["limits"]
     lines = ["## Training domain\n", f"Squared distance from the training cloud up to "
-             f"{distance:.4g}, spread of members up to {spread:.4g} of an output's range, and:\n",
+             f"{distance:.4g}, spread of members up to {spread:.4g} of an output's range, at "
+             f"most {domain['most'][0]:g} ligands, {domain['most'][1]:g} drugs and "
+             f"{domain['most'][2]:g} alterations at once, and:\n",
              "| input | from | to |", "|---|---|---|"]
     lines += [f"| {name} | {low:.4g} | {high:.4g} |" for name, (low, high) in domain["box"].items()]
     return "\n".join(lines)

@@ -23,7 +23,7 @@ from surrogates.network import Network
 from surrogates.parameters import GROUPS, HIDDEN, Raw
 from surrogates.phenotype import LOG as LOG_SCALE
 from surrogates.phenotype import RANGES
-from surrogates.uncertainty import Domain
+from surrogates.uncertainty import COUNTED, PRESENT, Domain
 
 BUCKETS = (1, 2, 3, 5, 8, 12)  # units of similar numbers of parents share one matrix product
 CHUNK = 50_000  # cells per launch, so that a million fit on a small device
@@ -165,7 +165,7 @@ class TorchNetwork(nn.Module):
         super().__init__()
         self.units, self.sources, self.heads = MonotoneUnits(network, raw), Sources(), Heads()
         self.register_buffer("competence", torch.from_numpy(network.competence.copy()))
-        for name in ("low", "high", "mean", "whiten"):
+        for name in ("low", "high", "mean", "whiten", "most"):
             self.register_buffer(name, torch.from_numpy(getattr(domain, name).copy()))
         self._limits = tuple(float(limit) for limit in domain.limits)
         self._device = torch.device(device)
@@ -201,6 +201,8 @@ class TorchNetwork(nn.Module):
     def _known(self, inputs: Tensor, features: Tensor) -> Tensor:
         inside = ((inputs >= self.low) & (inputs <= self.high)).all(dim=1)
         distance = ((features - self.mean) @ self.whiten.T).square().sum(dim=1)
+        counts = [(features[:, first:end] > float(PRESENT)).sum(dim=1) for first, end in COUNTED]
+        inside &= (torch.stack(counts, dim=1) <= self.most).all(dim=1)
         return inside & (distance <= self._limits[0])
 
 

@@ -21,14 +21,17 @@ from surrogates.channels import (
     OUTPUT_CHANNELS,
     basal_inputs,
 )
+from surrogates.conformal import calibrate, coverage_scores, held_out_errors
 from surrogates.datasets.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
 from surrogates.datasets.sampling import Rows, Sampling, sample
 from surrogates.network import load_network
+from surrogates.outside import auroc, outside_situations
 from surrogates.phenotype import HIGH, LOW, net_growth_rate
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
 from surrogates.scores import drive_of, drive_scores
 from surrogates.teacher import Teacher
 from surrogates.trained import TmeCell
+from surrogates.uncertainty import outlyingness
 
 KNOCK_OUTS = ("ERK", "AKT", "mTORC1", "STAT1", "STAT3", "HIF1A", "p53", "NFkB", "CDK2", "BIM",
               "CASP3", "SRC_FAK")
@@ -72,7 +75,7 @@ def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None
 
 def measure(folder: Path, sampling: Sampling, teacher: Teacher,
             progress: Progress | None = None) -> dict:
-    """All figures, as the entries `metrics` and `domain` of a card."""
+    """All figures, as the entries `metrics`, `domain` and `intervals` of a card."""
     report = progress or (lambda _what, _share: None)
     network = load_network()
     weights = load_weights(folder, network)
@@ -88,10 +91,16 @@ def measure(folder: Path, sampling: Sampling, teacher: Teacher,
     report("knock-outs", 0.85)
     metrics["knock_outs"] = knock_out_scores(model, teacher, sampling.seed)
     metrics["uncertainty"] = uncertainty_scores(model, held_out, sampling.seed)
+    report("intervals", 0.9)
+    held = held_out_errors(model, teacher, sampling.seed)
+    metrics["intervals"] = coverage_scores(held)
+    intervals = calibrate(held, np.ones(len(held.pair), bool)).stored()
     domain = {name: [float(low), float(high)] for name, low, high in
               zip(INPUTS, weights.domain.low, weights.domain.high, strict=True)}
     limits = [float(limit) for limit in weights.domain.limits]
-    return {"metrics": metrics, "domain": {"box": domain, "limits": limits}}
+    most = [float(count) for count in weights.domain.most]
+    return {"metrics": metrics, "intervals": intervals,
+            "domain": {"box": domain, "limits": limits, "most": most}}
 
 
 def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
@@ -179,16 +188,29 @@ def uncertainty_scores(model: TmeCell, rows: Rows, seed: int) -> dict:
     error = np.abs(drive.mean(axis=1) - rows.target)[:, heads].max(axis=1)
     sigma = (out.sigma / (HIGH - LOW)).max(axis=1)
     ranks = [values.argsort().argsort() for values in (error, sigma)]
+    known = outlyingness(model.domain, rows.inputs, rows.genotype, sigma)
     crowded = crowded_inputs(np.random.default_rng([seed, 7]), N_CROWDED)
-    n = len(crowded)
-    other = model.allocate(n)
-    code, bits = np.zeros(n, np.int8), np.ones(n, np.int32)
-    model.step(model.initial_state(code, bits), crowded, bits, code, 0.0, out=other)
+    plain = np.ones(N_CROWDED, np.int32), np.zeros(N_CROWDED, np.int8)
+    outside = {"eight drugs, plain melanoma": (crowded, *plain)}
+    outside |= outside_situations(np.random.default_rng([seed, 8]), N_CROWDED)
+    scores = {name: _outlyingness_of(model, *cells) for name, cells in outside.items()}
     return {
         "held_out_in_domain": float(out.in_domain.mean()),
-        "many_drugs_in_domain": float(other.in_domain.mean()),
+        "many_drugs_in_domain": float((scores["eight drugs, plain melanoma"] <= 1.0).mean()),
+        "in_domain": {name: float((found <= 1.0).mean()) for name, found in scores.items()},
+        "auroc": auroc(known, np.concatenate(list(scores.values()))),
+        "auroc_by_set": {name: auroc(known, found) for name, found in scores.items()},
         "rank_correlation_error_sigma": float(np.corrcoef(*ranks)[0, 1]),
     }
+
+
+def _outlyingness_of(model: TmeCell, inputs, genotype, cell_type) -> np.ndarray:
+    """Outlyingness of cells that meet these inputs in their drug-free steady state."""
+    out = model.allocate(len(inputs))
+    state = model.initial_state(cell_type, genotype)
+    model.step(state, inputs, genotype, cell_type, 0.0, out=out)
+    disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
+    return outlyingness(model.domain, inputs, genotype, disagreement)
 
 
 def crowded_inputs(rng: np.random.Generator, n: int) -> np.ndarray:

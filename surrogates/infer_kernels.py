@@ -60,7 +60,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
         before = (kind, width)
         _load(lane, arrays, tables[0], (x[:one], raw, bits), fresh)
         _fill(x[one], _ONE)
-        inside_tile(raw, domain, judged[0])
+        inside_tile(raw, x, n_nodes, domain, judged[0])
         distance_tile(x, n_nodes, domain, judged[1])
         _wire(kind, packed, x, (live, fresh), wiring)
         _relax(kind, packed, wiring, timing, (x, drive, y), fresh)

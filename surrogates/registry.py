@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from surrogates.network import Network
 from surrogates.parameters import FACTORS, GROUPS, HIDDEN, Raw
-from surrogates.uncertainty import Domain
+from surrogates.uncertainty import COUNTED, Domain
 
 SHIPPED = Path(__file__).parent / "weights"
 WEIGHT_FILE, CARD_FILE, CARD_TEXT = "weights.safetensors", "card.json", "card.md"
@@ -19,7 +19,7 @@ BUILT_IN = {
     "constant": "fixed rates per cell type, everything else zero",
 }
 _RAW = ("theta", "bias", "share", "tempo")
-_DOMAIN = ("low", "high", "mean", "whiten", "limits")
+_DOMAIN = ("low", "high", "mean", "whiten", "limits", "most")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,8 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
             msg = (f"{path}: {name} has shape {found} per member, the scaffold of this version "
                    f"needs {shape} ({GROUPS} products of {FACTORS}); train it again")
             raise ValueError(msg)
+    uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
+    tensors.setdefault("domain.most", uncounted)
     return Weights(raw, Domain(*(tensors[f"domain.{k}"] for k in _DOMAIN)))
 
 

@@ -14,10 +14,10 @@ from surrogates.channels import (
     find,
     genotype_bits,
 )
+from surrogates.conformal import GROWTH, Intervals
 from surrogates.phenotype import net_growth_rate
 
 Steps = float | Sequence[tuple[float, float]]
-GROWTH = "growth_rate_net"
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,8 @@ class Trajectory:
     """One cell over time: `trajectory["ERK"]` is a column, of nodes, outputs or growth_rate_net.
 
     `time` [min] includes 0. `spread` holds the standard deviation of members run freely, None
-    for a model that has no members. Outputs of row k are those that act from time[k] on.
+    for a model that has no members; `intervals` is None where none were calibrated. Outputs of
+    row k are those that act from time[k] on.
     """
 
     time: np.ndarray  # (n_times,)
@@ -33,6 +34,7 @@ class Trajectory:
     outputs: np.ndarray  # (n_times, n_outputs)
     in_domain: np.ndarray  # bool (n_times,)
     spread: Mapping[str, np.ndarray] | None = None
+    intervals: Intervals | None = None
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name == GROWTH:
@@ -46,6 +48,23 @@ class Trajectory:
         """Spread of the model's members for a node, output or growth_rate_net."""
         column = self[name]
         return np.zeros_like(column) if self.spread is None else self.spread[name]
+
+    def interval(self, name: str, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end that hold the teacher's answer in a share `level` of situations.
+
+        Calibrated on drug pairs that training never saw, see `conformal`; it promises nothing
+        where `in_domain` is false. Needs an ensemble whose card holds intervals.
+        """
+        if self.spread is None or self.intervals is None:
+            msg = (f"no interval for {name!r}: it takes an ensemble with calibrated intervals, "
+                   "not a single member, the teacher, or weights whose card holds none")
+            raise ValueError(msg)
+        middle = self[name]
+        half = self.intervals.half_width(name, self.spread[name], level)
+        low, high = middle - half, middle + half
+        if name in NODES:
+            return np.maximum(low, 0.0), np.minimum(high, 1.0)
+        return (low if name == GROWTH else np.maximum(low, 0.0)), high
 
     @property
     def state(self) -> np.ndarray:

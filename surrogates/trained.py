@@ -13,6 +13,7 @@ from surrogates.channels import (
     OUTPUTS,
     basal_inputs,
 )
+from surrogates.conformal import Intervals
 from surrogates.datasets.sampling import Rows
 from surrogates.infer import CpuNetwork
 from surrogates.network import Network
@@ -33,8 +34,9 @@ class TmeCell:
     outputs = OUTPUT_CHANNELS
 
     def __init__(self, network: Network, raw: Raw, domain: Domain, *, name: str, hash: str,
-                 device: str = "cpu") -> None:
+                 device: str = "cpu", intervals: Intervals | None = None) -> None:
         self.network, self.raw, self.domain = network, raw, domain
+        self.intervals = intervals
         self.name, self.hash, self.device = name, hash, device
         acting = effective(raw, network)
         self._cpu = CpuNetwork(network, acting, domain)
@@ -71,17 +73,17 @@ class TmeCell:
         return np.array([self._steady[pair] for pair in pairs], np.float32).reshape(-1, len(NODES))
 
     def simulate(self, **conditions) -> rollout.Trajectory:
-        """Follow one cell; `std` of the result is the spread of members run freely."""
+        """Follow one cell; `std` is the spread of members run freely, `interval` calibrated."""
         trajectory = rollout.simulate(self, **conditions)
         if self.raw.n_members == 1:
             return trajectory
         runs = [rollout.simulate(self.member(m), **conditions) for m in range(self.raw.n_members)]
         columns = (*NODES, *OUTPUTS, rollout.GROWTH)
         spread = {name: np.std([run[name] for run in runs], axis=0) for name in columns}
-        return replace(trajectory, spread=spread)
+        return replace(trajectory, spread=spread, intervals=self.intervals)
 
     def member(self, index: int) -> "TmeCell":
-        """One member of the ensemble alone."""
+        """One member of the ensemble alone: sigma is 0, the domain is judged by inputs only."""
         return TmeCell(self.network, self.raw.member(index), self.domain, device=self.device,
                        name=f"{self.name}[{index}]", hash=f"{self.hash}[{index}]")
 

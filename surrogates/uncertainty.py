@@ -2,13 +2,21 @@
 
 A cell is in the domain when
     every raw input lies in the training box,
+    no more ligands, drugs or alterations are present at once than any training situation had
+        (present: a transformed value above PRESENT),
     its transformed inputs and genotype x are no further from the training cloud than
-        |L (x - mean)|^2 <= limit,   L'L the inverse covariance: catches combinations,
+        |L (x - mean)|^2 <= limit,   L'L the inverse covariance,
     and no output's spread over members exceeds a share of its range.
-Limits are set so that COVERAGE of held-out situations like the training ones are inside.
+Limits of the last two are set so that COVERAGE of held-out situations like the training ones are
+inside. Counts are what catches combinations: a cloud of rare single drugs lies so far from its mean
+that eight of them at once hardly stand out. The node state is judged only through the spread.
+
+The spread `sigma` is what members make of one shared state: epistemic, and the part of it that
+grows over time is that of `simulate(...).std`. A single member has none: its sigma is 0, and its
+domain is judged by inputs and genotype alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -18,6 +26,12 @@ from surrogates.channels import GENOTYPES, INPUTS, transform_inputs
 COVERAGE = 0.995
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
 N_FEATURES = len(INPUTS) + len(GENOTYPES)
+PRESENT = np.float32(0.05)  # transformed: a twentieth of the receptors; vemurafenib 6 nM
+COUNTED = np.array([  # first and last + 1 of the features that are counted together
+    (0, INPUTS.index("oxygen")),
+    (INPUTS.index("vemurafenib"), INPUTS.index("pembrolizumab") + 1),
+    (len(INPUTS), N_FEATURES),
+])
 BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
@@ -33,10 +47,12 @@ class Domain:
     mean: np.ndarray  # (N_FEATURES,)
     whiten: np.ndarray  # (N_FEATURES, N_FEATURES), lower triangular
     limits: np.ndarray  # (2,): squared distance, disagreement
+    most: np.ndarray  # (n_groups,): ligands, drugs, alterations present at once
 
     def tuple(self) -> tuple:
         """The values as the kernel takes them."""
-        return (self.low, self.high, self.mean, self.whiten, self.limits[0], self.limits[1])
+        return (self.low, self.high, self.mean, self.whiten, self.limits[0], self.limits[1],
+                self.most, COUNTED)
 
 
 def everywhere() -> Domain:
@@ -48,6 +64,7 @@ def everywhere() -> Domain:
         np.zeros(N_FEATURES, np.float32),
         np.zeros((N_FEATURES, N_FEATURES), np.float32),
         np.full(2, np.inf, np.float32),
+        np.full(len(COUNTED), np.inf, np.float32),
     )
 
 
@@ -64,7 +81,8 @@ def fit_domain(inputs: np.ndarray, genotype: np.ndarray) -> Domain:
     whiten = np.linalg.inv(np.linalg.cholesky(covariance))
     low, high = inputs.min(axis=0), inputs.max(axis=0)
     slack = BOX_SLACK * (high - low)
-    arrays = (low - slack, high + slack, x.mean(axis=0), whiten, np.full(2, np.inf))
+    most = present(x).max(axis=0)
+    arrays = (low - slack, high + slack, x.mean(axis=0), whiten, np.full(2, np.inf), most)
     return Domain(*(np.ascontiguousarray(a, np.float32) for a in arrays))
 
 
@@ -72,7 +90,23 @@ def calibrate(domain: Domain, distance: np.ndarray, disagreement: np.ndarray) ->
     """Set the limits from held-out situations: half of what is refused falls to each."""
     share = 1.0 - 0.5 * (1.0 - COVERAGE)
     limits = np.array([np.quantile(distance, share), np.quantile(disagreement, share)])
-    return Domain(domain.low, domain.high, domain.mean, domain.whiten, limits.astype(np.float32))
+    return replace(domain, limits=limits.astype(np.float32))
+
+
+def present(x: np.ndarray) -> np.ndarray:
+    """How many ligands, drugs and alterations are present in features (n, N_FEATURES)."""
+    return np.stack([(x[:, first:end] > PRESENT).sum(axis=1) for first, end in COUNTED], axis=1)
+
+
+def outlyingness(
+    domain: Domain, inputs: np.ndarray, genotype: np.ndarray, disagreement: np.ndarray
+) -> np.ndarray:
+    """How far out every situation is (n,): inside up to 1, infinite outside the box."""
+    counts = present(features(inputs, genotype)) / domain.most
+    distance = distances(domain, inputs, genotype) / domain.limits[0]
+    score = np.maximum(np.maximum(distance, disagreement / domain.limits[1]), counts.max(axis=1))
+    boxed = ((inputs >= domain.low) & (inputs <= domain.high)).all(axis=1)
+    return np.where(boxed, score, np.inf)
 
 
 def distances(domain: Domain, inputs: np.ndarray, genotype: np.ndarray) -> np.ndarray:
@@ -87,10 +121,10 @@ def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
 
 
 @_inner
-def inside_tile(raw, domain, out):
-    """1 for the lanes whose raw inputs (n_inputs, lanes) all lie in the box, else 0.
+def inside_tile(raw, x, first, domain, out):
+    """1 for the lanes whose raw inputs all lie in the box and whose counts are known, else 0.
 
-    Not a number is outside.
+    `raw`: (n_inputs, lanes); features are rows of x from `first` on. Not a number is outside.
     """
     low, high = domain[0], domain[1]
     for j in range(out.size):
@@ -99,6 +133,22 @@ def inside_tile(raw, domain, out):
         row, least, most = raw[k], low[k], high[k]
         for j in range(out.size):
             out[j] = out[j] if least <= row[j] <= most else _ZERO
+    count = np.empty(out.size, np.float32)
+    for g in range(domain[6].size):
+        _count_present(x[first + domain[7][g, 0] : first + domain[7][g, 1]], count)
+        limit = domain[6][g]
+        for j in range(out.size):
+            out[j] = out[j] if count[j] <= limit else _ZERO
+
+
+@_inner
+def _count_present(rows, out):
+    for j in range(out.size):
+        out[j] = _ZERO
+    for k in range(rows.shape[0]):
+        row = rows[k]
+        for j in range(out.size):
+            out[j] += _ONE if row[j] > PRESENT else _ZERO
 
 
 @_inner

@@ -37,6 +37,7 @@ class Stream(enum.IntEnum):
     CONTACT = 9
     INITIAL = 10
     VISIT = 11
+    RECORD = 12
 
 
 # numba turns uint64 * int64 into float64: every constant that meets a word is a uint64

@@ -58,7 +58,9 @@ class StandIn:
             outputs=channels(OUTPUTS, "1/min"),
         )
         self.bodies = SimpleNamespace(
-            names=CELL_TYPES, tumor=np.array([name == "tumor" for name in CELL_TYPES])
+            names=CELL_TYPES,
+            network=np.arange(len(CELL_TYPES)),
+            tumor=np.array([name == "tumor" for name in CELL_TYPES]),
         )
         self.therapy = SimpleNamespace(plasma=lambda: {"vemurafenib": self._plasma()})
         self.env = Env()

@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+import surrogates
+from surrogates.channels import INPUTS
 from tme_sim.analysis import panels
 from tme_sim.analysis.metrics import Treatment, burden_by_clone, treatments
 from tme_sim.analysis.tissue import Tissue
@@ -15,6 +17,7 @@ from tme_sim.output.summary import Summary
 
 DAY = 1440.0
 DPI = 200
+LEAST_SITUATIONS = 50  # fewer say nothing about a run
 STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
@@ -54,9 +57,9 @@ def figure_of(run: Run) -> Figure:
         raise RunFileError(msg)
     summary, given = run.summary(), treatments(run)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12.5, 9.8), layout="constrained")
+        figure = Figure(figsize=(12.5, 9.95), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.03, wspace=0.02)
-        top, bottom, foot = figure.subfigures(3, 1, height_ratios=(3.7, 5.0, 0.6))
+        top, bottom, foot = figure.subfigures(3, 1, height_ratios=(3.7, 5.0, 0.75))
         figure.suptitle(_title(run), x=0.01, ha="left", fontsize=13, fontweight="bold")
         _draw_tissue(top, run, summary)
         _draw_curves(bottom, run, given, summary)
@@ -95,8 +98,22 @@ def caption(run: Run, given: list[Treatment]) -> str:
         f"Ended by: {run.reason or 'not yet'}.{state}\n"
         f"Cell decisions: {origin['surrogate']} ({str(origin['surrogate_hash'])[:12]}); "
         f"evidence of its rates: {origin['evidence']}.\n"
+        f"{inputs_line(run)}\n"
         f"tme-sim {origin['tme_sim']}, digest {run.digest()[:16]}. A simulation, not a prediction "
         "for a patient."
+    )
+
+
+def inputs_line(run: Run) -> str:
+    """How the situations that the cells met compare with those of training, in words."""
+    met, names = run.situations()
+    if names != INPUTS or len(met.type) < LEAST_SITUATIONS:
+        return "Inputs: too few are kept to compare them with training."
+    found = surrogates.two_sample(met.inputs, met.genotype, met.type)
+    outside = run.metrics["share_out_of_domain"].mean()
+    return (
+        f"Inputs: {found}. A run fills a part of what training covers, so a difference is the "
+        f"rule; outside the training domain were {outside:.2%} of its living cells."
     )
 
 

@@ -36,6 +36,10 @@ Root attributes
     that the codes count.
 ``/fields/<name>`` float32 (n_frames, nz, ny, nx)
     Concentration in each voxel. MAY be absent.
+``/situations`` MAY be there: what a sample of the frame's cells sensed, with what and as what.
+    ``inputs`` float32 (n_frames, n_sample, n_inputs), attributes ``channels`` and ``units`` name
+    the inputs; ``genotype`` int32, ``type`` int8 (n_frames, n_sample): the cell model's codes,
+    -1 for a place without a cell.
 ``/clones`` and ``/lineage`` and ``/events``
     One data set per column, see ``TABLES``.
 ``/metrics/values`` float64 (n_ticks, n_columns)

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout
+from tme_sim.output import layout, situations
 from tme_sim.output.describe import Quantity, provenance_of, recorded_quantities, write_scenario
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.metrics import Tally, row, units
@@ -87,6 +87,7 @@ class Recorder:
             dataset[start : start + n] = quantity.read(model.population)
         for name in self._fields:
             _put(self._file["fields"][name], k, np.asarray(model.env[name], "f4")[None])
+        situations.write(self._file, model, k)
         now = {"time": model.time, "tick": model.tick_index, "start": start, "count": n}
         for name, value in now.items():
             _put(self._file["frames"][name], k, np.array([value]))
@@ -194,6 +195,7 @@ class Recorder:
         for name in self._fields:
             unit = model.scenario.substrates[name].unit
             _require_field(file, name, model.grid.shape, rows=self._extent.frames, units=unit)
+        situations.lay_out(file, model, self._extent.frames)
         for table, columns in TABLES.items():
             for c in columns:
                 dtype = h5py.string_dtype() if c.dtype == "text" else c.dtype
@@ -308,6 +310,8 @@ def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> None:
 def _cut(file: h5py.File, extent: Extent) -> None:
     """Drop all rows beyond ``extent``."""
     rows = {"frames": extent.frames, "cells": extent.rows, "fields": extent.frames}
+    if situations.GROUP in file:
+        rows[situations.GROUP] = extent.frames
     rows |= {"metrics": extent.metrics, **{name: getattr(extent, name) for name in TABLES}}
     for group, n_rows in rows.items():
         for dataset in file[group].values():

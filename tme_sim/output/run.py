@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout
+from tme_sim.output import layout, situations
 from tme_sim.output.digest import digest
 from tme_sim.output.layout import TABLES, Extent, RunFileError
+from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, info, summarize
 
 if TYPE_CHECKING:
@@ -218,6 +219,11 @@ class Run:
         """Wall time of each process of the tick [s]."""
         with self._open() as file:
             return {name: float(seconds) for name, seconds in file["timers"].attrs.items()}
+
+    def situations(self) -> tuple[Situations, tuple[str, ...]]:
+        """What a sample of the cells sensed in all frames, and the names of the inputs."""
+        with self._open() as file:
+            return situations.read(file, self._extent.frames)
 
     def digest(self) -> str:
         """Hash of the result: equal for two runs if and only if they gave the same."""

@@ -1,0 +1,81 @@
+"""Keep a few cells' inputs of every frame, to compare what a run met with training.
+
+`/situations` of a run file (see ``layout``): the sensed inputs, genotype and cell-model type of up
+to SAMPLE living cells per frame, drawn by a keyed hash. A cell born in the frame's own tick has
+not sensed yet and is left out.
+"""
+
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from tme_sim.random import Stream, uniforms
+from tme_sim.state.columns import ALIVE
+
+GROUP = "situations"
+SAMPLE = 32  # cells per frame
+NOBODY = -1  # type of a place without a cell
+
+
+class Situations(NamedTuple):
+    """What cells sensed: one row per cell."""
+
+    inputs: np.ndarray  # float32 (n, n_inputs), raw units
+    genotype: np.ndarray  # int32 (n,)
+    type: np.ndarray  # int8 (n,), codes of the cell model
+
+
+def lay_out(file: h5py.File, model: Any, n_frames: int) -> None:
+    """Make the group where the file has none; frames that are there hold nobody."""
+    if GROUP in file:
+        return
+    group = file.create_group(GROUP)
+    channels = [channel.name for channel in model.cell_model.inputs]
+    for name, dtype, shape, fill in (
+        ("inputs", "f4", (SAMPLE, len(channels)), 0.0),
+        ("genotype", "i4", (SAMPLE,), 0),
+        ("type", "i1", (SAMPLE,), NOBODY),
+    ):
+        dataset = group.create_dataset(
+            name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(16, *shape),
+            compression="lzf", shuffle=True, fillvalue=fill,
+        )  # fmt: skip
+        dataset.attrs["units"] = "1"
+    group["inputs"].attrs["units"] = [channel.unit for channel in model.cell_model.inputs]
+    group["inputs"].attrs["channels"] = channels
+
+
+def write(file: h5py.File, model: Any, frame: int) -> None:
+    """Put down the situations of a frame."""
+    group, population, rows = file[GROUP], model.population, _drawn(model)
+    values = {
+        "inputs": population["inputs"][rows],
+        "genotype": population["genotype"][rows],
+        "type": model.bodies.network[population["type"][rows]],
+    }
+    for name, found in values.items():
+        dataset = group[name]
+        dataset.resize(max(dataset.shape[0], frame + 1), axis=0)
+        dataset[frame] = dataset.fillvalue
+        dataset[frame, : rows.size] = found
+
+
+def _drawn(model: Any) -> np.ndarray:
+    population = model.population
+    sensed = (population["status"] == ALIVE) & (population["birth_time"] < max(model.time, 1e-9))
+    rows = np.flatnonzero(sensed)
+    lot = uniforms(model.seed, Stream.RECORD, model.tick_index, population["id"][rows], 0)
+    return np.sort(rows[np.argsort(lot, kind="stable")[:SAMPLE]])
+
+
+def read(file: h5py.File, n_frames: int) -> tuple[Situations, tuple[str, ...]]:
+    """Situations of all frames and the names of the inputs; empty where the file keeps none."""
+    if GROUP not in file:
+        return Situations(np.empty((0, 0), "f4"), np.empty(0, "i4"), np.empty(0, "i1")), ()
+    group = file[GROUP]
+    kind = group["type"][:n_frames]
+    held = kind != NOBODY
+    found = Situations(group["inputs"][:n_frames][held], group["genotype"][:n_frames][held],
+                       kind[held])  # fmt: skip
+    return found, tuple(str(name) for name in group["inputs"].attrs["channels"])
