@@ -1,12 +1,11 @@
 """The cell model's units run to steady state on any scaffold, and what is measured of them.
 
-    h = F(h, x)                                   units of `parameters`, one member
-    measured = offset + scale h + residual x      one offset and scale per readout
+    h = F(h, x)                 units of `parameters`, one member
+    measured = scale h + ...    one scale per readout; offsets and the linear part see `linear_part`
 
 x are the inputs in [0, 1]. An edge of unknown sign has the weight theta itself, the others
-sign x softplus(theta). The residual is what the scaffold cannot explain: linear in the inputs,
-shrunk, with its share of the variance reported. Gradients are those of the steady state
-(`steady_kernels.adjoint`), so that no iteration is recorded.
+sign x softplus(theta). Gradients are those of the steady state (`steady_kernels.adjoint`), so that
+no iteration is recorded.
 """
 
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ class SteadyState(nn.Module):
     def __init__(self, network: Network, start: dict[str, np.ndarray]) -> None:
         super().__init__()
         self.wiring = wiring_of(network)
-        for name in ("theta", "bias", "share", "offset", "scale", "residual"):
+        for name in ("theta", "bias", "share", "scale"):
             setattr(self, name, nn.Parameter(torch.from_numpy(start[name].astype(np.float32))))
         self.register_buffer("sign", torch.from_numpy(self.wiring.sign[:, None].copy()))
 
@@ -129,15 +128,8 @@ class SteadyState(nn.Module):
 
     def forward(self, acting: tuple[Tensor, Tensor, Tensor], memory: Memory,
                 limits: tuple = (TOLERANCE, MAX_SWEEPS)) -> Tensor:
-        """What is measured (n_rows, n_readouts) in the conditions of `memory`."""
-        state = _SteadyState.apply(*acting, self.wiring, memory, limits)
-        inputs = torch.from_numpy(memory.x[self.n_units : -1])
-        return (self.offset + self.scale * state.T) + inputs.T @ self.residual
-
-    @property
-    def n_units(self) -> int:
-        """Units of the scaffold."""
-        return len(self.bias)
+        """scale h (n_rows, n_readouts) in the conditions of `memory`."""
+        return self.scale * _SteadyState.apply(*acting, self.wiring, memory, limits).T
 
     def raw(self, network: Network) -> Raw:
         """The same parameters as `MonotoneUnits` takes them, an ensemble of one."""

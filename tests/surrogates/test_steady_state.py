@@ -35,9 +35,7 @@ def _member(groups, factors):
         "theta": draw.normal(0.0, 0.8, (n_edges, groups * factors)),
         "bias": draw.normal(0.0, 0.5, (network.n_units, groups * factors)),
         "share": draw.normal(0.0, 0.3, (network.n_units, groups + 1)),
-        "offset": draw.normal(size=n_readouts),
         "scale": draw.normal(size=n_readouts),
-        "residual": draw.normal(size=(len(INPUTS), n_readouts)),
     }
     return network, SteadyState(network, start)
 
@@ -93,15 +91,6 @@ def test_a_search_that_starts_from_the_last_solution_ends_where_a_fresh_one_does
         model(model.acting(), memory, EXACT)
     np.testing.assert_allclose(warm.x, cold.x, atol=1e-5)
     assert warm.change <= EXACT[0]
-
-
-def test_readouts_follow_offset_scale_and_residual():
-    network, model = _member(1, 1)
-    memory = Memory(network, np.zeros((3, 2), np.float32))
-    measured = model(model.acting(), memory, EXACT).detach().numpy()
-    state = memory.x[[network.units.index(name) for name in READOUTS]].T
-    offset, scale = model.offset.detach().numpy(), model.scale.detach().numpy()
-    np.testing.assert_allclose(measured, offset + scale * state, rtol=1e-5)
 
 
 def test_signs_hold_whatever_is_learned(member):
