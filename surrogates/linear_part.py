@@ -91,7 +91,7 @@ def fit_linear_part(
 
 
 def _covariance(first: np.ndarray, second: np.ndarray, siblings: np.ndarray) -> np.ndarray:
-    """Of the linear part between conditions: of every input by itself, and of what siblings share."""
+    """Of the linear part between conditions: of inputs by themselves, and what siblings share."""
     shared = first[:, siblings].sum(axis=1)[:, None] * second[:, siblings].sum(axis=1)
     return first @ second.T + shared
 

@@ -166,7 +166,7 @@ def observe(
     return found if offset else found[1:] - found[:1]
 
 
-def _fit_member(  # noqa: PLR0913
+def _fit_member(
     network: Network, inputs: np.ndarray, measured: np.ndarray, prior: LinearPart,
     settings: Settings, number: int,
 ) -> SteadyState:
@@ -177,16 +177,20 @@ def _fit_member(  # noqa: PLR0913
     truth, basis, component, precision = (torch.from_numpy(t.astype(np.float32)) for t in tables)
     penalty = _Penalty(member, network, settings)
     optimiser = torch.optim.Adam(member.parameters(), lr=settings.learning_rate, betas=BETAS)
+    settled = {}  # the last parameters with a steady state that was found
     for step in range(settings.steps):
         optimiser.param_groups[0]["lr"] = settings.learning_rate * cycle(step / settings.steps)
         acting = member.acting()
         found = member(acting, memory, TRAINING_LIMITS)
+        if memory.change <= TRAINING_LIMITS[0]:
+            settled = {name: value.clone() for name, value in member.state_dict().items()}
         left = truth - (found if settings.offset else found[1:] - found[:1])
         turned = basis @ (left @ component)
         loss = 0.5 * (precision * turned * turned).sum() + penalty(acting[0], member.scale)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+    member.load_state_dict(settled or member.state_dict())
     return member
 
 
@@ -243,7 +247,8 @@ class _Penalty:
         if settings.pooling and len(self.group):
             part = weight[self.pooled]
             sums = torch.zeros((len(self.count), part.shape[1])).index_add(0, self.group, part)
-            total = total + settings.pooling * (part - (sums / self.count)[self.group]).square().sum()
+            apart = part - (sums / self.count)[self.group]
+            total = total + settings.pooling * apart.square().sum()
         return total
 
 

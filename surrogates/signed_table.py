@@ -32,7 +32,7 @@ def load_signed_table(
             names are taken as they are.
 
     Raises:
-        ValueError: a column is missing, a sign cannot be read, or there is none and it is asked for.
+        ValueError: a column is missing, a sign cannot be read, or none is given and is needed.
     """
     if unsigned not in UNSIGNED:
         msg = f"unsigned={unsigned!r} is not one of {UNSIGNED}"

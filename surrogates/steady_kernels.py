@@ -19,7 +19,7 @@ _sum = njit(error_model="numpy", cache=True, fastmath={"reassoc", "contract", "n
 
 
 @_inner
-def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa: PLR0913
+def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa: D417, PLR0913
     """Move the units to their steady state, in place.
 
     Args:
@@ -50,7 +50,8 @@ def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa
 
 
 @_inner
-def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance, max_sweeps, multiplier):  # noqa: E501, PLR0913
+def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  # noqa: D417, PLR0913
+            max_sweeps, multiplier):
     """Solve lambda = pull + J^T lambda in place and return the gradients.
 
     Args:

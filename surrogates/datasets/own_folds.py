@@ -1,4 +1,4 @@
-"""Folds of a data set with a network of its own: our method and its rivals, each fitted and kept."""
+"""Folds of a data set with a network of its own: our method and its rivals, fitted and kept."""
 
 import warnings
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def rivals(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> dict[str, np.ndarra
     from sklearn.ensemble import GradientBoostingRegressor  # extra `train`
     from sklearn.linear_model import RidgeCV
 
-    boosted = [GradientBoostingRegressor(n_estimators=80, max_depth=2, random_state=0)
+    boosted = [GradientBoostingRegressor(n_estimators=40, max_depth=2, random_state=0)
                .fit(x, column).predict(new) for column in y.T]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
