@@ -1,5 +1,8 @@
 """Render a card as text."""
 
+from surrogates.table import from_entries
+from surrogates.table import render as render_table
+
 TARGETS = {  # what issue-sized promises ask of the network against its teacher
     "r2_median": ">= 0.99",
     "r2_worst": ">= 0.95",
@@ -23,6 +26,7 @@ def render(card: dict) -> str:
         f"- gated residual: {card['residual_share']:.0%} of the drive (there is none)\n",
         _fidelity(metrics),
         _baselines(metrics["baselines"]),
+        _real_data(card),
         _outputs(card["outputs"]),
         _domain(card["domain"]),
     ]
@@ -76,6 +80,18 @@ def _baselines(table: dict) -> str:
     lines += [f"| {unit} | {' | '.join(f'{scores[r]:.4f}' for r in rivals)} |"
               for unit, scores in table.items()]
     return "\n".join([*lines, ""])
+
+
+def _real_data(card: dict) -> str:
+    """Scores on public data, if they were measured with these weights."""
+    kept = card.get("real_data")
+    if kept is None:
+        what = "No data set was scored yet: `tme-sim surrogate evaluate NAME --data DIR`.\n"
+    elif kept["hash"] != card["hash"]:
+        what = "The scores that were kept belong to other weights; evaluate again.\n"
+    else:
+        what = render_table(from_entries(kept["rows"]))
+    return f"## On real data, held-out perturbations\n\n{what}"
 
 
 def _outputs(outputs: list) -> str:

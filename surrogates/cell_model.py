@@ -20,7 +20,7 @@ from surrogates.metabolism import (
     OXYGEN_PER_PYRUVATE,
 )
 from surrogates.network import Network
-from surrogates.parameters import GROUPS, HIDDEN, Raw
+from surrogates.parameters import Raw, either
 from surrogates.phenotype import LOG as LOG_SCALE
 from surrogates.phenotype import RANGES
 from surrogates.uncertainty import COUNTED, PRESENT, Domain
@@ -39,7 +39,9 @@ class MonotoneUnits(nn.Module):
         self.share = nn.Parameter(torch.from_numpy(raw.share.copy()))
         self.tempo = nn.Parameter(torch.from_numpy(raw.tempo.copy()))
         self.n_nodes = network.n_nodes
+        self.n_groups = raw.n_groups
         self.register_buffer("sign", torch.from_numpy(network.sign[None, :, :, None].copy()))
+        self.register_buffer("either", torch.from_numpy(either(network)[None, :, :, None]))
         self.register_buffer("prior_tau", torch.from_numpy(network.tau.copy()))
         self._bucket_names = _register_buckets(self, network)
 
@@ -58,7 +60,8 @@ class MonotoneUnits(nn.Module):
     def acting(self) -> tuple[Tensor, Tensor, Tensor]:
         """Signed weights, biases and shares of the mix."""
         weight = self.sign * nn.functional.softplus(self.theta)
-        return weight, self.bias, torch.softmax(self.share, dim=-1)[..., :GROUPS]
+        weight = torch.where(self.either, self.theta, weight)
+        return weight, self.bias, torch.softmax(self.share, dim=-1)[..., :-1]
 
     def tau(self) -> Tensor:
         """Time constants (n_members, n_nodes) [min], within a factor 2 of the prior's."""
@@ -73,9 +76,10 @@ class MonotoneUnits(nn.Module):
         w = weight[:, units, :width].permute(1, 2, 0, 3).reshape(n_units, width, -1)
         b = bias[:, units].transpose(0, 1).reshape(n_units, 1, -1)
         f = rational_sigmoid(torch.baddbmm(b, z, w))
-        f = f.reshape(n_units, len(padded), -1, GROUPS, HIDDEN // GROUPS)
+        factors = self.bias.shape[-1] // self.n_groups
+        f = f.reshape(n_units, len(padded), -1, self.n_groups, factors)
         terms = f[..., 0]
-        for k in range(1, HIDDEN // GROUPS):
+        for k in range(1, factors):
             terms = terms * f[..., k]
         mix = (terms * share[:, units].transpose(0, 1)[:, None]).sum(dim=-1)
         return mix.permute(1, 2, 0)

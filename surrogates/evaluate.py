@@ -24,9 +24,11 @@ from surrogates.channels import (
 from surrogates.conformal import calibrate, coverage_scores, held_out_errors
 from surrogates.datasets.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
 from surrogates.datasets.sampling import Rows, Sampling, sample
+from surrogates.folds import Models
 from surrogates.network import load_network
 from surrogates.outside import auroc, outside_situations
 from surrogates.phenotype import HIGH, LOW, net_growth_rate
+from surrogates.real_data import default_cache, find_data, keep_in_card, score
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
 from surrogates.scores import drive_of, drive_scores
 from surrogates.teacher import Teacher
@@ -44,14 +46,29 @@ Progress = Callable[[str, float], None]
 
 def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
              data: str | Path | None = None, progress: Progress | None = None) -> str:
-    """Recompute the figures of a network's card and return the card as text."""
-    if data is not None:
-        msg = f"no public data set enters the table of this version; got data={str(data)!r}"
-        raise ValueError(msg)
+    """Recompute the figures of a network's card and return them as text.
+
+    With a folder of public data sets (`data`, or the variable TME_SIM_DATA) the table of scores on
+    them, which is also kept in the card; without one the figures against the teacher.
+    """
     folder = find_weights(name, path)
+    data_folder = find_data(data)
+    if data_folder is not None:
+        return _evaluate_on_data(folder, data_folder, progress)
     card = load_card(folder)
     fresh = measure(folder, Sampling(**card["training"]["sampling"]), Teacher(), progress)
     return render(card | fresh)
+
+
+def _evaluate_on_data(folder: Path, data: Path, progress: Progress | None) -> str:
+    network = load_network()
+    weights = load_weights(folder, network)
+    model = TmeCell(network, weights.raw, weights.domain, name=folder.name,
+                    hash=weights_hash(folder))
+    scores = score(data, Models(model, Teacher()), cache=default_cache(), progress=progress)
+    kept = keep_in_card(folder, scores)
+    where = "kept in the card" if kept else f"not kept: the card in {folder} cannot be written"
+    return f"{scores.text()}\nThe table is {where}.\n"
 
 
 def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None = None) -> dict:

@@ -14,8 +14,7 @@ Edges: `prior/edges.tsv`, evidence `direct` (curated, OmniPath / DoRothEA), `lit
 `definition` or `assumed`, with references.
 """
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,24 +30,11 @@ from surrogates.channels import (
     find,
     read_table,
 )
+from surrogates.edge import Edge
+from surrogates.signed_table import load_signed_table
 
 SOURCES = NODES + INPUTS + GENOTYPES
 UNITS = NODES + OUTPUTS
-ROLES = ("activates", "requires", "inhibits")
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One signed influence, `gate` empty or the name of a source that multiplies it."""
-
-    source: str
-    target: str
-    sign: int
-    role: str
-    gate: str = ""
-    kind: str = "network"
-    evidence: str = "assumed"
-    reference: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +42,17 @@ class Network:
     """The scaffold as arrays; parents index the concatenation [nodes, inputs, genotype bits].
 
     Padded tables are (n_units, max_parents): `parent` and `gate` hold -1 where there is none,
-    `sign` 0 on padding. `unit` names are nodes then outputs; `tau` [min] and `start` (where the
-    search for a steady state begins) are per node.
+    `sign` 0 on padding and where an edge may take either sign. `unit` names are nodes then heads;
+    `tau` [min] and `start` (where the search for a steady state begins) are per node. `inputs` and
+    `backgrounds` (genotype bits) are the sources that nothing acts on; `outputs` are the units that
+    are read: the heads, or the measured nodes of a network that has none.
     """
 
     units: tuple[str, ...]
     sources: tuple[str, ...]
+    inputs: tuple[str, ...]
+    backgrounds: tuple[str, ...]
+    outputs: tuple[str, ...]
     edges: tuple[tuple[Edge, ...], ...]  # per unit, in the order of the tables
     parent: np.ndarray  # int32
     gate: np.ndarray  # int32
@@ -76,7 +67,7 @@ class Network:
     @property
     def n_nodes(self) -> int:
         """Units that hold state; the rest are heads."""
-        return len(NODES)
+        return len(self.tau)
 
     @property
     def n_units(self) -> int:
@@ -91,35 +82,62 @@ class Network:
 
 def load_network(extra: Sequence[Edge] = ()) -> Network:
     """The shipped network, with a user's own edges added; unknown names are refused by name."""
-    by_unit: list[list[Edge]] = [[] for _ in UNITS]
-    for edge in (*shipped_edges(), *extra):
+    rows = read_table("nodes")
+    edges = (*shipped_edges(), *extra)
+    for edge in edges:
         _check_names(edge)
-        by_unit[UNITS.index(edge.target)].append(edge)
-    width = max(len(edges) for edges in by_unit)
-    parent = np.full((len(UNITS), width), -1, np.int32)
-    gate = np.full((len(UNITS), width), -1, np.int32)
-    sign = np.zeros((len(UNITS), width), np.float32)
-    required = np.zeros((len(UNITS), width), bool)
-    for i, edges in enumerate(by_unit):
-        for k, edge in enumerate(edges):
-            parent[i, k] = SOURCES.index(edge.source)
-            gate[i, k] = SOURCES.index(edge.gate) if edge.gate else -1
+    return assemble(
+        edges,
+        nodes=NODES,
+        heads=OUTPUTS,
+        inputs=INPUTS,
+        backgrounds=GENOTYPES,
+        outputs=OUTPUTS,
+        tau=np.array([row["tau"] for row in rows], np.float32),
+        start=np.array([row["start"] for row in rows], np.float32),
+        competence=_competence(),
+    )
+
+
+def assemble(  # noqa: PLR0913
+    edges: Iterable[Edge], *, nodes: tuple[str, ...], heads: tuple[str, ...] = (),
+    inputs: tuple[str, ...], backgrounds: tuple[str, ...] = (), outputs: tuple[str, ...],
+    tau: np.ndarray, start: np.ndarray, competence: np.ndarray,
+) -> Network:
+    """Put edges between known names into the padded tables of a `Network`."""
+    units, sources = nodes + heads, nodes + inputs + backgrounds
+    unit_of = {name: i for i, name in enumerate(units)}
+    source_of = {name: i for i, name in enumerate(sources)}
+    by_unit: list[list[Edge]] = [[] for _ in units]
+    for edge in edges:
+        by_unit[unit_of[edge.target]].append(edge)
+    width = max(len(found) for found in by_unit)
+    parent = np.full((len(units), width), -1, np.int32)
+    gate = np.full((len(units), width), -1, np.int32)
+    sign = np.zeros((len(units), width), np.float32)
+    required = np.zeros((len(units), width), bool)
+    for i, found in enumerate(by_unit):
+        for k, edge in enumerate(found):
+            parent[i, k] = source_of[edge.source]
+            gate[i, k] = source_of[edge.gate] if edge.gate else -1
             sign[i, k] = edge.sign
             required[i, k] = edge.role == "requires"
-    rows = read_table("nodes")
     return Network(
-        units=UNITS,
-        sources=SOURCES,
-        edges=tuple(tuple(edges) for edges in by_unit),
+        units=units,
+        sources=sources,
+        inputs=inputs,
+        backgrounds=backgrounds,
+        outputs=outputs,
+        edges=tuple(tuple(found) for found in by_unit),
         parent=parent,
         gate=gate,
         sign=sign,
         required=required,
-        n_parents=np.array([len(edges) for edges in by_unit], np.int32),
-        is_head=np.arange(len(UNITS)) >= len(NODES),
-        tau=np.array([row["tau"] for row in rows], np.float32),
-        start=np.array([row["start"] for row in rows], np.float32),
-        competence=_competence(),
+        n_parents=np.array([len(found) for found in by_unit], np.int32),
+        is_head=np.arange(len(units)) >= len(nodes),
+        tau=tau,
+        start=start,
+        competence=competence,
     )
 
 
@@ -141,27 +159,12 @@ def shipped_edges() -> list[Edge]:
 
 
 def load_omnipath(path: str | Path, genes: Mapping[str, str]) -> list[Edge]:
-    """Edges of an OmniPath-style table (source, target, sign, references; tab or comma).
+    """Edges of an OmniPath-style table between the nodes of this network (see `signed_table`).
 
-    The sign is a column `sign` (+, -, 1, -1) or the pair `is_stimulation` / `is_inhibition`; gene
-    symbols are looked up in `genes` (symbol -> node) and rows between unmapped genes are skipped.
-    Rows that are both or neither stimulating and inhibiting carry no sign and are refused.
+    Gene symbols are looked up in `genes` (symbol -> node); rows between unmapped genes are skipped
+    and rows without a sign are refused, since the shipped network signs every edge.
     """
-    text = Path(path).read_text("utf-8")
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    edges = []
-    for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter=delimiter), start=2):
-        source = row.get("source_genesymbol") or row["source"]
-        target = row.get("target_genesymbol") or row["target"]
-        if source not in genes or target not in genes:
-            continue
-        sign = _table_sign(row, f"{path}:{number}")
-        role = "activates" if sign > 0 else "inhibits"
-        reference = row.get("references", "")
-        edges.append(
-            Edge(genes[source], genes[target], sign, role, "", "user", "literature", reference)
-        )
-    return edges
+    return load_signed_table(path, names=genes)
 
 
 def check(network: Network) -> list[str]:
@@ -170,32 +173,39 @@ def check(network: Network) -> list[str]:
     Every output must be reachable from an input, every node must have a path from an input or a
     genotype, every input must reach an output, and no pair may carry both signs.
     """
+    outputs = _outputs(network)
     children = _children(network)
-    from_inputs = _reach(children, set(INPUTS))
-    from_any = _reach(children, set(INPUTS) | set(GENOTYPES))
+    from_inputs = _reach(children, network.inputs)
+    from_any = _reach(children, network.inputs + network.backgrounds)
     problems = [f"output {name!r} is not reached from any input"
-                for name in OUTPUTS if ("head", name) not in from_inputs]
+                for name in network.outputs if outputs[name] not in from_inputs]
     problems += [f"node {name!r} has no path from an input or genotype"
-                 for name in NODES if name not in from_any]
-    for name in INPUTS:
-        reached = _reach(children, {name})
-        if not any(isinstance(unit, tuple) for unit in reached):
-            problems.append(f"input {name!r} reaches no output")
+                 for name in network.units[: network.n_nodes] if name not in from_any]
+    problems += [f"input {name!r} reaches no output" for name in network.inputs
+                 if not _reach(children, (name,)) & set(outputs.values())]
     return problems + _contradictions(network)
+
+
+def _outputs(network: Network) -> dict[str, object]:
+    """Output -> how `_children` calls it."""
+    heads = {name for name, head in zip(network.units, network.is_head, strict=True) if head}
+    return {name: ("head", name) if name in heads else name for name in network.outputs}
 
 
 def _children(network: Network) -> dict[str, set]:
     """Source name -> what it acts on, heads marked, since an input and a head may share a name."""
     children: dict[str, set] = {}
     for unit, edges in enumerate(network.edges):
-        name = ("head", UNITS[unit]) if network.is_head[unit] else UNITS[unit]
+        name = network.units[unit]
+        child = ("head", name) if network.is_head[unit] else name
         for edge in edges:
             for source in filter(None, (edge.source, edge.gate)):
-                children.setdefault(source, set()).add(name)
+                children.setdefault(source, set()).add(child)
     return children
 
 
-def _reach(children: Mapping[str, set], start: set[str]) -> set:
+def _reach(children: Mapping[str, set], start: Iterable[str]) -> set:
+    """Whatever can be reached along `children`, the start itself only if something acts on it."""
     seen, queue = set(), list(start)
     while queue:
         for child in children.get(queue.pop(), ()):
@@ -218,20 +228,9 @@ def _check_names(edge: Edge) -> None:
     for name in filter(None, (edge.source, edge.gate)):
         find(name, SOURCES, f"source of {edge.target!r}:")
     find(edge.target, UNITS, f"target of {edge.source!r}:")
-    if edge.role not in ROLES or (edge.role == "inhibits") != (edge.sign < 0):
-        msg = f"edge {edge.source} -> {edge.target}: role {edge.role!r} against sign {edge.sign:+d}"
+    if edge.sign == 0:
+        msg = f"edge {edge.source} -> {edge.target} needs a sign in this network"
         raise ValueError(msg)
-
-
-def _table_sign(row: Mapping[str, str], where: str) -> int:
-    if row.get("sign"):
-        return 1 if row["sign"].strip() in {"+", "1", "+1"} else -1
-    plus, minus = (str(row.get(key, "")).lower() in {"1", "true"}
-                   for key in ("is_stimulation", "is_inhibition"))
-    if plus == minus:
-        msg = f"{where}: no sign: is_stimulation and is_inhibition must differ"
-        raise ValueError(msg)
-    return 1 if plus else -1
 
 
 def _competence() -> np.ndarray:
@@ -242,5 +241,5 @@ def _competence() -> np.ndarray:
     return table
 
 
-__all__ = ["SOURCES", "UNITS", "Edge", "Network", "UnknownName", "check", "load_network",
-           "load_omnipath", "shipped_edges"]
+__all__ = ["SOURCES", "UNITS", "Edge", "Network", "UnknownName", "assemble", "check",
+           "load_network", "load_omnipath", "shipped_edges"]

@@ -7,6 +7,9 @@ Every unit i (node or output head) of member m is a small monotone network of it
     f_k = 1/2 + 1/2 v / (1 + |v|),   v = y_k (1 + |y_k|)         rational sigmoid, tails 1 / (2 y^2)
     F_i = sum_g share_g prod_(k in g) f_k,   share >= 0, sum(share) <= 1
 
+An edge of unknown sign (s_j = 0) weighs theta_jk itself. How many sigmoids there are and how they
+are grouped is what the arrays say: 3 terms of 3 in tme-cell, one alone on large scaffolds.
+
 A product of increasing positive functions increases, and so does a positive mix of them: F rises
 with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
 requirements and enzyme inhibition look like; sums of sigmoids of the same size fit them worse.
@@ -30,15 +33,20 @@ LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies three denominators 1 + |v
 class Raw:
     """What the optimiser sees; float32, member first."""
 
-    theta: np.ndarray  # (n_members, n_units, max_parents, HIDDEN)
-    bias: np.ndarray  # (n_members, n_units, HIDDEN)
-    share: np.ndarray  # (n_members, n_units, GROUPS + 1), logits; the last term is silence
+    theta: np.ndarray  # (n_members, n_units, max_parents, hidden)
+    bias: np.ndarray  # (n_members, n_units, hidden)
+    share: np.ndarray  # (n_members, n_units, groups + 1), logits; the last term is silence
     tempo: np.ndarray  # (n_members, n_nodes), logit of the factor on tau
 
     @property
     def n_members(self) -> int:
         """How many networks there are."""
         return len(self.theta)
+
+    @property
+    def n_groups(self) -> int:
+        """Terms of the mix."""
+        return self.share.shape[-1] - 1
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays by name, as the weight file stores them."""
@@ -56,9 +64,9 @@ class Raw:
 class Effective:
     """What acts: signed weights, biases, shares of the mix, time constants [min]."""
 
-    weight: np.ndarray  # (n_members, n_units, max_parents, HIDDEN)
-    bias: np.ndarray  # (n_members, n_units, HIDDEN)
-    share: np.ndarray  # (n_members, n_units, GROUPS)
+    weight: np.ndarray  # (n_members, n_units, max_parents, hidden)
+    bias: np.ndarray  # (n_members, n_units, hidden)
+    share: np.ndarray  # (n_members, n_units, groups)
     tau: np.ndarray  # (n_members, n_nodes) [min]
 
 
@@ -77,9 +85,10 @@ def random_raw(network: Network, n_members: int, seed: int) -> Raw:
 def effective(raw: Raw, network: Network) -> Effective:
     """Turn raw parameters into acting ones (float64 inside, float32 out)."""
     theta, share = raw.theta.astype(np.float64), raw.share.astype(np.float64)
-    weight = network.sign[None, :, :, None] * np.logaddexp(0.0, theta)
+    sign = network.sign[None, :, :, None]
+    weight = np.where(either(network)[None, :, :, None], theta, sign * np.logaddexp(0.0, theta))
     logits = np.exp(share - share.max(axis=-1, keepdims=True))
-    mix = (logits / logits.sum(axis=-1, keepdims=True))[..., :GROUPS]
+    mix = (logits / logits.sum(axis=-1, keepdims=True))[..., :-1]
     factor = 2.0 ** np.tanh(raw.tempo.astype(np.float64))
     largest = (np.abs(raw.bias) + np.abs(weight).sum(axis=2)).max()
     if not largest < LARGEST_DRIVE:
@@ -87,6 +96,11 @@ def effective(raw: Raw, network: Network) -> Effective:
         raise ValueError(msg)
     arrays = (weight, raw.bias, mix, network.tau * factor)
     return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays))
+
+
+def either(network: Network) -> np.ndarray:
+    """Edges whose sign is left to training, bool (n_units, max_parents)."""
+    return (network.sign == 0.0) & (network.parent >= 0)
 
 
 def sweeps(dt: float) -> tuple[int, float]:

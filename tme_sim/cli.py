@@ -121,6 +121,8 @@ def _add_surrogate(commands: argparse._SubParsersAction) -> None:
     show.add_argument("name", metavar="NAME")
     evaluate = _command(actions, "evaluate", _surrogate_evaluate, "score it beside its baselines")
     evaluate.add_argument("name", metavar="NAME")
+    evaluate.add_argument("--data", type=Path, metavar="DIR",
+                          help="folder of public data sets to score it on (or TME_SIM_DATA)")
     train = _command(actions, "train", _surrogate_train, "train a cell model")
     train.add_argument("config", type=Path, metavar="CONFIG")
     train.add_argument("-o", "--output", type=Path, metavar="DIR")
@@ -292,18 +294,19 @@ def _surrogate_show(options: argparse.Namespace) -> int:
 def _surrogate_evaluate(options: argparse.Namespace) -> int:
     from surrogates.evaluate import evaluate
 
-    print(_asked(evaluate, options.name))
+    print(_asked(lambda: evaluate(options.name, data=options.data, progress=_tell)))
     return DONE
+
+
+def _tell(what: str, share: float) -> None:
+    print(f"\r{share:4.0%} {what:60s}", end="", file=sys.stderr, flush=True)
 
 
 def _surrogate_train(options: argparse.Namespace) -> int:
     from surrogates.train import train
 
-    def tell(what: str, share: float) -> None:
-        print(f"\r{share:4.0%} {what:60s}", end="", file=sys.stderr, flush=True)
-
     output = options.output or Path("outputs") / options.config.stem
-    folder = _asked(train, options.config, output, tell)
+    folder = _asked(train, options.config, output, _tell)
     print(f"\nweights and card in {folder}; use them with surrogate: {{path: {folder}}}")
     return DONE
 

@@ -1,0 +1,110 @@
+"""Ligands to transcription factors of macrophages, on the signed network of the data set itself.
+
+Folder `lembas_ligand_tf` (github.com/Lauffenburger-Lab/LEMBAS, MIT; Nilsson 2022,
+doi:10.1038/s41467-022-30684-y):
+
+    ligandScreen-Ligands.tsv            103 conditions x 60 inputs, 59 ligands and LPS, 0 or 1
+    ligandScreen-TFs.tsv                103 conditions x 74 transcription factors, activity 0 to 1
+    ligandScreen-Model.tsv              OmniPath edges between 1262 nodes, some without a sign
+    CVligandScreen-conditions.tsv       28 published folds of 3 held-out conditions
+
+The other arm (with or without LPS) of most held-out ligands is in training.
+"""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from surrogates.datasets.own_folds import Fold, Progress, Table, pearson, run_folds
+from surrogates.folds import FoldCache, Models
+from surrogates.own_network import Settings
+from surrogates.scaffold import build_scaffold
+from surrogates.signed_table import load_signed_table
+from surrogates.table import Row
+
+FOLDER = "lembas_ligand_tf"
+FILES = ("ligandScreen-Ligands.tsv", "ligandScreen-TFs.tsv", "ligandScreen-Model.tsv",
+         "CVligandScreen-conditions.tsv")
+# Chosen on folds inside the training conditions of the first two published folds.
+SETTINGS = Settings(n_members=2, shrinkage=1.0, steps=150)
+ALONE = Settings(n_members=1, shrinkage=0.1, steps=250, learning_rate=0.1, linear=False)
+
+
+def rows(folder: Path, models: Models, cache: Path | None, progress: Progress) -> list[Row]:  # noqa: ARG001
+    """Scores on the published folds, pooled over all held-out values and by factor."""
+    table, folds = load(folder / FOLDER)
+    runs = {}
+    for k, (name, settings) in enumerate((("both", SETTINGS), ("alone", ALONE))):
+        kept = FoldCache(cache, f"{FOLDER}/{name}", sources(folder / FOLDER), vars(settings))
+        runs[name] = run_folds(table, folds, settings, kept,
+                               lambda what, share, k=k: progress(f"{FOLDER}: {what}",
+                                                                 (k + share) / 2))
+    share = np.mean([fold.linear_share for fold in runs["both"]])
+    note = ("The teacher has no such nodes. Of what the network predicts, "
+            f"{share:.0%} of the variance is its linear part's, the rest its scaffold's.")
+    alone = "The scaffold without the linear part. The teacher has no such nodes."
+    return [
+        _row("TFs, pooled", _pooled, runs["both"], note, "0.80", "0.82"),
+        _row("TFs, mean of each", _by_factor, runs["both"], note, "0.68", "0.70"),
+        _row("scaffold alone, pooled", _pooled, runs["alone"], alone, "0.80", ""),
+    ]
+
+
+def load(folder: Path) -> tuple[Table, dict[str, np.ndarray]]:
+    """The table and the held-out rows of every published fold."""
+    names, inputs, x = _matrix(folder / FILES[0])
+    same, readouts, y = _matrix(folder / FILES[1])
+    if names != same:
+        msg = f"{folder}: {FILES[0]} and {FILES[1]} list different conditions"
+        raise ValueError(msg)
+    edges = load_signed_table(folder / FILES[2], unsigned="keep")
+    network = build_scaffold(edges, inputs, readouts).network
+    folds: dict[str, list[int]] = {}
+    for row in _read(folder / FILES[3]):
+        if row["Condition"] not in names:
+            msg = f"{folder / FILES[3]}: condition {row['Condition']!r} was not measured"
+            raise ValueError(msg)
+        folds.setdefault(row["Index"], []).append(names.index(row["Condition"]))
+    return Table(network, x, y), {name: np.array(held) for name, held in folds.items()}
+
+
+def sources(folder: Path) -> list[Path]:
+    """Data files and the code that decides what comes of them."""
+    package = Path(__file__).parents[1]
+    code = ("own_network.py", "linear_part.py", "steady_state.py", "steady_kernels.py",
+            "scaffold.py", "datasets/own_folds.py")
+    return [*(folder / name for name in FILES), *(package / name for name in code)]
+
+
+def _row(what: str, score, folds: Sequence[Fold], note: str, anchor: str, target: str) -> Row:
+    scores = {name: score(folds, name) for name in folds[0].predicted}
+    n = sum(fold.truth.size for fold in folds)
+    return Row("ligand to TF", what, "published folds, 3 conditions each", "r", scores["network"],
+               None, scores["mean"], scores["ridge"], scores["boosting"], anchor, target, n, note)
+
+
+def _pooled(folds: Sequence[Fold], name: str) -> float:
+    found = np.concatenate([fold.predicted[name] for fold in folds])
+    return pearson(found, np.concatenate([fold.truth for fold in folds]))
+
+
+def _by_factor(folds: Sequence[Fold], name: str) -> float:
+    found = np.concatenate([fold.predicted[name] for fold in folds])
+    truth = np.concatenate([fold.truth for fold in folds])
+    return float(np.mean([pearson(a, b) for a, b in zip(found.T, truth.T, strict=True)]))
+
+
+def _matrix(path: Path) -> tuple[list[str], tuple[str, ...], np.ndarray]:
+    """Row names, column names and values of a table whose first column is the condition."""
+    lines = [line.split("\t") for line in path.read_text("utf-8").splitlines() if line]
+    names = [line[0] for line in lines[1:]]
+    return names, tuple(lines[0][1:]), np.array([line[1:] for line in lines[1:]], np.float64)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines(), delimiter="\t"))
+
+
+__all__ = ["FOLDER", "load", "rows"]
