@@ -4,7 +4,9 @@ The equations are those of `parameters`; a tick is a number of equal sweeps of a
 
     h_i <- competence_i mean_m[(1 - e_mi) F_mi] + h_i mean_m[e_mi],   e_mi = exp(-sweep / tau_mi)
 
-in which every member reads the one shared state. Heads are read at the end, per member: their mean
+node after node in the order of the table: a node reads the newest values of those above it, so
+that a cascade of fast nodes passes a signal on within a sweep and fast feedback stays calm. Every
+member reads the one shared state. Heads are read at the end, per member: their mean
 becomes the physical outputs, their spread sigma. On CPU the same numbers come from `infer`.
 """
 
@@ -43,7 +45,10 @@ class MonotoneUnits(nn.Module):
         self.register_buffer("sign", torch.from_numpy(network.sign[None, :, :, None].copy()))
         self.register_buffer("either", torch.from_numpy(either(network)[None, :, :, None]))
         self.register_buffer("prior_tau", torch.from_numpy(network.tau.copy()))
-        self._bucket_names = _register_buckets(self, network)
+        self._whole = _register_buckets(self, network, np.arange(network.n_units), "units")
+        self.waves = waves(network)
+        self._waves = [_register_buckets(self, network, nodes, f"wave{k}")
+                       for k, nodes in enumerate(self.waves)]
 
     def raw(self) -> Raw:
         """Parameters as numpy arrays."""
@@ -52,10 +57,16 @@ class MonotoneUnits(nn.Module):
 
     def forward(self, sources: Tensor) -> Tensor:
         """F of shape (n_cells, n_members, n_units) from sources (n_cells, n_sources) in [0, 1]."""
+        return self._drive(sources, self.acting(), self._whole)
+
+    def wave(self, sources: Tensor, acting: tuple[Tensor, ...], k: int) -> Tensor:
+        """F of the nodes `waves[k]` alone; `acting` as that method returns it."""
+        return self._drive(sources, acting, self._waves[k])
+
+    def _drive(self, sources: Tensor, acting: tuple[Tensor, ...], names: list[str]) -> Tensor:
         padded = torch.cat([sources, torch.ones_like(sources[:, :1])], dim=1)
-        weight, bias, share = self.acting()
-        parts = [self._bucket(padded, weight, bias, share, name) for name in self._bucket_names]
-        return torch.cat(parts, dim=2)[:, :, self.order]
+        parts = [self._bucket(padded, *acting, name) for name in names[1:]]
+        return torch.cat(parts, dim=2)[:, :, getattr(self, names[0])]
 
     def acting(self) -> tuple[Tensor, Tensor, Tensor]:
         """Signed weights, biases and shares of the mix."""
@@ -94,27 +105,41 @@ def rational_sigmoid(y: Tensor) -> Tensor:
     return 0.5 + 0.5 * v / (1.0 + v.abs())
 
 
-def _register_buckets(module: nn.Module, network: Network) -> list[str]:
-    """Index tables of each bucket; source index n_sources is the constant 1."""
-    one = network.n_sources
-    names, order, low = [], [], 0
+def waves(network: Network) -> list[np.ndarray]:
+    """Nodes in the order of the table, cut where one reads another that comes before it."""
+    cuts, start = [], 0
+    for node in range(network.n_nodes):
+        read = np.concatenate([network.parent[node], network.gate[node]])
+        if ((read >= start) & (read < node)).any():
+            cuts.append(node)
+            start = node
+    return np.split(np.arange(network.n_nodes), cuts)
+
+
+def _register_buckets(
+    module: nn.Module, network: Network, units: np.ndarray, prefix: str
+) -> list[str]:
+    """Index tables of each bucket of some units; source index n_sources is the constant 1.
+
+    Returns the name of the table that puts the units back in order, then those of the buckets.
+    """
+    one, n_parents = network.n_sources, network.n_parents[units]
+    names, order, low = [f"{prefix}_order"], [], -1
     widest = max(int(network.n_parents.max()), 1)
     for width in sorted({min(b, widest) for b in BUCKETS} | {widest}):
-        units = np.flatnonzero((network.n_parents > low) & (network.n_parents <= width))
-        if low == 0:
-            units = np.flatnonzero(network.n_parents <= width)
+        chosen = units[(n_parents > low) & (n_parents <= width)]
         low = width
-        if not len(units):
+        if not len(chosen):
             continue
-        name = f"bucket{width}"
-        parent, gate = network.parent[units, :width], network.gate[units, :width]
-        tables = (units, np.where(parent < 0, one, parent), np.where(gate < 0, one, gate))
+        name = f"{prefix}_{width}"
+        parent, gate = network.parent[chosen, :width], network.gate[chosen, :width]
+        tables = (chosen, np.where(parent < 0, one, parent), np.where(gate < 0, one, gate))
         for part, table in zip(_PARTS, tables, strict=True):
             module.register_buffer(f"{name}_{part}", torch.from_numpy(table.astype(np.int64)))
         names.append(name)
-        order.append(units)
+        order.append(chosen)
     position = np.argsort(np.concatenate(order), kind="stable")
-    module.register_buffer("order", torch.from_numpy(position))
+    module.register_buffer(names[0], torch.from_numpy(position))
     return names
 
 
@@ -152,14 +177,15 @@ def relax(
 ) -> Tensor:
     """Nodes after `n_sweeps` sweeps of `length` [min] at constant inputs, members averaged."""
     keep = torch.exp(-length / units.tau())
-    n_nodes = units.n_nodes
-    rest = sources[:, n_nodes:]
-    state = sources[:, :n_nodes]
+    acting, n_nodes = units.acting(), units.n_nodes
+    sources = sources.clone()
     for _ in range(n_sweeps):
-        drive = units(torch.cat([state, rest], dim=1))[:, :, :n_nodes]
-        update = ((1.0 - keep) * drive).mean(dim=1)
-        state = competence[:, :n_nodes] * update + state * keep.mean(dim=0)
-    return state
+        for k, nodes in enumerate(units.waves):
+            low, high = int(nodes[0]), int(nodes[-1]) + 1
+            update = ((1.0 - keep[:, low:high]) * units.wave(sources, acting, k)).mean(dim=1)
+            kept = sources[:, low:high] * keep[:, low:high].mean(dim=0)
+            sources[:, low:high] = competence[:, low:high] * update + kept
+    return sources[:, :n_nodes]
 
 
 class TorchNetwork(nn.Module):

@@ -226,29 +226,30 @@ def _wire_unit(unit, first, packed, live, one, wiring):
 
 
 @inner
-def _drive(unit, wiring, share, x, y, out):
-    """Add the terms of one unit to the rows of `out`."""
+def _drive(unit, packed, wiring, share, x, y, out):
+    """Add the terms of one unit to the rows of `out`, with its gated parents as they are now."""
     n_kept, kept, _, start, weight = wiring
     n, first, width = share.size, start[unit], FACTORS * (1 + n_kept[unit])
+    parents = kept[unit, : n_kept[unit]]
+    _multiply(packed[2], parents, x)
     c = weight[first : first + n * width].reshape(n, width)
-    add_drive(x, kept[unit, : n_kept[unit]], c, share, y, out)
+    add_drive(x, parents, c, share, y, out)
 
 
 @inner
 def _relax(kind, packed, wiring, timing, rows, fresh):
-    """Sweep the nodes of one tile, all at once per sweep: h <- h + competence g F - g h."""
+    """Sweep the nodes of one tile, one after the other: h <- h + competence g F - g h."""
     x, drive, y = rows
     competence, fixed = packed[6], wiring[2]
     share, loss, n_sweeps = timing
     for sweep in range(n_sweeps):
-        _multiply(packed[2], x)
         for unit in range(loss.size):
             silent = competence[kind, unit] == _ZERO
             if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
                 _fill(drive[unit], _ZERO)
                 if not silent:
-                    _drive(unit, wiring, share[kind, unit], x, y, drive[unit : unit + 1])
-        for unit in range(loss.size):
+                    out = drive[unit : unit + 1]
+                    _drive(unit, packed, wiring, share[kind, unit], x, y, out)
             node, row, g = x[unit], drive[unit], loss[unit]
             for j in range(row.size):
                 node[j] += row[j] - g * node[j]
@@ -264,13 +265,15 @@ def _due(unit, wiring, fresh):
 
 
 @inner
-def _multiply(product, x):
-    """Rows of gated parents: their source times their gate."""
+def _multiply(product, parents, x):
+    """Rows of those parents that are gated: their source times their gate."""
     low = x.shape[0] - product.shape[0]
-    for k in range(product.shape[0]):
-        row, source, gate = x[low + k], x[product[k, 0]], x[product[k, 1]]
-        for j in range(row.size):
-            row[j] = source[j] * gate[j]
+    for parent in parents:
+        if parent >= low:
+            row = x[parent]
+            source, gate = x[product[parent - low, 0]], x[product[parent - low, 1]]
+            for j in range(row.size):
+                row[j] = source[j] * gate[j]
 
 
 @inner
@@ -283,7 +286,6 @@ def _read(kind, packed, wiring, ranges, work, seen):
     x, raw, y, members, carbon = work
     scale, low, high, log_ratio, columns = ranges
     n_heads = scale.size
-    _multiply(packed[2], x)
     for head in range(n_heads):
         value, spread = seen[head], seen[n_heads + head]
         competence = _fractions(head, kind, packed, wiring, (x, y, members))
@@ -312,7 +314,7 @@ def _fractions(head, kind, packed, wiring, rows):
     for m in range(members.shape[0]):
         _fill(members[m], _ZERO)
     if packed[6][kind, unit] > _ZERO:
-        _drive(unit, wiring, packed[5][head], x, y, members)
+        _drive(unit, packed, wiring, packed[5][head], x, y, members)
     return packed[6][kind, unit]
 
 
