@@ -12,7 +12,8 @@ A cell model predicts the ratio of counts after 72 h from its rates of division 
 The observation layer has offset and scale per drug and dose: what a drug does besides its targets
 in the model, and what the assay counts, goes into the offset, so that a model's own part is how
 lines differ. A line enters by its mutations (genotype) and by its expression as abundances of nodes
-(`abundance`, first principal components of 1250 genes). A drug acts through the model's channel of
+(`abundance`, first principal components of 1250 genes). Lines without a BRAF or RAS mutation
+grow on something that the table does not tell; growth factors stand in for it. A drug acts through the model's channel of
 the same target; how much weaker or stronger it is there is fitted on the training lines.
 """
 
@@ -42,7 +43,8 @@ GENOTYPES = (  # alteration, genes, amino acid changes that count (empty: all of
     ("PIK3CA_mut", ("PIK3CA",), ""),
 )
 FLAGS = ("BRAF", "KRAS", "NRAS", "HRAS", "PIK3CA")  # mutations that the rivals see, one per gene
-SERUM = {"EGF": 0.5, "IGF1": 1.0, "FGF2": 0.1, "NRG1": 0.05}  # [nM] of a medium with 10 % serum
+DRIVERS = ("BRAF_V600E", "NRAS_Q61")  # alterations on which a line grows
+STAND_IN = {"EGF": 0.5, "IGF1": 1.0, "FGF2": 0.1, "NRG1": 0.05}  # [nM] for lines without either
 DOSES = 10.0 ** np.arange(-4.5, 1.31, 0.5)  # [uM] of a channel, at which the models are read
 SHIFTS = np.arange(-3.0, 3.01, 0.5)  # log10 of a drug's potency relative to its channel
 HOURS = (0.0, 6.0, 24.0, 48.0, 72.0)  # of drug, when growth is read
@@ -128,7 +130,8 @@ class Response:
 def response(model, genotypes: list[tuple[str, ...]]) -> Response:
     """Growth over 72 h, and what abundances of nodes change in it."""
     channels = sorted(set(CHANNELS.values()))
-    dishes = [Condition(((MEDIUM, SERUM), (0.0, {channel: float(dose)})), "tumor", genotype)
+    dishes = [Condition(((MEDIUM, _medium(genotype)), (0.0, {channel: float(dose)})), "tumor",
+                        genotype)
               for genotype in genotypes for channel in channels for dose in (0.0, *DOSES)]
     shape = (len(genotypes), len(channels), 1 + len(DOSES))
 
@@ -143,6 +146,11 @@ def response(model, genotypes: list[tuple[str, ...]]) -> Response:
                for node in VARIED]
     slope = (np.array(changed) - at_slope) / np.log(abundance.STEP) * 60.0 * HOURS[-1]
     return Response(total[..., 1:] - total[..., :1], slope[..., 1:] - slope[..., :1])
+
+
+def _medium(genotype: tuple[str, ...]) -> dict[str, float]:
+    """Ligands beyond the basal ones: what stands in for a driver that is not in the table."""
+    return {} if set(genotype) & set(DRIVERS) else STAND_IN
 
 
 def rows(folder: Path, models: Models, cache: Path | None = None,
