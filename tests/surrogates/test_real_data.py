@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from surrogates import evaluate as evaluation
 from surrogates import real_data, registry
 from surrogates.evaluate import evaluate
 from surrogates.folds import Models
@@ -80,3 +81,21 @@ def test_rows_of_other_weights_do_not_stay(weights):
 def test_evaluate_refuses_a_wrong_folder_before_any_work(weights, tmp_path):
     with pytest.raises(FileNotFoundError, match="sub-folders named"):
         evaluate(path=weights, data=tmp_path / "nowhere")
+
+
+def test_evaluate_says_which_extra_is_missing(weights, monkeypatch):
+    monkeypatch.setattr(evaluation, "find_spec", lambda _name: None)
+    with pytest.raises(ValueError, match="scikit-learn"):
+        evaluate(path=weights)
+
+
+def test_evaluate_prints_the_table_and_keeps_it_in_the_card(weights, tmp_path, monkeypatch):
+    (tmp_path / "data" / "breast_cytof").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    breast = next(m for m in real_data.modules() if m.FOLDER == "breast_cytof")
+    monkeypatch.setattr(breast, "rows", lambda *_arguments: [ROW])
+    text = evaluate(path=weights, data=tmp_path / "data")
+    assert "0.200*" in text
+    assert "skipped: petab_benchmark" in text
+    assert "kept in the card" in text
+    assert "p-ERK" in registry.show(path=weights)
