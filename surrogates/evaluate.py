@@ -50,7 +50,7 @@ def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
     them, which is also kept in the card; without one the figures against the teacher.
     """
     if find_spec("sklearn") is None:
-        msg = "evaluation fits rivals with scikit-learn, which is missing; pip install tme-sim[train]"
+        msg = "evaluate fits rivals with scikit-learn, which is missing: pip install tme-sim[train]"
         raise ValueError(msg)
     folder = find_weights(name, path)
     data_folder = find_data(data)
