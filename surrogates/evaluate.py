@@ -7,6 +7,7 @@ not an experiment: these figures say how well it was learned, not how true it is
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,9 @@ def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
     With a folder of public data sets (`data`, or the variable TME_SIM_DATA) the table of scores on
     them, which is also kept in the card; without one the figures against the teacher.
     """
+    if find_spec("sklearn") is None:
+        msg = "evaluate fits rivals with scikit-learn, which is missing: pip install tme-sim[train]"
+        raise ValueError(msg)
     folder = find_weights(name, path)
     data_folder = find_data(data)
     if data_folder is not None:

@@ -6,14 +6,17 @@ scale are fitted by weighted least squares on the training split alone,
     min sum_i w_i (y_i - offset - scale x_i)^2,    noise^2 = sum_i w_i (...)^2 / sum_i w_i,
 
 missing values (not a number) left out. A scale that comes out negative would turn the node's
-meaning around, so it is set to 0 and the readout is predicted by its mean.
+meaning around, so it is set to 0 and the readout is predicted by its mean. Where a node hardly
+moves on a plate (LEAST_SPREAD) its scale there would be a ratio of noise to nothing: the plate
+then takes the scale that all plates have in common, around its own mean.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-LEAST_SPREAD = 1e-6  # sd of a node below which no scale can be told
+LEAST_SPREAD = 0.01  # sd of a node, which lies in [0, 1], below which a plate tells no scale
+TINY = 1e-12  # variance of a node that does not move at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,25 +70,47 @@ def fit(
     plate = np.full(len(node), 0) if plate is None else np.asarray(plate)
     n_plates = int(plate.max(initial=-1)) + 1
     y = np.where(known, measured, 0.0)
-    pooled = _line(node, y, weight)
-    lines = [_line(node[plate == p], y[plate == p], weight[plate == p]) for p in range(n_plates)]
+    common = _common_scale(node, y, weight, plate)
+    pooled = _line(node, y, weight, common)
+    lines = [_line(node[on], y[on], weight[on], common)
+             for on in (plate == p for p in range(n_plates))]
     tables = np.array([*(_or(line, pooled) for line in lines), pooled])
     return Observation(*np.moveaxis(tables, 1, 0))
 
 
-def _line(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _common_scale(x: np.ndarray, y: np.ndarray, weight: np.ndarray,
+                  plate: np.ndarray) -> np.ndarray:
+    """Scale (n_readouts,) from deviations around each plate's own mean; 0 where nothing moves."""
+    variance, covariance = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for p in np.unique(plate):
+        _, _, dx, dy, w = _centred(x[plate == p], y[plate == p], weight[plate == p])
+        variance += np.nansum(w * dx * dx, axis=0)
+        covariance += np.nansum(w * dx * dy, axis=0)
+    moves = variance > TINY * np.maximum(weight.sum(axis=0), TINY)
+    return np.maximum(np.where(moves, covariance / np.where(moves, variance, 1.0), 0.0), 0.0)
+
+
+def _line(x: np.ndarray, y: np.ndarray, weight: np.ndarray, common: np.ndarray) -> np.ndarray:
     """Offset, scale, noise (3, n_readouts); not a number where nothing was measured."""
+    mean_x, mean_y, dx, dy, weight = _centred(x, y, weight)
     total = weight.sum(axis=0)
     safe = np.where(total > 0.0, total, np.nan)
-    mean_x, mean_y = (weight * x).sum(axis=0) / safe, (weight * y).sum(axis=0) / safe
-    dx, dy = x - mean_x, y - mean_y
     variance = (weight * dx * dx).sum(axis=0) / safe
     covariance = (weight * dx * dy).sum(axis=0) / safe
     tells = variance > LEAST_SPREAD**2
-    scale = np.maximum(np.where(tells, covariance / np.where(tells, variance, 1.0), 0.0), 0.0)
+    scale = np.where(tells, covariance / np.where(tells, variance, 1.0), common)
+    scale = np.maximum(scale, 0.0)
     rest = np.where(weight > 0.0, dy - scale * dx, 0.0)
     noise = np.sqrt((weight * rest * rest).sum(axis=0) / safe)
     return np.array([mean_y - scale * mean_x, scale, noise])
+
+
+def _centred(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Weighted means, deviations from them, and the weights."""
+    total = weight.sum(axis=0)
+    safe = np.where(total > 0.0, total, np.nan)
+    mean_x, mean_y = (weight * x).sum(axis=0) / safe, (weight * y).sum(axis=0) / safe
+    return mean_x, mean_y, x - mean_x, y - mean_y, weight
 
 
 def _or(line: np.ndarray, pooled: np.ndarray) -> np.ndarray:

@@ -117,7 +117,7 @@ def _figure(row: Row, name: str) -> str:
 
 
 def _note(row: Row) -> str:
-    text = f"- {row.what}: {row.n} held-out measurements. {row.note}".rstrip()
+    text = f"- {row.what}: n = {row.n}. {row.note}".rstrip()
     return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False)
 
 

@@ -294,7 +294,9 @@ def _surrogate_show(options: argparse.Namespace) -> int:
 def _surrogate_evaluate(options: argparse.Namespace) -> int:
     from surrogates.evaluate import evaluate
 
-    print(_asked(lambda: evaluate(options.name, data=options.data, progress=_tell)))
+    text = _asked(lambda: evaluate(options.name, data=options.data, progress=_tell))
+    print(file=sys.stderr)  # after the line of progress
+    print(text)
     return DONE
 
 

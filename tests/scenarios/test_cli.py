@@ -117,3 +117,10 @@ def test_a_foreign_file_is_no_run(tmp_path, capsys):
 
     assert cli.main(["info", str(foreign)]) == 2
     assert "no run file" in capsys.readouterr().err
+
+
+def test_evaluate_on_a_folder_that_is_not_there_says_what_it_expects(tmp_path, capsys):
+    assert cli.main(["surrogate", "evaluate", "tme-cell", "--data", str(tmp_path / "no")]) == 2
+    message = capsys.readouterr().err
+    assert "is not a folder" in message
+    assert "breast_cytof" in message

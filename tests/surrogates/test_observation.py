@@ -63,3 +63,17 @@ def test_nothing_measured_gives_not_a_number_rather_than_a_guess():
 def test_arrays_of_different_shape_are_refused_with_both_shapes():
     with pytest.raises(ValueError, match=r"\(3, 1\).*\(2, 1\)"):
         observation.fit(np.zeros((3, 1)), np.zeros((2, 1)))
+
+
+def test_a_plate_on_which_the_node_hardly_moves_takes_the_common_scale_around_its_own_mean():
+    node = np.array([[0.0], [0.5], [1.0], [0.500], [0.501]])
+    measured = np.array([[1.0], [2.0], [3.0], [7.0], [9.0]])
+    seen = observation.fit(node, measured, plate=np.array([0, 0, 0, 1, 1]))
+    far = seen.predict(np.array([[1.0]]), np.array([1]))
+    np.testing.assert_allclose(far, 8.0 + 2.0 * 0.5, rtol=0.01)
+
+
+def test_a_node_that_never_moves_leaves_the_mean_of_its_plate():
+    seen = observation.fit(np.full((4, 1), 0.3), np.array([[1.0], [3.0], [5.0], [5.0]]),
+                           plate=np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(seen.predict(np.ones((2, 1)), np.array([0, 1]))[:, 0], [2.0, 5.0])
