@@ -41,13 +41,13 @@ def test_drive_is_that_of_the_slow_twin(teacher):
         np.testing.assert_allclose(drives[k], slow.drive(*cell), atol=2e-6)
 
 
-@pytest.mark.parametrize(("minutes", "genotype", "cell_type", "doses"), [
-    (360, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
-    (30, ("BRAF_V600E",), "tumor", {"EGF": 16.0, "vemurafenib": 0.3}),
-    (360, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
+@pytest.mark.parametrize(("minutes", "dt", "genotype", "cell_type", "doses"), [
+    (360, 6, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
+    (30, 0.25, ("BRAF_V600E",), "tumor", {"EGF": 16.0, "vemurafenib": 0.3}),  # a pulse of minutes
+    (360, 6, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
 ])
-def test_steps_follow_lsoda(teacher, minutes, genotype, cell_type, doses):
-    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=minutes, dt=6,
+def test_steps_follow_lsoda(teacher, minutes, dt, genotype, cell_type, doses):
+    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=minutes, dt=dt,
                            inputs=doses)
     inputs = basal_inputs()[0].astype(float)
     for name, dose in doses.items():
