@@ -42,7 +42,7 @@ from surrogates.network import SOURCES, Edge, Network, load_network
 from surrogates.phenotype import HEAD_COMPETENCE, RANGES
 
 BASAL = "basal"
-MAX_STEP = 2.0  # [min] longest internal step
+MAX_STEP = 1.5  # [min] longest internal step
 PARALLEL_FROM = 4096  # cells; smaller batches stay on one thread
 RELAXATION_TAU, RELAXATION_STEP, RELAXATION_STEPS = 240.0, 4.0, 1500  # search of a steady state
 _ROLES = {"activates": kernels.ACTIVATES, "requires": kernels.REQUIRES,
@@ -69,7 +69,8 @@ class Teacher:
 
     def __init__(self, network: Network | None = None) -> None:
         self.network = load_network() if network is None else network
-        self._basal, self._static, self._dynamic = _compile(self.network, teacher_parameters())
+        self._basal, self._static, self._dynamic = compile_parameters(
+            self.network, teacher_parameters())
         self.hash = _hash((self._basal, *self._static, *self._dynamic, self.network.tau,
                            self.network.competence))
         self._tables = (self._static, self._basal, self.network.competence, TRANSFORM_KIND,
@@ -159,7 +160,7 @@ def teacher_parameters() -> dict[tuple[str, str, str], tuple[float, float, float
     }
 
 
-def _compile(network: Network, parameters: dict) -> tuple[np.ndarray, tuple, tuple]:
+def compile_parameters(network: Network, parameters: dict) -> tuple[np.ndarray, tuple, tuple]:
     """Basal activities, then edges that inputs decide, then edges that nodes take part in."""
     basal = np.zeros(network.n_units, np.float32)
     static: list[tuple] = []
@@ -219,4 +220,4 @@ def _hash(arrays: tuple) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Out", "Teacher", "teacher_parameters"]
+__all__ = ["Out", "Teacher", "compile_parameters", "teacher_parameters"]

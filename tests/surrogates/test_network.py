@@ -29,8 +29,8 @@ def test_tables_and_edges_say_the_same(network):
         assert np.all(network.sign[unit, len(edges):] == 0)
 
 
-def test_fast_nodes_stay_slow_enough_for_two_minute_sweeps(network):
-    assert network.tau.min() >= 4.0
+def test_no_node_is_faster_than_a_minute(network):
+    assert network.tau.min() >= 1.0
 
 
 def test_every_edge_has_its_evidence(network):

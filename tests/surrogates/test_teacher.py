@@ -14,6 +14,7 @@ from surrogates.channels import (
     basal_inputs,
     genotype_bits,
 )
+from surrogates.parameters import SWEEP
 from surrogates.teacher import PARALLEL_FROM, Teacher
 from tests.reference import teacher as slow
 
@@ -40,12 +41,13 @@ def test_drive_is_that_of_the_slow_twin(teacher):
         np.testing.assert_allclose(drives[k], slow.drive(*cell), atol=2e-6)
 
 
-@pytest.mark.parametrize(("minutes", "genotype", "cell_type", "doses"), [
-    (360, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
-    (360, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
+@pytest.mark.parametrize(("minutes", "dt", "genotype", "cell_type", "doses"), [
+    (360, 6, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
+    (30, 0.25, ("BRAF_V600E",), "tumor", {"EGF": 16.0, "vemurafenib": 0.3}),  # a pulse of minutes
+    (360, 6, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
 ])
-def test_steps_follow_lsoda(teacher, minutes, genotype, cell_type, doses):
-    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=minutes, dt=6,
+def test_steps_follow_lsoda(teacher, minutes, dt, genotype, cell_type, doses):
+    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=minutes, dt=dt,
                            inputs=doses)
     inputs = basal_inputs()[0].astype(float)
     for name, dose in doses.items():
@@ -59,13 +61,13 @@ def test_integration_converges_at_second_order(teacher):
     state, inputs, genotype, cell_type = random_cells(8, seed=3)
     out = teacher.allocate(8)
     states = {}
-    for dt in (2.0, 1.0, 0.5, 0.0625):
+    for dt in (1.0, 0.5, 0.25, 0.03125):
         now = state
         for _ in range(round(16 / dt)):
             teacher.step(now, inputs, genotype, cell_type, dt, out=out)
             now = out.state.copy()
         states[dt] = now
-    errors = [np.abs(states[dt] - states[0.0625]).max() for dt in (2.0, 1.0, 0.5)]
+    errors = [np.abs(states[dt] - states[0.03125]).max() for dt in (1.0, 0.5, 0.25)]
     assert errors[0] / errors[1] > 2.8
     assert errors[1] / errors[2] > 2.8
 
@@ -74,8 +76,34 @@ def test_ticks_of_3_6_and_12_minutes_give_the_same_course(teacher):
     courses = [teacher.simulate(genotype=["BRAF_V600E"], minutes=720, dt=dt,
                                 inputs={"vemurafenib": 1.0})["ERK"][:: round(12 / dt)]
                for dt in (3, 6, 12)]
-    assert np.abs(courses[0] - courses[1]).max() < 3e-3  # internal steps of 1.5 and 2 min
+    assert np.abs(courses[0] - courses[1]).max() < 3e-3  # internal steps of 1.5 min in all
     assert np.abs(courses[1] - courses[2]).max() < 1e-6
+
+
+@pytest.mark.parametrize(("cell_type", "genotype", "doses"), [
+    ("tumor", ["BRAF_V600E"], {"vemurafenib": 1.0, "EGF": 16.0}),
+    ("tumor", ["BRAF_V600E"], {"vemurafenib": 0.1, "HGF": 1.0}),
+    ("tumor", ["EGFR_mut"], {}),
+    ("tumor", ["NRAS_Q61"], {"vemurafenib": 1.0}),
+    ("epithelium", [], {"EGF": 0.1}),
+    ("endothelial", [], {"VEGF": 0.5}),
+    ("cd8_t", [], {"antigen": 1.0}),
+])
+def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_type, genotype,
+                                                               doses):
+    """The network is stepped so; strong prompt feedback of fast nodes would make it oscillate."""
+    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=1440, dt=6,
+                           inputs=doses)
+    inputs = basal_inputs()
+    for name, dose in doses.items():
+        inputs[0, INPUTS.index(name)] = dose
+    bits = np.array([genotype_bits(genotype)], np.int32)
+    code = np.array([CELL_TYPES.index(cell_type)], np.int8)
+    state, gain = run.nodes[:1].copy(), -np.expm1(-SWEEP / teacher.network.tau)
+    for _ in range(round(1440 / SWEEP)):
+        drive = teacher.drive(state, inputs, bits, code)[:, : len(NODES)]
+        state += gain * (drive - state)
+    assert abs(state[0, NODES.index("ERK")] - run["ERK"][-1]) < 0.01
 
 
 def test_a_step_of_no_length_changes_nothing(teacher):
