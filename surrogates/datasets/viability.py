@@ -265,7 +265,7 @@ def _table_rows(table: Table, full: dict, plain: dict) -> list[Row]:
             "models is HER2, RET or a VEGF receptor of tumor cells: lapatinib and vandetanib act "
             "as EGFR inhibitors; the table of mutations has no EGFR, and BRAF changes other than "
             "V600 are not mapped. That growth factors stand in for unknown drivers was decided "
-            "with these folds in sight (basal levels instead: 0.743).")
+            "with these folds in sight; it is worth less than 0.01.")
     short = "The same without expression, rivals alike."
     return [
         _row(table, full, "mutations + expression", "r", note, "0.703", ">= 0.76"),

@@ -285,6 +285,6 @@ def test_the_published_tables_have_the_published_sizes():
     assert int(table.network.n_parents.sum()) == 6594  # three pairs have two rows
     assert len(folds) == 28
     assert check(table.network) == []
-    table, drugs = cellbox.load(data / cellbox.FOLDER)
+    table, _ = cellbox.load(data / cellbox.FOLDER)
     assert table.inputs.shape == (89, 12)
     assert table.measured.shape == (89, 87)
