@@ -32,6 +32,7 @@ BRAKED = {"antigen": 1.0, "PDL1_contact": 2.0}
 FAILING = {  # what the shipped weights do not do yet
     "vemurafenib-tumor-lactate_secretion": "up by 2 %: growth takes no more pyruvate",
     "trametinib-tumor-lactate_secretion": "up by 2 %: growth takes no more pyruvate",
+    "lactate-macrophage-ARG1": "up by 0.9 %: through HIF1A only, which oxygen keeps low",
 }
 
 TUMOR = [  # in a BRAF-V600E tumor cell
