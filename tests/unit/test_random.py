@@ -42,6 +42,7 @@ def test_stream_numbers_are_released_and_stay():
         ("CONTACT", 9),
         ("INITIAL", 10),
         ("VISIT", 11),
+        ("RECORD", 12),
     ]
 
 
