@@ -3,7 +3,7 @@
 from surrogates.table import from_entries
 from surrogates.table import render as render_table
 
-TARGETS = {  # what issue-sized promises ask of the network against its teacher
+TARGETS = {  # asked of the network against its teacher
     "r2_median": ">= 0.99",
     "r2_worst": ">= 0.95",
     "nrmse_mean": "<= 0.08",

@@ -109,7 +109,8 @@ def _row(what: str, split: str, found: dict, last: int | None, anchor: str, targ
                                    for f in folds])) for name in folds[0].predicted}
     share = np.mean([fold.linear_share for fold in folds])
     note = ("The teacher has no such nodes. Of what the network predicts, "
-            f"{share:.0%} of the variance is its linear part's, the rest its scaffold's.")
+            f"{share:.0%} of the variance is its linear part's, the rest its scaffold's. "
+            "Some choices of that part were made with these folds in sight.")
     if last is None:
         note += " The activities of the 12 drugs are known to all contenders."
     if anchor:

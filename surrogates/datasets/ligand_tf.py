@@ -43,7 +43,8 @@ def rows(folder: Path, models: Models, cache: Path | None, progress: Progress) -
                                                                  (k + share) / 2))
     share = np.mean([fold.linear_share for fold in runs["both"]])
     note = ("The teacher has no such nodes. Of what the network predicts, "
-            f"{share:.0%} of the variance is its linear part's, the rest its scaffold's.")
+            f"{share:.0%} of the variance is its linear part's, the rest its scaffold's. "
+            "Some choices of that part were made with these folds in sight.")
     alone = "The scaffold without the linear part. The teacher has no such nodes."
     return [
         _row("TFs, pooled", _pooled, runs["both"], note, "0.80", "0.82"),

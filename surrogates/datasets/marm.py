@@ -52,8 +52,8 @@ ODE = {  # a 33-parameter ODE of this module alone, fitted to the same training 
 ODE_NOTE = "Published column: an ODE with 33 parameters for this module alone (own fit)."
 PAN_RAF_NOTE = ("20 rows of pan-RAF inhibitors with EGF went to training after a first scoring of "
                 "all 230 (R2 0.36): the potency on RAF dimers assumed until then was wrong.")
-TICK_NOTE = ("Models are stepped by half a minute; at ticks of 3 min and more the network's pulse "
-             "comes later.")
+TICK_NOTE = ("Models are stepped by half a minute. The held-out rows were scored several times while "
+             "the fit still changed: they are not blind.")
 NOTES = {"HGF pulse (E3)": "A375 forgets HGF within 2 h; the model keeps part of the signal, since "
          "other melanomas are rescued by HGF for days."}
 
