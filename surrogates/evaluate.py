@@ -83,8 +83,8 @@ def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None
         "hash": weights_hash(folder),
         "training": asdict(config) | {"teacher_hash": teacher.hash,
                                       "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
-        "data": "samples of the mechanistic teacher, whose ERK pathway is fitted to pERK of A375 cells "
-                "(Gerosa 2020, Froehlich 2023); no measurement entered the network directly",
+        "data": "samples of the mechanistic teacher, whose ERK pathway is fitted to pERK of A375 "
+                "cells (Gerosa 2020, Froehlich 2023); no measurement entered the network directly",
         "drug_unit": "nominal concentration in a medium with 10 % serum",
         "residual_share": 0.0,
         "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,

@@ -175,14 +175,14 @@ def check(network: Network) -> list[str]:
     """
     outputs = _outputs(network)
     children = _children(network)
-    from_inputs = _reach(children, network.inputs)
-    from_any = _reach(children, network.inputs + network.backgrounds)
+    from_inputs = reach(children, network.inputs)
+    from_any = reach(children, network.inputs + network.backgrounds)
     problems = [f"output {name!r} is not reached from any input"
                 for name in network.outputs if outputs[name] not in from_inputs]
     problems += [f"node {name!r} has no path from an input or genotype"
                  for name in network.units[: network.n_nodes] if name not in from_any]
     problems += [f"input {name!r} reaches no output" for name in network.inputs
-                 if not _reach(children, (name,)) & set(outputs.values())]
+                 if not reach(children, (name,)) & set(outputs.values())]
     return problems + _contradictions(network)
 
 
@@ -204,7 +204,7 @@ def _children(network: Network) -> dict[str, set]:
     return children
 
 
-def _reach(children: Mapping[str, set], start: Iterable[str]) -> set:
+def reach(children: Mapping[str, set], start: Iterable[str]) -> set:
     """Whatever can be reached along `children`, the start itself only if something acts on it."""
     seen, queue = set(), list(start)
     while queue:

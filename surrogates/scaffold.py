@@ -12,7 +12,7 @@ import numpy as np
 
 from surrogates.channels import UnknownName, find
 from surrogates.edge import Edge
-from surrogates.network import Network, assemble, check
+from surrogates.network import Network, assemble, check, reach
 
 TAU = 1.0  # time has no meaning at a steady state
 
@@ -94,13 +94,7 @@ def _on_a_path(edges: list[Edge], inputs: Sequence[str], readouts: Sequence[str]
 
 def _closure(start: Iterable[str], pairs: list[tuple[str, str]]) -> set[str]:
     """Names that can be reached from `start`, itself included."""
-    following: dict[str, list[str]] = {}
+    following: dict[str, set[str]] = {}
     for first, second in pairs:
-        following.setdefault(first, []).append(second)
-    seen, queue = set(start), list(start)
-    while queue:
-        for name in following.get(queue.pop(), ()):
-            if name not in seen:
-                seen.add(name)
-                queue.append(name)
-    return seen
+        following.setdefault(first, set()).add(second)
+    return set(start) | reach(following, start)

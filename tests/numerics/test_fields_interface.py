@@ -113,6 +113,20 @@ def test_a_box_with_a_net_source_and_no_sink_has_no_steady_state():
     np.testing.assert_allclose(env.steady_state("lactate"), 2.0, rtol=1e-4)
 
 
+def test_a_solve_on_a_thread_of_its_own_fails_as_on_the_only_one(monkeypatch):
+    monkeypatch.setattr(solver, "MAX_CYCLES", 2)
+    shape = (28, 28, 28)
+    names = ("oxygen", "glucose", "lactate")
+    env = Microenvironment(
+        Grid(shape), [Substrate(name, 1e5, 0.0, 38.0) for name in names], dtype=np.float64
+    )  # at rest, but for what takes up glucose
+    rng = np.random.default_rng(2)
+    env.set_exchange("glucose", uptake=1e4 * (rng.random(shape) < 0.3))
+    with pytest.raises(SolveError, match=r"'glucose'.*6 min did not converge"):
+        env.step(6.0)
+    assert (env["glucose"] == 38.0).all()
+
+
 def test_a_solve_that_does_not_converge_raises_its_history_and_leaves_the_field(monkeypatch):
     monkeypatch.setattr(solver, "MAX_CYCLES", 2)
     env = Microenvironment(GRID, [Substrate("oxygen", 1e5, 0.1, 38.0)], dtype=np.float64)
