@@ -77,7 +77,7 @@ def resume(
     return _continue(path, path, saved, None, until=until, device=device, progress=progress)
 
 
-def branch(
+def branch(  # noqa: PLR0913
     path: str | Path,
     at: str | float,
     *,

@@ -92,7 +92,8 @@ class Problem:
             c = np.maximum(c + change, 0.0)
             if np.abs(change).max() <= 1e-13 * np.abs(c).max():
                 return c.reshape(self.shape)
-        raise AssertionError("the reference did not converge")
+        msg = "the reference did not converge"
+        raise AssertionError(msg)
 
     def exact(self, c0, t):
         """The solution at time t by the matrix exponential (linear, nothing fixed)."""

@@ -44,7 +44,7 @@ class Deaf(Wrapped):
         super().__init__(model)
         self._column = [channel.name for channel in model.inputs].index(name)
 
-    def tell(self, inputs, cell_type):
+    def tell(self, inputs, cell_type):  # noqa: ARG002
         told = inputs.copy()
         told[:, self._column] = 0.0
         return told

@@ -44,7 +44,7 @@ def test_bad_input_ends_with_one_message_and_writes_nothing(case, scenario, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
-def test_a_directory_in_place_of_a_file_is_refused(scenario, tmp_path, capsys):
+def test_a_directory_in_place_of_a_file_is_refused(tmp_path, capsys):
     assert cli.main(["run", str(tmp_path)]) == 2
     assert "directory" in capsys.readouterr().err
 
