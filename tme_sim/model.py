@@ -6,7 +6,7 @@ import mesa
 import numpy as np
 
 import surrogates
-from surrogates.channels import GENOTYPES
+from surrogates.channels import CELL_TYPES, GENOTYPES
 from tme_sim import agents, seeding, tick
 from tme_sim.bodies import Bodies
 from tme_sim.clones import Clones
@@ -19,8 +19,10 @@ from tme_sim.scenario.memory import refuse_if_too_large
 from tme_sim.scenario.units import minutes
 from tme_sim.state.columns import Population
 from tme_sim.therapy import Therapy
+from tme_sim.therapy.balance import TissueBalance
 
 ALIVE = 0
+EPITHELIUM = CELL_TYPES.index("epithelium")
 FIELD_TOLERANCE = 1e-2  # relative error in time per tick; cells sense with half-saturations
 
 
@@ -60,6 +62,7 @@ class TumorModel(mesa.Model):
         self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
         self.env = Microenvironment(self.grid, _substrates(scenario), tolerance=FIELD_TOLERANCE)
         self.therapy = Therapy(scenario)
+        self.drug_balance = TissueBalance(self.therapy.drugs, self.env)
         self.clones = Clones()
         self._describe_channels()
         self.population = Population(len(self.cell_model.nodes), len(self.basal), len(self.silent))
@@ -153,6 +156,12 @@ class TumorModel(mesa.Model):
         alive = self.population["status"] == ALIVE
         return int(np.sum(alive & self.bodies.tumor[self.population["type"]]))
 
+    @property
+    def healthy(self) -> int:
+        """Living epithelial cells: what the toxicity of a drug is judged by."""
+        alive = self.population["status"] == ALIVE
+        return int(np.sum(alive & (self.bodies.network[self.population["type"]] == EPITHELIUM)))
+
     def branch(self) -> "TumorModel":
         """A second future from this state: an independent copy of the model."""
         return TumorModel(
@@ -166,6 +175,7 @@ class TumorModel(mesa.Model):
             "population": self.population.state(),
             "env": self.env.state(),
             "therapy": self.therapy.state(),
+            "drug_balance": self.drug_balance.state(),
             "clones": self.clones.state(),
             "timers": dict(self.timers),
         }
@@ -176,6 +186,7 @@ class TumorModel(mesa.Model):
         self.population.restore(state["population"])
         self.env.restore(state["env"])
         self.therapy.restore(state["therapy"])
+        self.drug_balance.restore(state["drug_balance"])
         self.clones.restore(state["clones"])
         self.timers.update(state["timers"])
         tick.exchange_with_fields(self)
@@ -204,6 +215,7 @@ class TumorModel(mesa.Model):
         names = tuple(channel.name for channel in model.outputs)
         self.basal = {channel.name: channel.basal for channel in model.inputs}
         self.sensed = {s.input: name for name, s in scenario.substrates.items() if s.input}
+        self.potency = {name: drug.potency for name, drug in scenario.drugs.items()}
         self.ports = exchange.ports(scenario.substrates, names)
         self.walls = {
             name: exchange.Wall(spec.permeability, spec.plasma)

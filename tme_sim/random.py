@@ -38,6 +38,7 @@ class Stream(enum.IntEnum):
     INITIAL = 10
     VISIT = 11
     RECORD = 12
+    MISSED = 13
 
 
 # numba turns uint64 * int64 into float64: every constant that meets a word is a uint64

@@ -88,7 +88,7 @@ def exchange_with_fields(model: "TumorModel") -> None:
 def _therapy(model: "TumorModel", _queue: Queue) -> None:
     if not model.is_on("therapy"):
         return
-    levels = model.therapy.advance(model.time, model.dt, model.burden)
+    levels = model.therapy.advance(model.time, model.dt, model.burden, model.healthy)
     model.events += model.therapy.events
     model.therapy.events.clear()
     for drug, level in levels.items():
@@ -106,7 +106,7 @@ def _fields(model: "TumorModel", _queue: Queue) -> None:
         surface=model.bodies.vessel_surface,
         outputs=model.outputs,
     )
-    model.env.step(model.dt)
+    model.drug_balance.add(model.env.step(model.dt))
     exchange.realise(model.population, model.env, ports=model.ports, outputs=model.outputs)
 
 
@@ -296,6 +296,7 @@ def _sense(model: "TumorModel") -> None:
         model.env,
         basal=model.basal,
         substrates=model.sensed,
+        potency=model.potency,
         reference_volume=model.bodies.growth.volume,
         dt=model.dt,
     )

@@ -62,7 +62,10 @@ class StandIn:
             network=np.arange(len(CELL_TYPES)),
             tumor=np.array([name == "tumor" for name in CELL_TYPES]),
         )
-        self.therapy = SimpleNamespace(plasma=lambda: {"vemurafenib": self._plasma()})
+        self.therapy = SimpleNamespace(
+            plasma=lambda: {"vemurafenib": self._plasma()}, bodies={}
+        )
+        self.drug_balance = ()
         self.env = Env()
         self.population = Population(len(NODES), len(INPUTS), len(OUTPUTS))
         self.tick_index, self.time, self._next = 0, 0.0, 1

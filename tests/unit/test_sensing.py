@@ -55,7 +55,13 @@ def test_every_input_comes_from_where_it_should(cells):
     env["gas"][:] = np.random.default_rng(1).random(GRID.shape)
     reference = np.array([2.0, 4.0])
     sense(
-        cells, env, basal=BASAL, substrates={"oxygen": "gas"}, reference_volume=reference, dt=12.0
+        cells,
+        env,
+        basal=BASAL,
+        substrates={"oxygen": "gas"},
+        potency={"gas": 1.0},
+        reference_volume=reference,
+        dt=12.0,
     )
     expected = {
         "oxygen": env["gas"].ravel()[GRID.voxel_of(cells["position"])],

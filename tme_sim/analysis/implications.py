@@ -172,7 +172,7 @@ def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
 
 
 def _day(therapy: Any, first: int, ticks: int, dt: float) -> dict[str, float]:
-    levels = [therapy.advance((first + k) * dt, dt, burden=1.0) for k in range(ticks)]
+    levels = [therapy.advance((first + k) * dt, dt) for k in range(ticks)]
     return {name: float(np.mean([level[name] for level in levels])) for name in levels[0]}
 
 

@@ -40,6 +40,8 @@ Root attributes
     ``inputs`` float32 (n_frames, n_sample, n_inputs), attributes ``channels`` and ``units`` name
     the inputs; ``genotype`` int32, ``type`` int8 (n_frames, n_sample): the cell model's codes,
     -1 for a place without a cell.
+``/balances/<drug>/body`` and ``/balances/<drug>/tissue`` float64 MAY be there: where the drug is
+    at the last frame, or at the end; attributes ``columns`` (their names) and ``units``.
 ``/clones`` and ``/lineage`` and ``/events``
     One data set per column, see ``TABLES``.
 ``/metrics/values`` float64 (n_ticks, n_columns)
@@ -137,7 +139,7 @@ TABLES: dict[str, tuple[TableColumn, ...]] = {
     ),
     "events": (
         TableColumn("time", "f8", "min", "when it happened"),
-        TableColumn("kind", "text", "1", "dose, visit, mutation, warning, stop ..."),
+        TableColumn("kind", "text", "1", "dose, missed, visit, therapy, toxicity, mutation ..."),
         TableColumn("text", "text", "1", "what happened, in words"),
     ),
     "clones": (

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout, situations
+from tme_sim.output import balances, layout, situations
 from tme_sim.output.describe import Quantity, provenance_of, recorded_quantities, write_scenario
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.metrics import Tally, row, units
@@ -88,6 +88,7 @@ class Recorder:
         for name in self._fields:
             _put(self._file["fields"][name], k, np.asarray(model.env[name], "f4")[None])
         situations.write(self._file, model, k)
+        balances.write(self._file, model)
         now = {"time": model.time, "tick": model.tick_index, "start": start, "count": n}
         for name, value in now.items():
             _put(self._file["frames"][name], k, np.array([value]))
@@ -114,6 +115,7 @@ class Recorder:
     def finish(self, model: Any, reason: str) -> None:
         """Close the file; it is complete unless ``reason`` is ``layout.INTERRUPTED``."""
         self.flush()
+        balances.write(self._file, model)
         for name, seconds in model.timers.items():
             self._file["timers"].attrs[name] = float(seconds)
         self._file.attrs["stop_reason"] = reason

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout, situations
+from tme_sim.output import balances, layout, situations
 from tme_sim.output.digest import digest
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.situations import Situations
@@ -219,6 +219,12 @@ class Run:
         """Wall time of each process of the tick [s]."""
         with self._open() as file:
             return {name: float(seconds) for name, seconds in file["timers"].attrs.items()}
+
+    @functools.cached_property
+    def balances(self) -> "pd.DataFrame":
+        """Where each drug went: one row per drug and part (body [mg], tissue [amol]), with gap."""
+        with self._open() as file:
+            return balances.read(file)
 
     def situations(self) -> tuple[Situations, tuple[str, ...]]:
         """What a sample of the cells sensed in all frames, and the names of the inputs."""

@@ -1,6 +1,7 @@
 """Gather what each cell senses into the inputs of the cell model.
 
-An input is, in this order: the local concentration of the substrate that stands for it, a contact
+An input is, in this order: the local concentration of the substrate that stands for it (a drug's
+times its potency, where the input is named after another one of its class), a contact
 column averaged over the last tick, what the body tells the cell about itself, or the documented
 basal value where the scenario has no such thing.
 """
@@ -38,6 +39,7 @@ def sense(
     *,
     basal: Mapping[str, float],
     substrates: Mapping[str, str],
+    potency: Mapping[str, float],
     reference_volume: np.ndarray,
     dt: float,
 ) -> None:
@@ -48,6 +50,7 @@ def sense(
         env: the substrates.
         basal: every input of the cell model in order, with its basal value.
         substrates: input name -> name of the substrate that stands for it.
+        potency: substrate -> how much of its input one of it stands for; 1 where it is absent.
         reference_volume: volume of a newborn cell [um3] by type.
         dt: length of the tick [min].
     """
@@ -76,7 +79,8 @@ def sense(
     for name, substrate in substrates.items():
         if name in names:
             field = env[substrate].ravel()
-            launch(_sample, population.n, voxel, field, names.index(name), inputs)
+            factor = np.float32(potency.get(substrate, 1.0))
+            launch(_sample, population.n, voxel, field, factor, names.index(name), inputs)
 
 
 def _know_itself(
@@ -105,5 +109,5 @@ def _put(place, value, row):
         row[place] = value
 
 
-def _sample(i, voxel, field, column, inputs):
-    inputs[i, column] = field[voxel[i]]
+def _sample(i, voxel, field, factor, column, inputs):
+    inputs[i, column] = factor * field[voxel[i]]

@@ -214,16 +214,41 @@ def _entries(data: dict[str, Any], document: Document) -> list[dict[str, Any]]:
 
 def _therapy(data: dict[str, Any], document: Document) -> list[dict[str, Any]]:
     """Doses per body surface or weight become those of the scenario's patient."""
-    doses = _entries(data, document)
     patient = data.get("patient")
-    for k, dose in enumerate(doses):
-        try:
-            amount = absolute_dose(dose.get("dose"), patient if isinstance(patient, dict) else None)
-        except UnitError:
-            continue  # validation has the better message
-        if amount > 0:
-            doses[k] = {**dose, "dose": format_quantity(amount, "mg")}
+    patient = patient if isinstance(patient, dict) else None
+    doses = []
+    for dose in _entries(data, document):
+        whole = {**dose, **_absolute(dose, ("dose", "loading"), patient)}
+        if isinstance(dose.get("escalate"), dict):
+            steps = dose["escalate"]
+            whole["escalate"] = {**steps, **_absolute(steps, ("by", "up_to"), patient)}
+        if isinstance(dose.get("adaptive"), dict):
+            whole["adaptive"] = _with_policy(dose["adaptive"], document)
+        doses.append(whole)
     return doses
+
+
+def _absolute(
+    entry: dict[str, Any], keys: tuple[str, ...], patient: dict[str, Any] | None
+) -> dict[str, str]:
+    """Amounts of an entry in mg; what is no amount above 0 is left to validation's message."""
+    result = {}
+    for key in keys:
+        try:
+            amount = absolute_dose(entry.get(key), patient)
+        except UnitError:
+            continue
+        if amount > 0:
+            result[key] = format_quantity(amount, "mg")
+    return result
+
+
+def _with_policy(rule: dict[str, Any], document: Document) -> dict[str, Any]:
+    """An adaptive rule with the file of a user's policy made absolute."""
+    place, _, name = str(rule.get("policy") or "").rpartition(":")
+    if not place.endswith(".py"):
+        return rule
+    return {**rule, "policy": f"{(base_folder(document) / place).resolve()}:{name}"}
 
 
 def _cells(data: dict[str, Any], document: Document) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.placement import check_placement
 from tme_sim.scenario.scenario import NAME_PATTERN, Scenario
+from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.tables import read_table
 
 STANDARD = ("standard", "all")
@@ -96,18 +97,62 @@ def _check_placements(scenario: Scenario) -> None:
 
 
 def _check_schedules(scenario: Scenario) -> None:
-    """A drug is given by one entry at a time."""
+    """A drug is given by one entry at a time, in a way that it can be given."""
+    for k, entry in enumerate(scenario.therapy):
+        _check_route(scenario, k)
+        if entry.toxicity is not None:
+            _check_epithelium(scenario, k)
     for (i, first), (k, second) in itertools.combinations(enumerate(scenario.therapy), 2):
         if first.drug != second.drug:
             continue
         early, late = sorted((first, second), key=lambda dose: dose.start)
-        if late.start < early.end or late.start == early.start:
+        if late.start < _end(scenario, early) or late.start == early.start:
             where = scenario.document.where(("therapy", i))
             msg = (
                 f"{second.drug} is given from {late.start:g} min although another entry "
                 f"({where}) gives it until then; end that one with `until` first"
             )
             raise scenario.error(("therapy", k), msg)
+
+
+def _check_route(scenario: Scenario, number: int) -> None:
+    """An oral dose needs a drug that is absorbed; an infusion needs a vein, and room."""
+    entry = scenario.therapy[number]
+    drug = scenario.drugs[entry.drug]
+    route = entry.route or drug.route
+    if route == "oral" and drug.absorption_rate is None:
+        msg = f"{entry.drug} has no absorption_rate, so it cannot be given by mouth"
+        raise scenario.error(("therapy", number, "route"), msg)
+    if route == "oral" and entry.infusion:
+        msg = f"{entry.drug} is given by mouth; an infusion needs `route: iv`"
+        raise scenario.error(("therapy", number, "infusion"), msg)
+    if entry.every is not None and _infusion(scenario, entry) > entry.every:
+        msg = (
+            f"every {entry.every:g} min, but an infusion of {entry.drug} takes "
+            f"{_infusion(scenario, entry):g} min"
+        )
+        raise scenario.error(("therapy", number, "every"), msg)
+
+
+def _check_epithelium(scenario: Scenario, number: int) -> None:
+    """Toxicity is read off healthy epithelium, which must be there."""
+    kinds = (scenario.cell_types[group.type].network_type for group in scenario.cells.values())
+    if "epithelium" not in kinds:
+        msg = "toxicity is judged by healthy epithelium, but no group of `cells` is of that type"
+        raise scenario.error(("therapy", number, "toxicity"), msg)
+
+
+def _infusion(scenario: Scenario, entry: Dose) -> float:
+    """How long a dose of an entry runs into the vein [min]."""
+    drug = scenario.drugs[entry.drug]
+    if (entry.route or drug.route) == "oral":
+        return 0.0
+    return drug.infusion if entry.infusion is None else entry.infusion
+
+
+def _end(scenario: Scenario, entry: Dose) -> float:
+    """First time that an entry leaves to another one of the same drug [min]."""
+    return entry.start + _infusion(scenario, entry) if entry.every is None else entry.end
 
 
 def _check_output(scenario: Scenario) -> None:

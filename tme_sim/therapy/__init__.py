@@ -1,15 +1,16 @@
-"""Therapy: doses, their course in the body, schedules fixed and adaptive."""
+"""Therapy: doses, their course in the body, schedules fixed and adaptive, balances of each drug."""
 
 import importlib
 
 _HOMES = {
     "Therapy": "course",
-    "AdaptiveSchedule": "schedule",
+    "AdaptiveSchedule": "policies",
+    "Visit": "policies",
     "plasma_concentration": "pharmacokinetics",
     "nominal_concentration": "pharmacokinetics",
 }
 
-__all__ = ["AdaptiveSchedule", "Therapy", "nominal_concentration", "plasma_concentration"]
+__all__ = ["AdaptiveSchedule", "Therapy", "Visit", "nominal_concentration", "plasma_concentration"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,22 +1,26 @@
 """The therapy of a run: schedules decide, doses enter bodies, plasma is what vessels carry."""
 
-import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from tme_sim.scenario.scenario import Scenario
+from tme_sim.scenario.schedules import Dose
 from tme_sim.therapy.compartments import Body, Compartments
 from tme_sim.therapy.pharmacokinetics import nominal_concentration
-from tme_sim.therapy.schedule import Schedule
-
-Event = tuple[float, str, str]
+from tme_sim.therapy.policies import Policy, adaptive_policy
+from tme_sim.therapy.schedule import Event, Schedule
 
 
 class Therapy:
     """Schedules and bodies of all drugs of a scenario.
 
     Attributes:
-        events: (time [min], kind, text) of what happened so far; kind is ``dose`` or ``therapy``.
+        events: (time [min], kind, text) of what happened so far; kind is ``dose``, ``missed``,
+            ``visit``, ``therapy`` (an adaptive rule decided) or ``toxicity`` (a dose is held).
+
+    Raises:
+        ScenarioError: A user's policy cannot be found.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -26,17 +30,24 @@ class Therapy:
             if any(entry.drug == name for entry in scenario.therapy)
         }
         self.bodies = {name: Body(Compartments.of(drug)) for name, drug in self.drugs.items()}
-        self.schedules = [Schedule(entry) for entry in scenario.therapy]
+        self.schedules = [
+            Schedule(entry, _policy(scenario, k), seed=scenario.seed)
+            for k, entry in enumerate(scenario.therapy)
+        ]
         self.events: list[Event] = []
         self._time = 0.0
 
-    def advance(self, time: float, dt: float, burden: float) -> dict[str, float]:
+    def advance(
+        self, time: float, dt: float, burden: float = math.nan, healthy: float = 0.0
+    ) -> dict[str, float]:
         """Advance by a tick [min].
 
         Args:
             time: Start of the tick [min].
             dt: Length of the tick [min].
-            burden: Living tumor cells at the start of the tick; visits of the tick see it.
+            burden: Living tumor cells at the start of the tick; visits of the tick see it. NaN:
+                nobody looks, so adaptive entries go on as they are.
+            healthy: Living epithelial cells, likewise.
 
         Returns:
             Drug -> mean over the tick of what cells would sense of plasma (nominal concentration
@@ -44,15 +55,14 @@ class Therapy:
         """
         end = self._time = time + dt
         for schedule in self.schedules:
-            if change := schedule.visit(end, burden):
-                self.events.append((time, "therapy", change))
+            self.events += schedule.see(time, end, burden=burden, healthy=healthy)
         exposure = dict.fromkeys(self.drugs, 0.0)
         now = dict.fromkeys(self.drugs, time)
-        for moment, schedule in self._due(time, end):
+        for moment, amount, schedule in self._due(time, end):
             name = schedule.entry.drug
             exposure[name] += self.bodies[name].advance(now[name], moment)
             now[name] = moment
-            self._give(schedule, moment)
+            self._give(schedule.entry, moment, amount)
         for name, body in self.bodies.items():
             exposure[name] += body.advance(now[name], end)
         return {
@@ -91,19 +101,34 @@ class Therapy:
                 schedule.skip_to(self._time)
         self.events = [(float(t), str(kind), str(text)) for t, kind, text in state["events"]]
 
-    def _due(self, time: float, end: float) -> list[tuple[float, Schedule]]:
-        """Doses of the tick that are given, in order of time."""
-        doses = (
-            [(moment, schedule) for moment in schedule.due(time, end) if schedule.on]
+    def _due(self, time: float, end: float) -> list[tuple[float, float, Schedule]]:
+        """Doses of the tick, in order of time."""
+        doses = [
+            (moment, amount, schedule)
             for schedule in self.schedules
-        )
-        return sorted(itertools.chain.from_iterable(doses), key=lambda item: item[0])
+            for moment, amount in schedule.due(time, end)
+        ]
+        return sorted(doses, key=lambda dose: dose[0])
 
-    def _give(self, schedule: Schedule, moment: float) -> None:
-        entry, drug = schedule.entry, self.drugs[schedule.entry.drug]
+    def _give(self, entry: Dose, moment: float, amount: float) -> None:
+        if amount == 0.0:
+            self.events.append((moment, "missed", f"{entry.drug} dose missed"))
+            return
+        drug = self.drugs[entry.drug]
         route = entry.route or drug.route
         infusion = drug.infusion if entry.infusion is None else entry.infusion
         self.bodies[entry.drug].give(
-            entry.dose, route=route, infusion=infusion if route == "iv" else 0.0, time=moment
+            amount, route=route, infusion=infusion if route == "iv" else 0.0, time=moment
         )
-        self.events.append((moment, "dose", f"{entry.drug} {entry.dose:g} mg"))
+        self.events.append((moment, "dose", f"{entry.drug} {amount:g} mg"))
+
+
+def _policy(scenario: Scenario, number: int) -> Policy | None:
+    """What the ``adaptive`` of an entry of the therapy stands for."""
+    rule = scenario.therapy[number].adaptive
+    if rule is None:
+        return None
+    try:
+        return adaptive_policy(rule)
+    except ValueError as err:
+        raise scenario.error(("therapy", number, "adaptive", "policy"), str(err)) from err

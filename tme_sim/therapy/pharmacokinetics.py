@@ -9,7 +9,7 @@ from tme_sim.scenario import catalogue
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.patient import absolute_dose
-from tme_sim.scenario.units import UnitError, minutes, parse_quantity
+from tme_sim.scenario.units import UnitError, parse_quantity
 from tme_sim.therapy.compartments import UNITS, Body, Compartments
 
 SERUM_FRACTION = 0.1
@@ -25,16 +25,19 @@ def plasma_concentration(
 ) -> np.ndarray:
     """Total concentration of a drug in plasma [mg/L] at given times.
 
+    The equations are those of ``tme_sim.therapy.compartments``, solved exactly.
+
     Args:
         drug: A name of the catalogue, or a mapping with units: ``clearance``, ``central_volume``,
             and where needed ``intercompartmental_clearance``, ``peripheral_volume`` (a third
             compartment with ``second_...``), ``absorption_rate``, ``bioavailability``.
-        doses: Mappings with units: ``time``, ``dose``, ``route`` (``iv`` or ``oral``; the drug's
-            usual one otherwise), ``infusion`` (duration; a bolus otherwise).
+        doses: Mappings with units: ``time``, ``dose`` (mg, mg/m2 or mg/kg of a reference adult),
+            ``route`` (``iv`` or ``oral``; the drug's usual one otherwise), ``infusion`` (duration;
+            the drug's usual one otherwise, a bolus where it has none).
         times: [min]; a dose counts from its own time on.
 
     Raises:
-        ScenarioError: An unknown drug or key, a missing unit, a negative dose.
+        ScenarioError: An unknown drug or key, a missing unit, a negative dose; by name.
 
     Example:
         >>> drug = {"clearance": "5 L/h", "central_volume": "50 L"}
@@ -85,6 +88,9 @@ def _drug(drug: str | DrugSpec | Mapping[str, Any]) -> tuple[Compartments, str, 
         drug = catalogue_drug(drug)
     if isinstance(drug, DrugSpec):
         return Compartments.of(drug), drug.route, drug.infusion
+    if not isinstance(drug, Mapping):
+        msg = f"drug: found {drug!r}, but a name of the catalogue or a mapping is needed"
+        raise ScenarioError(msg)
     values = {}
     for key, value in drug.items():
         if key not in UNITS:
@@ -95,8 +101,25 @@ def _drug(drug: str | DrugSpec | Mapping[str, Any]) -> tuple[Compartments, str, 
         if key not in values:
             msg = f"drug: the key {key!r} is missing"
             raise ScenarioError(msg)
+    _check_pairs(values)
     compartments = Compartments.from_values(values)
     return compartments, "iv" if compartments.absorption_rate is None else "oral", 0.0
+
+
+def _check_pairs(values: Mapping[str, float]) -> None:
+    """A compartment has a volume and an exchange; a share is at most 1."""
+    for prefix in ("", "second_"):
+        pair = (f"{prefix}intercompartmental_clearance", f"{prefix}peripheral_volume")
+        for given, other in (pair, pair[::-1]):
+            if given in values and other not in values:
+                msg = f"drug: {given!r} needs {other!r} beside it"
+                raise ScenarioError(msg)
+    if "second_peripheral_volume" in values and "peripheral_volume" not in values:
+        msg = "drug: 'second_peripheral_volume' needs 'peripheral_volume' before it"
+        raise ScenarioError(msg)
+    if values.get("bioavailability", 1.0) > 1.0:
+        msg = f"drug: bioavailability: found {values['bioavailability']:g}, at most 1 is possible"
+        raise ScenarioError(msg)
 
 
 def catalogue_drug(name: str) -> DrugSpec:
@@ -117,10 +140,7 @@ def _dose(
 ) -> dict[str, Any]:
     """A dose in internal units."""
     place = f"doses[{number}]"
-    for key in dose:
-        if key not in _DOSE_KEYS:
-            msg = f"{place}: unknown key {key!r}; {nearest(key, _DOSE_KEYS)}"
-            raise ScenarioError(msg)
+    _check_keys(dose, place)
     route = dose.get("route", route)
     if route not in ("iv", "oral"):
         msg = f"{place}: route: found {route!r}; allowed: iv, oral"
@@ -128,21 +148,59 @@ def _dose(
     if route == "oral" and compartments.absorption_rate is None:
         msg = f"{place}: an oral dose needs the drug's absorption_rate"
         raise ScenarioError(msg)
+    if route == "oral" and "infusion" in dose:
+        msg = f"{place}: infusion: a dose by mouth has none; an infusion needs route: iv"
+        raise ScenarioError(msg)
+    if "infusion" in dose:
+        infusion = _not_negative(dose["infusion"], f"{place}: infusion")
+    return {
+        "time": _in_minutes(dose["time"], f"{place}: time"),
+        "dose": _amount(dose["dose"], f"{place}: dose"),
+        "route": route,
+        "infusion": infusion if route == "iv" else 0.0,
+    }
+
+
+def _check_keys(dose: Mapping[str, Any], place: str) -> None:
+    if not isinstance(dose, Mapping):
+        msg = f"{place}: found {dose!r}, but a mapping with keys {list(_DOSE_KEYS)} is needed"
+        raise ScenarioError(msg)
+    for key in dose:
+        if key not in _DOSE_KEYS:
+            msg = f"{place}: unknown key {key!r}; {nearest(key, _DOSE_KEYS)}"
+            raise ScenarioError(msg)
+    for key in ("time", "dose"):
+        if key not in dose:
+            msg = f"{place}: the key {key!r} is missing"
+            raise ScenarioError(msg)
+
+
+def _amount(value: Any, place: str) -> float:
     try:
-        amount = absolute_dose(dose.get("dose"))
+        amount = absolute_dose(value)
     except UnitError as err:
-        msg = f"{place}: dose: {err}"
+        msg = f"{place}: {err}"
         raise ScenarioError(msg) from err
     if amount < 0:
-        msg = f"{place}: dose: found {dose['dose']!r}, but a dose cannot be negative"
+        msg = f"{place}: found {value!r}, but a dose cannot be negative"
         raise ScenarioError(msg)
-    duration = minutes(dose["infusion"]) if "infusion" in dose else infusion
-    return {
-        "time": minutes(dose.get("time", 0.0)),
-        "dose": amount,
-        "route": route,
-        "infusion": duration if route == "iv" else 0.0,
-    }
+    return amount
+
+
+def _in_minutes(value: Any, place: str) -> float:
+    try:
+        return parse_quantity(value, "min")
+    except UnitError as err:
+        msg = f"{place}: {err}"
+        raise ScenarioError(msg) from err
+
+
+def _not_negative(value: Any, place: str) -> float:
+    number = _in_minutes(value, place)
+    if number < 0:
+        msg = f"{place}: found {value!r}, but at least 0 is needed"
+        raise ScenarioError(msg)
+    return number
 
 
 def _positive(value: Any, unit: str, place: str) -> float:

@@ -1,115 +1,235 @@
-"""When doses are given: at fixed times, or while a look at the burden says so."""
+"""When doses are given and how much: an entry's plan, and what follows from visits."""
 
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tme_sim.scenario.schedules import Dose
+import numpy as np
+
+from tme_sim.random import Stream, normal, uniform
+from tme_sim.scenario.schedules import Adaptive, Dose, Toxicity
+from tme_sim.therapy.policies import Policy, Visit, checked_share, interruption
 
 ROUNDING = 1e-6  # [min]; times are sums of floats
+DAY = 1440.0
+BURDEN, HEALTHY = 0, 1  # draws of one visit
+
+Event = tuple[float, str, str]
 
 
-class AdaptiveSchedule:
-    """Drug off when the burden is low, on again when it is back (Zhang 2017).
+class Watch:
+    """Visits of one rule, and the share of the dose that follows from them.
 
-    Starts on; off when burden < stop_below x baseline; on when burden >= resume_at x baseline;
-    else as before. Reference: Zhang 2017, doi:10.1038/s41467-017-01968-5.
+    A visit falls on a fixed time; its result comes after the rule's delay, and only then is the
+    policy asked. What is measured of a number n of cells is
 
-    Example:
-        >>> schedule = AdaptiveSchedule(stop_below=0.5, resume_at=1.0)
-        >>> [schedule.decide(burden, 100) for burden in (100, 49, 80, 100)]
-        [True, False, False, True]
+        n exp(s z - s^2 / 2),   s^2 = ln(1 + noise^2),   z standard normal,
+
+    which has mean n and relative standard deviation ``noise``. z is keyed by seed and time, so that
+    two rules that look at the same time see the same, and arms of a trial share their luck.
     """
 
-    def __init__(self, stop_below: float = 0.5, resume_at: float = 1.0) -> None:
-        if not 0 < stop_below < resume_at:
-            msg = f"stop_below ({stop_below}) must be above 0 and below resume_at ({resume_at})"
-            raise ValueError(msg)
-        self.stop_below = stop_below
-        self.resume_at = resume_at
-        self.on = True
+    def __init__(
+        self, rule: Adaptive | Toxicity, policy: Policy, *, start: float, seed: int
+    ) -> None:
+        self.rule, self.policy = rule, policy
+        self.start, self.seed = start, seed
+        self.visits: list[Visit] = []
+        self.n_known = 0  # visits whose result is in
+        self.n_passed = 0  # visits whose time has come
+        self.share = 1.0
 
-    def decide(self, burden: float, baseline: float) -> bool:
-        """Whether the drug is on after a look at the burden."""
-        if burden < self.stop_below * baseline:
-            self.on = False
-        elif burden >= self.resume_at * baseline:
-            self.on = True
-        return self.on
+    def look(self, end: float, burden: float, healthy: float) -> Visit | None:
+        """Measure where a visit is due before `end` [min]; the last one where several are."""
+        moment = None
+        while self._moment() < end - ROUNDING:
+            moment = self._moment()
+            self.n_passed += 1
+        if moment is None or math.isnan(burden):
+            return None
+        visit = Visit(
+            moment,
+            self._measured(burden, moment, BURDEN),
+            self._measured(healthy, moment, HEALTHY),
+        )
+        self.visits.append(visit)
+        return visit
+
+    def answer(self, end: float) -> bool:
+        """Ask the policy for every result that is in before `end` [min]; whether one was."""
+        before = self.n_known
+        while self.n_known < len(self.visits):
+            if self.visits[self.n_known].time + self.rule.delay >= end - ROUNDING:
+                break
+            self.n_known += 1
+            self.share = checked_share(self.policy, tuple(self.visits[: self.n_known]), self.share)
+        return self.n_known > before
+
+    def skip_to(self, time: float) -> None:
+        """Leave out the visits before a time [min]."""
+        while self._moment() < time - ROUNDING:
+            self.n_passed += 1
+
+    def state(self) -> dict[str, Any]:
+        """What the future depends on."""
+        return {
+            "visits": np.array(self.visits, dtype=np.float64).reshape(-1, 3),
+            "n_known": self.n_known,
+            "n_passed": self.n_passed,
+            "share": self.share,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state of ``state()``."""
+        self.visits = [Visit(*map(float, row)) for row in state["visits"]]
+        self.n_known, self.n_passed = int(state["n_known"]), int(state["n_passed"])
+        self.share = float(state["share"])
+
+    def _moment(self) -> float:
+        return self.start + self.n_passed * self.rule.visit_every
+
+    def _measured(self, count: float, moment: float, draw: int) -> float:
+        if self.rule.noise == 0.0:
+            return float(count)
+        spread = math.sqrt(math.log1p(self.rule.noise**2))
+        lot = normal(self.seed, Stream.VISIT, round(moment), 0, draw)
+        return float(count * math.exp(spread * lot - spread**2 / 2))
 
 
 class Schedule:
-    """One entry of a therapy: which of its doses have been given, and whether it is on."""
+    """One entry of a therapy: which of its doses are past, and what visits have led to.
 
-    def __init__(self, entry: Dose) -> None:
-        self.entry = entry
+    Args:
+        entry: the plan.
+        policy: what its ``adaptive`` stands for; None where it has none.
+        seed: of the draws for noise and missed doses.
+    """
+
+    def __init__(self, entry: Dose, policy: Policy | None = None, *, seed: int = 1) -> None:
+        self.entry, self.seed = entry, seed
         self.next_dose = 0
-        self.next_visit = 0
-        self.baseline = math.nan
-        rule = entry.adaptive
-        self.rule = None if rule is None else AdaptiveSchedule(rule.stop_below, rule.resume_at)
+        self.late = 0.0  # [min] that interruptions have put the plan off
+        self.cap = math.inf  # [mg]
+        self.last_given = math.inf  # [mg]
+        self.adaptive = self.toxicity = None
+        if entry.adaptive is not None and policy is not None:
+            self.adaptive = Watch(entry.adaptive, policy, start=entry.start, seed=seed)
+        if entry.toxicity is not None:
+            hold = interruption(entry.toxicity)
+            self.toxicity = Watch(entry.toxicity, hold, start=entry.start, seed=seed)
 
     @property
-    def on(self) -> bool:
-        """Whether doses are given when they are due."""
-        return self.rule is None or self.rule.on
+    def watches(self) -> tuple[Watch, ...]:
+        """Those that this entry has."""
+        return tuple(watch for watch in (self.adaptive, self.toxicity) if watch is not None)
 
-    def visit(self, end: float, burden: float) -> str | None:
-        """Look at the burden if a visit is due before `end` [min]; what changed, in words."""
-        if self.rule is None or not self._visit_due(end):
-            return None
-        while self._visit_due(end):
-            self.next_visit += 1
-        if math.isnan(self.baseline):
-            self.baseline = burden
-        before = self.rule.on
-        if self.rule.decide(burden, self.baseline) == before:
-            return None
-        share = burden / self.baseline if self.baseline else math.nan
-        verb = "resumed" if self.rule.on else "stopped"
-        return f"{self.entry.drug} {verb} at {share:.2f} of baseline"
+    def see(self, time: float, end: float, *, burden: float, healthy: float) -> list[Event]:
+        """Visits and results between two times [min], and what changes by them, in words."""
+        events = []
+        limit = min(end, self._stop)
+        if self.adaptive is not None:
+            if visit := self.adaptive.look(limit, burden, healthy):
+                first = self.adaptive.visits[0].burden
+                events.append((time, "visit", self._seen("burden", visit.burden, first)))
+            before = self.adaptive.share
+            if self.adaptive.answer(end) and self.adaptive.share != before:
+                events.append((time, "therapy", self._changed(before)))
+        if self.toxicity is not None:
+            if visit := self.toxicity.look(limit, burden, healthy):
+                first = self.toxicity.visits[0].healthy
+                text = self._seen("healthy epithelium", visit.healthy, first)
+                events.append((time, "visit", text))
+            before = self.toxicity.share
+            if self.toxicity.answer(end) and self.toxicity.share != before:
+                events.append((time, "toxicity", self._held_or_released(time)))
+        return events
 
-    def due(self, time: float, end: float) -> Iterator[float]:
-        """Times of the doses due in [time, end), given or not; each is yielded once."""
-        last = math.inf if self.entry.every is not None else 1
-        while self.next_dose < last:
-            moment = self.entry.start + self.next_dose * (self.entry.every or 0.0)
-            if moment >= end - ROUNDING or moment >= self._stop - ROUNDING:
-                return
+    def due(self, time: float, end: float) -> Iterator[tuple[float, float]]:
+        """Time [min] and amount [mg] of the doses in [time, end), each once; 0 mg if missed."""
+        if self.toxicity is not None and self.toxicity.share == 0.0:
+            return
+        while self._moment() < min(end, self._stop) - ROUNDING:
+            moment, amount = self._moment(), self._amount()
             self.next_dose += 1
-            yield max(moment, time)
+            if amount > 0.0:
+                missed = self._is_missed(moment)
+                self.last_given = self.last_given if missed else amount
+                yield max(moment, time), 0.0 if missed else amount
 
-    @property
-    def _stop(self) -> float:
-        return math.inf if self.entry.until is None else self.entry.until
-
-    def _visit_due(self, end: float) -> bool:
-        if self.entry.adaptive is None:
-            return False
-        moment = self.entry.start + self.next_visit * self.entry.adaptive.visit_every
-        return moment < min(end, self._stop) - ROUNDING
+    def skip_to(self, time: float) -> None:
+        """Leave out what was due before a time [min]: an entry that a branch brings in late."""
+        while self._moment() < time - ROUNDING:
+            self.next_dose += 1
+        for watch in self.watches:
+            watch.skip_to(time)
 
     def state(self) -> dict[str, Any]:
         """What the future depends on."""
         return {
             "entry": self.entry.model_dump_json(),
             "next_dose": self.next_dose,
-            "next_visit": self.next_visit,
-            "baseline": self.baseline,
-            "on": self.on,
+            "late": self.late,
+            "cap": self.cap,
+            "last_given": self.last_given,
+            "watches": [watch.state() for watch in self.watches],
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a state of ``state()`` of the same entry."""
         self.next_dose = int(state["next_dose"])
-        self.next_visit = int(state["next_visit"])
-        self.baseline = float(state["baseline"])
-        if self.rule is not None:
-            self.rule.on = bool(state["on"])
+        self.late, self.cap = float(state["late"]), float(state["cap"])
+        self.last_given = float(state["last_given"])
+        for watch, saved in zip(self.watches, state["watches"], strict=True):
+            watch.restore(saved)
 
-    def skip_to(self, time: float) -> None:
-        """Leave out what was due before a time [min]: an entry that a branch brings in late."""
-        for _ in self.due(-math.inf, time):
-            pass
-        while self.rule is not None and self._visit_due(time):
-            self.next_visit += 1
+    @property
+    def _stop(self) -> float:
+        return math.inf if self.entry.until is None else self.entry.until
+
+    def _moment(self) -> float:
+        """Time of the next dose [min]; never where none is left."""
+        if self.entry.every is None and self.next_dose > 0:
+            return math.inf
+        return self.entry.start + self.entry.planned(self.next_dose)[0] + self.late
+
+    def _amount(self) -> float:
+        """Amount of the next dose [mg] as things stand."""
+        share = 1.0 if self.adaptive is None else self.adaptive.share
+        return min(self.entry.planned(self.next_dose)[1] * share, self.cap)
+
+    def _is_missed(self, moment: float) -> bool:
+        """Keyed by seed, drug and time: arms of a trial forget the same doses."""
+        if self.entry.missed == 0.0:
+            return False
+        drug = zlib.crc32(self.entry.drug.encode())
+        return uniform(self.seed, Stream.MISSED, round(moment), drug, 0) < self.entry.missed
+
+    def _seen(self, what: str, measured: float, first: float) -> str:
+        return f"{self.entry.drug}: {what} {measured:.4g}, {_share(measured, first)} of baseline"
+
+    def _changed(self, before: float) -> str:
+        watch = self.adaptive
+        seen = watch.visits[watch.n_known - 1].burden
+        share = f"{_share(seen, watch.visits[0].burden)} of baseline"
+        if watch.share == 0.0:
+            return f"{self.entry.drug} stopped at {share}"
+        if before == 0.0:
+            return f"{self.entry.drug} resumed at {share}"
+        return f"{self.entry.drug} at {watch.share:.3g} of its dose, burden {share}"
+
+    def _held_or_released(self, time: float) -> str:
+        """Hold the drug and lower its cap, or let it go on with its plan put off."""
+        watch = self.toxicity
+        seen = watch.visits[watch.n_known - 1].healthy
+        share = f"{_share(seen, watch.visits[0].healthy)} of healthy epithelium"
+        if watch.share == 0.0:
+            self.cap = min(self.cap, self.last_given * (1.0 - self.entry.toxicity.reduce_by))
+            return f"{self.entry.drug} held at {share}"
+        delay = max(time - self._moment(), 0.0)
+        self.late += delay
+        return f"{self.entry.drug} resumed at {share}, next dose {delay / DAY:.3g} d late"
+
+
+def _share(measured: float, first: float) -> str:
+    return f"{measured / first if first else math.nan:.2f}"
