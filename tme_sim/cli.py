@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_report(commands)
     _add_info(commands)
+    _add_explain(commands)
     _add_surrogate(commands)
     _add_bench(commands)
     return parser
@@ -111,6 +112,19 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
 def _add_info(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "info", _info, "print scenario, provenance, digest and totals")
     parser.add_argument("run", type=Path, metavar="RUN.h5")
+
+
+def _add_explain(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "explain", _explain, "say why tumor cells survive therapy")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+    parser.add_argument("--at", action="append", metavar="TIME", help=(
+        'checkpoint to explain, such as "5 d"; may be repeated. '
+        "Otherwise those around nadir and progression, and the last"))
+    parser.add_argument("--cells", type=int, metavar="N", help="explain a sample of each")
+    parser.add_argument("--threshold", type=float, default=0.0, metavar="G", help=(
+        "net growth from which on a cell survives, in doublings per day (0)"))
+    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.png|.pdf")
 
 
 def _add_surrogate(commands: argparse._SubParsersAction) -> None:
@@ -273,6 +287,33 @@ def _info(options: argparse.Namespace) -> int:
     from tme_sim.output.run import open_run
 
     print(open_run(options.run).info())
+    return DONE
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tme_sim.analysis import explain, explain_report
+    from tme_sim.device import set_threads
+    from tme_sim.output import explanation
+    from tme_sim.output.run import open_run
+
+    if options.threads is not None:
+        set_threads(options.threads)
+    if options.cells is not None and options.cells < 1:
+        msg = f"--cells {options.cells}: at least one cell is needed"
+        raise InputError(msg)
+    run, threshold = open_run(options.run), options.threshold
+    figure = options.output or options.run.with_suffix(".explain.png")
+    explain_report.refuse_suffix(figure)
+    found = explain.explain(
+        run, at=options.at, cells=options.cells, threshold=threshold,
+        tell=lambda line: print(line, file=sys.stderr),
+    )  # fmt: skip
+    table = options.run.with_suffix(".explain.csv")
+    explain_report.frame(found).to_csv(table, index=False, float_format="%.5g")
+    beside = explanation.write(explain.explanation(found, threshold), run)
+    explain_report.draw(found, run, figure)
+    print(explain_report.table(found, run, threshold))
+    print(f"  files: {figure}, {table}, {beside}")
     return DONE
 
 

@@ -27,7 +27,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "tick": ("channels",),
     "scenario": ("channels",),
     "output": ("channels",),
-    "analysis": ("", "channels"),
+    "analysis": ("", "channels", "phenotype"),
 }
 MODULES = sorted((ROOT / "tme_sim").rglob("*.py"))
 

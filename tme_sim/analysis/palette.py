@@ -31,6 +31,17 @@ STATUS_COLORS = {
     "necrotic": "#661100",
     "debris": "#8C8C8C",
 }
+CAUSE_COLORS = {  # why a cell survives therapy
+    "stromal ligand": "#009E73",
+    "pre-existing": "#882255",
+    "acquired": "#D55E00",
+    "memory": "#F0C93A",
+    "low drug": "#56B4E9",
+    "PD-L1": "#0072B2",
+    "combined": "#B79ACB",
+    "unexplained": "#C8C8C8",
+    "dying": "#4D4D4D",
+}
 DRUG_COLORS = ("#6A3D9A", "#1B7F79", "#B15928", "#2F4B7C")
 OTHER_COLORS = ("#332288", "#44AA99", "#117733", "#88CCEE", "#AA4499", "#999933")
 DEAD_COLOR = "#4D4D4D"
@@ -39,6 +50,11 @@ DEAD_COLOR = "#4D4D4D"
 def clone_color(index: int) -> str:
     """The colour of a clone; repeats after the palette's end."""
     return CLONE_COLORS[index % len(CLONE_COLORS)]
+
+
+def cause_color(name: str) -> str:
+    """The colour of a cause of survival; mutations share that of their origin."""
+    return CAUSE_COLORS[name] if name in CAUSE_COLORS else CAUSE_COLORS[name.split()[0]]
 
 
 def drug_color(index: int) -> str:

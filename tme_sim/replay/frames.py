@@ -23,8 +23,10 @@ from tme_sim.analysis.palette import (
     STATUS_COLORS,
     TYPE_COLORS,
     TYPE_LABELS,
+    cause_color,
     clone_color,
 )
+from tme_sim.output.explanation import Explanation, read_beside
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 
@@ -36,6 +38,7 @@ RANGE_SHARE = (0.002, 0.998)  # so that one outlier does not flatten a map
 MAX_CURVE_POINTS = 1500
 NOT_SHOWN = ("id", "position", "mother", "genotype", "direction")
 MAX_CLONE_CURVES = 8
+SURVIVAL = "survival"  # the column that `tme-sim explain` adds
 
 
 class Frames:
@@ -52,6 +55,11 @@ class Frames:
         largest = [self.run.frame(k, ["radius"])["radius"].max(initial=0.0) for k in self._sample()]
         return float(max([1e-3, *largest]))
 
+    @functools.cached_property
+    def explanation(self) -> Explanation | None:
+        """Why cells survived, where `tme-sim explain` has been asked."""
+        return read_beside(self.run)
+
     def cells(self, frame: int) -> bytes:
         """Place, size and kind of every cell of a frame."""
         cells = self.run.frame(frame, ("position", "radius", "type", "status"))
@@ -64,7 +72,10 @@ class Frames:
         return b"".join([*parts, radius.tobytes(), kind.tobytes()])
 
     def column(self, frame: int, name: str) -> bytes:
-        """One recorded column of every cell of a frame."""
+        """One recorded column of every cell of a frame, or why it survives."""
+        if name == SURVIVAL and self.explanation is not None:
+            ids, time = self.run.frame(frame, ("id",))["id"], float(self.run.times[frame])
+            return self.explanation.causes_of(ids, time, nobody=NO_VALUE).tobytes()
         values = self.run.frame(frame, (name,))[name]
         if self._is_code(name):
             return np.clip(values, 0, LEVELS).astype("u1").tobytes()
@@ -175,7 +186,18 @@ class Frames:
 
     def _columns(self) -> list[dict[str, Any]]:
         shown = [name for name in self.run.columns if name not in NOT_SHOWN]
-        return [self._column(name) for name in shown]
+        columns = [self._column(name) for name in shown]
+        return columns if self.explanation is None else [*columns, self._survival()]
+
+    def _survival(self) -> dict[str, Any]:
+        names = self.explanation.categories
+        return {
+            "name": SURVIVAL,
+            "units": "1",
+            "meaning": "why the cell survives therapy, by the last explained checkpoint",
+            "source": "explanation",
+            "categories": [{"name": name, "color": cause_color(name)} for name in names],
+        }
 
     def _column(self, name: str) -> dict[str, Any]:
         attributes = self.run.columns[name]
