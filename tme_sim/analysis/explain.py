@@ -97,11 +97,11 @@ def explain(
     Raises:
         InputError: no checkpoint, or none of them under therapy.
     """
-    found = []
-    for tick in choose(run, at):
+    ticks, found = choose(run, at), []
+    cell_model, members = _cell_model(run), _members(run)
+    for tick in ticks:
         _, state = checkpoint.load(checkpoint_folder(run.path), at_most=tick)
-        model = TumorModel(run.scenario, cell_model=_cell_model(run), state=state["model"])
-        members = _members(run)
+        model = TumorModel(run.scenario, cell_model=cell_model, state=state["model"])
         if tell is not None:
             tell(_cost(model, cells, members))
         found.append(explain_model(model, cells=cells, threshold=threshold, members=members))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from tme_sim.analysis.explain import Explained
-from tme_sim.analysis.palette import CAUSE_COLORS, TYPE_COLORS, cause_color
+from tme_sim.analysis.palette import CAUSE_COLORS, cause_color
 from tme_sim.analysis.report import DPI, STYLE
 from tme_sim.output.explanation import DYING, FATES, UNEXPLAINED
 from tme_sim.output.layout import RunFileError
@@ -30,6 +30,7 @@ FATE_LABELS = {
     "combined": "combined",
     "dying": "dying anyway",
 }
+OTHER = "#EBEBEB"  # cells that were not explained
 VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 
 
@@ -92,7 +93,7 @@ def figure_of(explained: Sequence[Explained], run: Run) -> Figure:
             _draw_map(ax, e, run)
             ax.set_title(f"{letter}   {e.time / DAY:.3g} d")
         handles = [Patch(color=cause_color(n), label=FATE_LABELS.get(n, n)) for n in used]
-        handles.append(Patch(color="0.92", label="other cells"))
+        handles.append(Patch(color=OTHER, label="other types, not asked"))
         figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
         figure.suptitle(f"{run.name.replace('_', ' ')}: why tumor cells survive therapy",
                         x=0.01, ha="left", fontsize=11, fontweight="bold")  # fmt: skip
@@ -226,7 +227,7 @@ def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[str]:
         foot += shares[:, k]
     ax.set_xticks(places, [f"{e.time / DAY:.3g}" for e in explained])
     ax.set(xlabel="checkpoint [d]", ylabel="share of living tumor cells", ylim=(0, 1))
-    ax.set_title("a   strongest cause")
+    ax.set_title("a   by strongest cause")
     return [names[k] for k in seen]
 
 
@@ -240,16 +241,12 @@ def _hatch(names: list[str], index: int) -> str:
 def _draw_map(ax: Axes, e: Explained, run: Run) -> None:
     """Cells as circles of their size, coloured by cause; of a 3D tissue the middle slice."""
     index = run.frame_at(e.time)
-    cells = run.frame(index, ("id", "position", "radius", "type"))
+    cells = run.frame(index, ("id", "position", "radius"))
     place, radius = cells["position"], cells["radius"]
     known = dict(zip(e.ids.tolist(), e.verdict.cause.tolist(), strict=True))
     names = (*FATES, *e.verdict.put_back)
-    vessel = run.columns["type"]["categories"].index("endothelial")
-    colors = np.array([
-        to_rgba(cause_color(names[known[i]])) if i in known
-        else to_rgba(TYPE_COLORS["endothelial"] if kind == vessel else "0.92")
-        for i, kind in zip(cells["id"].tolist(), cells["type"].tolist(), strict=True)
-    ])  # fmt: skip
+    found = [cause_color(names[known[i]]) if i in known else OTHER for i in cells["id"].tolist()]
+    colors = np.array([to_rgba(color) for color in found]).reshape(-1, 4)
     if len(run.size) == 3:
         off = np.abs(place[:, 2] - run.size[2] / 2)
         cut = off < radius

@@ -212,6 +212,8 @@ class Frames:
         return described
 
     def _is_code(self, name: str) -> bool:
+        if name == SURVIVAL and self.explanation is not None:
+            return True
         if name not in self.run.columns:
             msg = f"no column {name!r}; the run records {sorted(self.run.columns)}"
             raise RunFileError(msg)
