@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands)
     _add_info(commands)
     _add_explain(commands)
+    _add_lineage(commands)
     _add_surrogate(commands)
     _add_bench(commands)
     return parser
@@ -125,6 +126,18 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
         "net growth from which on a cell survives, in doublings per day (0)"))
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.png|.pdf")
+
+
+def _add_lineage(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "lineage", _lineage, "who descends from whom: trees and clones")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="every cell that ever lived")
+    parser.add_argument("--newick", type=Path, metavar="FILE")
+    parser.add_argument("--trees", type=Path, metavar="FILE.trees", help="for tskit")
+    parser.add_argument("--muller", type=Path, metavar="FILE.png", help="clone sizes over time")
+    parser.add_argument("--tree", type=Path, metavar="FILE.png", help="tree of descent")
+    parser.add_argument("--sample", type=int, metavar="N", help="only N of the living tumor cells")
+    parser.add_argument("--full", action="store_true", help="the dead and other tissue too")
 
 
 def _add_surrogate(commands: argparse._SubParsersAction) -> None:
@@ -314,6 +327,22 @@ def _explain(options: argparse.Namespace) -> int:
     explain_report.draw(found, run, figure)
     print(explain_report.table(found, run, threshold))
     print(f"  files: {figure}, {table}, {beside}")
+
+
+def _lineage(options: argparse.Namespace) -> int:
+    from tme_sim.analysis.lineage_files import write
+    from tme_sim.output.run import open_run
+
+    if options.full and options.sample is not None:
+        msg = "--full keeps every cell and --sample a few of the living; give one of them"
+        raise InputError(msg)
+    if options.sample is not None and options.sample < 1:
+        msg = f"--sample {options.sample}: at least 1 cell is needed"
+        raise InputError(msg)
+    wanted = ("csv", "newick", "trees", "muller", "tree")
+    files = {kind: path for kind in wanted if (path := getattr(options, kind)) is not None}
+    for line in write(open_run(options.run), files, full=options.full, sample=options.sample):
+        print(line)
     return DONE
 
 

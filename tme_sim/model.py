@@ -226,7 +226,7 @@ class TumorModel(mesa.Model):
         self.output_range = np.array([c.high - c.low for c in model.outputs], np.float32)
         self.silent = np.array([name == "s_duration_factor" for name in names], np.float32)
         self.mutation_rates = {
-            GENOTYPES.index(gene): rate for gene, rate in scenario.evolution.items()
+            GENOTYPES.index(gene): spec.rate for gene, spec in scenario.evolution.items()
         }
 
 

@@ -12,6 +12,7 @@ from surrogates.channels import GENOTYPES, genotype_bits
 from tme_sim import newcomers, tick
 from tme_sim.processes import cycle, mutation
 from tme_sim.random import initial_id
+from tme_sim.scenario.mutations import scaled_rates
 from tme_sim.scenario.placement import Placed, place_all
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def seed(model: "TumorModel") -> None:
     """Fill a new model with its cells and let the cell model decide for the first time."""
     for index, (name, placed) in enumerate(place_all(model.scenario).items()):
         _add_group(model, index, name, placed)
+    model.events += [(model.time, "scaled", text) for text in scaled_rates(model.scenario)]
     _desynchronise(model)
     tick.decide_now(model)
     tick.exchange_with_fields(model)
@@ -64,12 +66,12 @@ def _add_standing_clones(
     if group.represents is None:
         return
     population = model.population
-    for gene, rate in model.scenario.evolution.items():
+    for gene, spec in model.scenario.evolution.items():
         bit = GENOTYPES.index(gene)
         number = mutation.standing_clones(
             population["id"][rows],
             represents=group.represents,
-            rate=rate,
+            rate=spec.rate,
             bit=bit,
             seed=model.seed,
         )
@@ -84,3 +86,7 @@ def _add_standing_clones(
             mutants = rows.start + np.flatnonzero(number == k)
             population["clone"][mutants] = clone.index
             population["genotype"][mutants] = clone.genotype
+            kind = model.bodies.network[population["type"][mutants]]
+            population["nodes"][mutants] = model.cell_model.initial_state(
+                kind, population["genotype"][mutants]
+            )

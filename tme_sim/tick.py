@@ -219,8 +219,16 @@ def _apply(model: "TumorModel", queue: Queue) -> None:
     cleared[: queue.cleared.size] = queue.cleared
     if cleared.any():
         gone = np.flatnonzero(cleared)
-        model.lineage += turnover.lineage(model.population, gone, time=end, event="cleared")
+        why = _causes_of_clearing(model, gone)
+        model.lineage += turnover.lineage(
+            model.population, gone, time=end, event="cleared", cause=why
+        )
         turnover.remove(model.population, cleared)
+
+
+def _causes_of_clearing(model: "TumorModel", rows: np.ndarray) -> list[str]:
+    """Only the dead are cleared from the tissue; the living left it through an open wall."""
+    return ["left" if status == ALIVE else "" for status in model.population["status"][rows]]
 
 
 def _exchange(model: "TumorModel", _queue: Queue) -> None:

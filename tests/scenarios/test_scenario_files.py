@@ -10,6 +10,7 @@ import pytest
 from tme_sim.scenario import ScenarioError, load_scenario, schema
 from tme_sim.scenario.catalogue import EVIDENCE, SECTIONS, builtin
 from tme_sim.scenario.drugs import DrugSpec
+from tme_sim.scenario.mutations import MutationSpec, scaled_rates
 from tme_sim.scenario.substrates import SubstrateSpec
 from tme_sim.scenario.tissue import CellTypeSpec
 
@@ -66,7 +67,7 @@ def test_values_are_in_internal_units(everything):
     assert s.cells["tumor"].count == 1000
     assert s.cells["cd8"].supply == pytest.approx(10 / 60)
     assert s.cells["tumor"].represents == 1e9
-    assert s.evolution == {"NRAS_Q61": 1e-7}
+    assert s.evolution["NRAS_Q61"].rate == 1e-7
     assert s.therapy[0].dose == 960.0
     assert s.therapy[1].adaptive.visit_every == 1440.0
     assert s.surrogate.options()["rates"]["tumor"]["g1s_rate"] == pytest.approx(1e-3)
@@ -174,7 +175,12 @@ def test_a_scenario_may_change_a_preset_in_place():
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_number_of_the_catalogue_has_a_source_and_an_evidence(section):
-    kind = {"substrates": SubstrateSpec, "drugs": DrugSpec, "cell_types": CellTypeSpec}[section]
+    kind = {
+        "substrates": SubstrateSpec,
+        "drugs": DrugSpec,
+        "cell_types": CellTypeSpec,
+        "mutations": MutationSpec,
+    }[section]
     plain = ("preset", "unit", "input", "kind", "route", "network_type", "motile")
     presets = builtin()
     for name in presets.names(section):
@@ -196,6 +202,24 @@ def test_every_preset_is_complete():
         DrugSpec.model_validate(presets.preset("drugs", name))
     for name in set(presets.names("cell_types")) - {"generic"}:
         CellTypeSpec.model_validate(presets.preset("cell_types", name))
+
+
+def test_every_genotype_of_the_cell_model_has_a_rate_with_a_source():
+    channels = pytest.importorskip("surrogates.channels")
+    known = set(builtin().names("mutations")) - {"loss", "amplification"}
+    assert known == set(channels.GENOTYPES)
+    s = load_scenario(EVERYTHING, {"evolution": {name: {} for name in channels.GENOTYPES}})
+    assert s.evolution["NRAS_Q61"].rate == 1e-8
+    assert all(0.0 < spec.rate <= 1e-5 for spec in s.evolution.values())
+    assert scaled_rates(s) == []
+
+
+def test_a_scaled_rate_is_said_with_its_reason():
+    s = load_scenario(EVERYTHING, {"evolution.NRAS_Q61": {"rate": "1e-5 per division"}})
+    assert "1e+03 times the catalogue's 1e-08" in scaled_rates(s)[0]
+    assert "no reason" in scaled_rates(s)[0]
+    s = load_scenario(EVERYTHING, {"evolution.NRAS_Q61.because": "the patch is small"})
+    assert scaled_rates(s)[0].endswith("because the patch is small")
 
 
 def test_the_cell_model_knows_every_preset():

@@ -15,8 +15,10 @@ from tme_sim.scenario.memory import (
     initial_cells,
     refuse_if_too_large,
 )
+from tme_sim.scenario.mutations import scaled_rates
 from tme_sim.scenario.placement import place_all
 from tme_sim.scenario.scenario import Scenario
+from tme_sim.scenario.tissue import CellGroup
 
 SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
 DAY = 1440.0
@@ -211,9 +213,28 @@ def _notes(scenario: Scenario) -> list[str]:
             notes.append(f"{name} never reaches the tissue: there are no vessels")
     if not vessels and any(group.supply > 0 for group in scenario.cells.values()):
         notes.append("cells are supplied, but without endothelium none can enter")
+    notes += [f"scaled: {text}" for text in scaled_rates(scenario)]
+    notes += _standing(scenario)
     if initial_cells(scenario) == 0 and not scenario.cells:
         notes.append("there are no cells")
     return notes
+
+
+def _standing(scenario: Scenario) -> list[str]:
+    """Mutants to expect from before the run: N u ln N of the lesion, in proportion of the patch."""
+    return [
+        f"{name} stands for {group.represents:.3g} cells: about {spec.rate * group.represents:.3g} "
+        f"{gene} clones arose in them, a share {min(_mutant_share(spec.rate, group), 1.0):.2g} of "
+        "all cells on average; few patches hold one unless that share times their cells nears 1"
+        for name, group in scenario.cells.items()
+        if group.represents is not None and group.represents > 1.0
+        for gene, spec in scenario.evolution.items()
+    ]
+
+
+def _mutant_share(rate: float, group: CellGroup) -> float:
+    """Mean share of mutants in a tumor grown from one cell without death: u ln N."""
+    return rate * math.log(group.represents)
 
 
 def _growth_in_words(growth: Growth) -> str:

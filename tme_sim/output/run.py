@@ -177,6 +177,13 @@ class Run:
         return self._table("lineage")
 
     @functools.cached_property
+    def pedigree(self) -> "pd.DataFrame":
+        """One row per cell that ever lived: mother, birth, death, cause, type, clone, mutation."""
+        from tme_sim.output.pedigree import pedigree
+
+        return pedigree(self)
+
+    @functools.cached_property
     def events(self) -> "pd.DataFrame":
         """What happened in the run: time [min], kind, text."""
         return self._table("events")

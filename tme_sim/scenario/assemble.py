@@ -28,6 +28,7 @@ def assemble(document: Document) -> dict[str, Any]:
     data["substrates"] = _substrates(data, presets, document)
     data["therapy"] = _therapy(data, document)
     data["cells"] = _cells(data, document)
+    data["evolution"] = _evolution(data, presets, document)
     data["surrogate"] = _surrogate(data, document)
     data["output"] = _output(data)
     if data.get("name") is None and document.path is not None:
@@ -260,6 +261,25 @@ def _cells(data: dict[str, Any], document: Document) -> dict[str, Any]:
             table = (base_folder(document) / placement["file"]).resolve()
             groups[name] = {**group, "placement": {**placement, "file": str(table)}}
     return groups
+
+
+def _evolution(
+    data: dict[str, Any], presets: Catalogue, document: Document
+) -> dict[str, dict[str, Any]]:
+    """Mutations with the catalogue's rate where the scenario gives none."""
+    given, known = data.get("evolution"), presets.names("mutations")
+    for name, entry in (given if isinstance(given, dict) else {}).items():
+        if entry is not None and not isinstance(entry, dict):
+            msg = f"found {entry!r}, but {{rate: 1e-7 per division}} is needed"
+            raise document.error(("evolution", name), msg)
+    entries = _mapping(data, "evolution", document)
+    for name, entry in entries.items():
+        if name in known:
+            entries[name] = {**presets.preset("mutations", name), **entry}
+        elif "rate" not in entry:
+            msg = f"unknown mutation {name!r}; {nearest(name, known)}"
+            raise document.error(("evolution", name), msg)
+    return entries
 
 
 def _surrogate(data: dict[str, Any], document: Document) -> Any:

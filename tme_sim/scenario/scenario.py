@@ -9,12 +9,12 @@ from pydantic import Field, PrivateAttr, field_serializer, field_validator, mode
 from tme_sim.scenario.document import Document
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.mutations import MutationSpec
 from tme_sim.scenario.patient import REFERENCE
 from tme_sim.scenario.quantities import (
     Cells,
     Duration,
     Length,
-    PerDivision,
     Quantity,
     Strict,
     refuse,
@@ -191,13 +191,14 @@ class CatalogueFiles(Strict):
     drugs: str | None = None
     substrates: str | None = None
     cell_types: str | None = None
+    mutations: str | None = None
 
 
 class Scenario(Strict):
     """Everything a run depends on; made by ``load_scenario``.
 
     All numbers are in internal units (um, min, mmHg for oxygen, mM, nM, uM, mg for doses).
-    ``evolution`` maps a mutation to its rate [1/division].
+    ``evolution`` maps a mutation to its rate [1/division]; the catalogue's where none is given.
     """
 
     format: Literal[1] = 1
@@ -209,9 +210,7 @@ class Scenario(Strict):
     substrates: dict[str, SubstrateSpec] = Field(default_factory=dict)
     cells: dict[str, CellGroup] = Field(default_factory=dict)
     therapy: tuple[Dose, ...] = ()
-    evolution: dict[str, PerDivision] = Field(
-        default_factory=dict, json_schema_extra={"additionalProperties": _TEXTS}
-    )
+    evolution: dict[str, MutationSpec] = Field(default_factory=dict)
     surrogate: Surrogate = Surrogate()
     processes: dict[str, bool] = Field(default_factory=dict)
     catalogue: CatalogueFiles = Field(default=CatalogueFiles(), exclude=True)
@@ -222,13 +221,6 @@ class Scenario(Strict):
 
     _document: Document = PrivateAttr(default=Document(None))
 
-    @field_validator("evolution", mode="before")
-    @classmethod
-    def _rates(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            refuse(f"found {value!r}, but a mapping from mutations to rates is needed")
-        return {name: _only_rate(name, entry) for name, entry in value.items()}
-
     @field_validator("processes", mode="before")
     @classmethod
     def _known_processes(cls, value: Any) -> Any:
@@ -236,10 +228,6 @@ class Scenario(Strict):
             if name not in PROCESSES:
                 refuse(f"unknown process; {nearest(name, PROCESSES)}", name)
         return value
-
-    @field_serializer("evolution")
-    def _write_rates(self, value: dict[str, float]) -> dict[str, Any]:
-        return {name: {"rate": f"{rate!r} 1/division"} for name, rate in value.items()}
 
     @property
     def source(self) -> str:
@@ -272,9 +260,3 @@ class Scenario(Strict):
     def error(self, path: tuple[Any, ...], message: str) -> ScenarioError:
         """Error about the value at a path of keys, with its file and line."""
         return self._document.error(path, message)
-
-
-def _only_rate(name: str, entry: Any) -> Any:
-    if not isinstance(entry, dict) or set(entry) != {"rate"}:
-        refuse(f"found {entry!r}, but {{rate: 1e-7 per division}} is needed", name)
-    return entry["rate"]

@@ -1,4 +1,4 @@
-"""Presets as data: substrates, drugs and cell types, every number with its source."""
+"""Presets as data: substrates, drugs, cell types and mutations, numbers with their sources."""
 
 import functools
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Any
 from tme_sim.scenario.document import Document, read_document
 from tme_sim.scenario.errors import ScenarioError, nearest
 
-SECTIONS = ("substrates", "drugs", "cell_types")
+SECTIONS = ("substrates", "drugs", "cell_types", "mutations")
 EVIDENCE = ("literature", "assumed")
 
 
