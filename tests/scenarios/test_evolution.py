@@ -171,7 +171,7 @@ def test_neutral_mutations_have_the_spectrum_of_exponential_growth(families):
 def resistance(n_founders, n_cells, *, turnover, seed=4):
     """Share of the populations that reach N cells with a mutant in them, at N u = 1, and its SE."""
     mutants = grown(
-        n_founders, n_cells, u=1.0 / n_cells, turnover=turnover, births=BIRTHS / 2, seed=seed
+        n_founders, n_cells, u=1.0 / n_cells, turnover=turnover, seed=seed
     ).mutants
     share = np.mean(mutants > 0)
     return share, np.sqrt(share * (1.0 - share) / mutants.size)
@@ -185,7 +185,7 @@ def theory(turnover):
 
 def test_turnover_raises_the_probability_of_resistance(families):
     still = np.mean(families.mutants > 0)
-    share, error = resistance(1600, 100, turnover=0.5)
+    share, error = resistance(1200, 100, turnover=0.5)
     assert theory(0.5) == pytest.approx(0.75)
     assert share == pytest.approx(theory(0.5), abs=3 * error + 0.01)
     assert still == pytest.approx(theory(0.0), abs=3 * np.sqrt(0.2325 / 1000) + 0.01)

@@ -10,6 +10,7 @@ from tme_sim.errors import InputError
 from tme_sim.output.run import Run
 
 MINUTES_PER_DAY = 1440.0
+_LEAST_AGE = 1e-6  # [min] between mother and daughter; tskit takes no branch of length 0
 
 
 def write_newick(path: str | Path, tree: Tree, pedigree: pd.DataFrame) -> None:
@@ -22,7 +23,7 @@ def write_newick(path: str | Path, tree: Tree, pedigree: pd.DataFrame) -> None:
     parts: list[list[str]] = [[] for _ in range(len(tree))]
     lines = []
     for node in range(len(tree) - 1, -1, -1):  # children stand behind their parents
-        name = str(names[node]) if tree.leaf[node] else f"({','.join(parts[node])})"
+        name = str(names[node]) if tree.leaf[node] else f"({','.join(reversed(parts[node]))})"
         text = f"{name}:{days[node]:.9g}"
         parts[node] = []
         if tree.parent[node] == NO_PARENT:
@@ -35,6 +36,7 @@ def write_newick(path: str | Path, tree: Tree, pedigree: pd.DataFrame) -> None:
 def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
     """The tree as a ``tskit.TreeSequence``: nodes aged in minutes, mutations on their branches.
 
+    A mother is older than her daughters there: a division in the last tick is put back by 1e-6 min.
     Samples are the lines that live at the end of the run. Each mutation that arose in the run has
     a site of its own, where it changes state 0 into its name. Node metadata hold the cell's id.
     With ``sample``, bool (n_cells,), it is simplified to those cells.
@@ -61,7 +63,7 @@ def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
         name, node = table["mutation"].iat[cell], int(first[cell])
         tables.sites.add_row(position=site, ancestral_state="0")
         tables.mutations.add_row(
-            site=site, node=node, derived_state=name, time=end - tree.start[node]
+            site=site, node=node, derived_state=name, time=tables.nodes.time[node]
         )
     tables.sort()
     if sample is not None:
@@ -75,10 +77,20 @@ def _add_nodes(
     alive = pedigree["death"].isna().to_numpy()[tree.cell] & tree.leaf
     ids = pedigree["id"].to_numpy()[tree.cell].tolist()
     types = pedigree["type"].to_numpy()[tree.cell].tolist()
-    ages = (end - tree.time).tolist()
+    ages = _ages(tree, end)
     for sampled, age, identity, kind in zip(alive.tolist(), ages, ids, types, strict=True):
         metadata = {"id": identity, "type": kind}
         tables.nodes.add_row(flags=sample_flag * sampled, time=age, metadata=metadata)
+
+
+def _ages(tree: Tree, end: float) -> list[float]:
+    """Minutes before the end, every node older than those below it."""
+    ages = (end - tree.time).tolist()
+    parents = tree.parent.tolist()
+    for node in range(len(tree) - 1, -1, -1):
+        if parents[node] != NO_PARENT:
+            ages[parents[node]] = max(ages[parents[node]], ages[node] + _LEAST_AGE)
+    return ages
 
 
 def _tskit() -> "object":
