@@ -83,6 +83,14 @@ def test_the_cell_model_is_asked_in_the_surroundings_at_the_start(model):
     assert "tumor: double in 24 h at the start" in found.text()
 
 
+def test_what_a_wall_holds_is_not_there_at_the_start(model):
+    given = scenario({"substrates.HGF": {"initial": "0 nM", "boundary": {"all": "2 nM"}}})
+    found = implications(given)
+    assert model.asked[0]["inputs"]["HGF"] == 0.0
+    assert "HGF: 0 nM at the start, 2 nM at the walls; diffusion length" in found.text()
+    assert "oxygen: 38 mmHg at the start; diffusion length" in found.text()
+
+
 @pytest.mark.usefixtures("model")
 def test_drug_at_the_cells_is_told_by_day():
     (course,) = implications(scenario()).drugs

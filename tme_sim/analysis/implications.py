@@ -90,8 +90,7 @@ def implications(scenario: Scenario) -> Implications:
     refuse_if_too_large(scenario)
     placed = place_all(scenario)
     n_cells = float(sum(len(cells) for cells in placed.values()))
-    surroundings = _surroundings(scenario)
-    outputs = _settled_outputs(scenario, surroundings)
+    outputs = _settled_outputs(scenario)
     growth = tuple(
         Growth(name, float(len(placed[name])), outputs[name]["growth_rate_net"] * DAY)
         for name in outputs
@@ -104,7 +103,7 @@ def implications(scenario: Scenario) -> Implications:
         n_cells=n_cells,
         n_voxels=nz * ny * nx,
         substrates=tuple(
-            reach(scenario, name, surroundings[name], outputs) for name in scenario.substrates
+            reach(scenario, name, outputs) for name in scenario.substrates
         ),
         growth=growth,
         drugs=_courses(scenario),
@@ -116,19 +115,8 @@ def implications(scenario: Scenario) -> Implications:
     )
 
 
-def _surroundings(scenario: Scenario) -> dict[str, float]:
-    """Level of each substrate that cells start in: that of a wall that holds one, else initial."""
-    levels = {}
-    for name, spec in scenario.substrates.items():
-        held = [wall for wall in (spec.boundary or {}).values() if isinstance(wall, float)]
-        levels[name] = max(held) if held else spec.initial
-    return levels
-
-
-def _settled_outputs(
-    scenario: Scenario, surroundings: dict[str, float]
-) -> dict[str, dict[str, float]]:
-    """Outputs of the cell model for a cell of each group, after two days in the surroundings."""
+def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
+    """Outputs of the cell model for a cell of each group, after two days in what is there at 0."""
     import surrogates
 
     try:
@@ -137,8 +125,8 @@ def _settled_outputs(
         raise scenario.error(("surrogate",), str(err)) from err
     names = [channel.name for channel in model.outputs]
     inputs = {
-        spec.input: surroundings[name]
-        for name, spec in scenario.substrates.items()
+        spec.input: spec.initial
+        for spec in scenario.substrates.values()
         if spec.input is not None
     }
     result = {}

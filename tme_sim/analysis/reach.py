@@ -16,6 +16,8 @@ class Reach:
     """How far a substrate gets.
 
     Attributes:
+        initial: Level everywhere at the start.
+        level: Level that it is supplied at: the highest that a wall holds, else the initial one.
         free_length: sqrt(D / decay), without cells [um].
         tissue_length: sqrt(D / (decay + clearance by the cells of `tissue`)) [um].
         exhausted_depth: Depth at which cells use up what comes through a flat wall [um]; None where
@@ -24,6 +26,7 @@ class Reach:
     """
 
     name: str
+    initial: float
     level: float
     unit: str
     free_length: float
@@ -34,8 +37,10 @@ class Reach:
 
     def text(self) -> str:
         """The same in words."""
-        text = f"{self.name}: {self.level:g} {self.unit} at the start; "
-        text += f"diffusion length {_um(self.free_length)} without cells"
+        text = f"{self.name}: {self.initial:g} {self.unit} at the start"
+        if self.level != self.initial:
+            text += f", {self.level:g} {self.unit} at the walls"
+        text += f"; diffusion length {_um(self.free_length)} without cells"
         if self.tissue:
             text += f", {_um(self.tissue_length)} among {self.tissue} cells"
         if self.exhausted_depth is not None:
@@ -45,11 +50,11 @@ class Reach:
         return text
 
 
-def reach(
-    scenario: Scenario, name: str, level: float, outputs: dict[str, dict[str, float]]
-) -> Reach:
+def reach(scenario: Scenario, name: str, outputs: dict[str, dict[str, float]]) -> Reach:
     """Lengths of one substrate, in the tissue that takes up most of it."""
     spec = scenario.substrates[name]
+    held = [wall for wall in (spec.boundary or {}).values() if isinstance(wall, float)]
+    level = max(held, default=spec.initial)
     sinks = {
         group: _sink(scenario, spec, group, level, values) for group, values in outputs.items()
     }
@@ -61,6 +66,7 @@ def reach(
         depth = math.sqrt(2.0 * spec.diffusivity * level / most)
     return Reach(
         name=name,
+        initial=spec.initial,
         level=level,
         unit=spec.unit,
         free_length=_length(spec.diffusivity, spec.decay_rate),
