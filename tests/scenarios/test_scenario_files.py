@@ -1,6 +1,7 @@
 """Scenarios are read with units and presets, and read back from what they resolve to."""
 
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,18 @@ from tme_sim.scenario.substrates import SubstrateSpec
 from tme_sim.scenario.tissue import CellTypeSpec
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.yaml"))
+
+
+def variants(file):
+    """What the comments at the top of a scenario offer as ``--set KEY=VALUE``."""
+    lines = file.read_text(encoding="utf-8").split("format:")[0].splitlines()
+    header = re.sub(r"\s+", " ", " ".join(line.lstrip("# ") for line in lines))
+    found = re.findall(r'--set ([\w.]+)=(?:"([^"]*)"|([^\s"]+?))[.,;]?(?= |$)', header)
+    assert len(found) == header.count("--set")
+    return [(key, quoted or plain) for key, quoted, plain in found]
+
+
+VARIANTS = [(file, *variant) for file in SCENARIOS for variant in variants(file)]
 
 EVERYTHING = """
 format: 1
@@ -258,6 +271,15 @@ def test_scenarios_that_ship_can_be_read(file):
     assert scenario.source == file.read_text(encoding="utf-8")
     assert scenario.path == file
     assert load_scenario(scenario.resolved()).resolved() == scenario.resolved()
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value"), VARIANTS, ids=[f"{file.stem}-{key}" for file, key, _ in VARIANTS]
+)
+def test_variants_in_the_header_of_a_scenario_change_what_they_name(file, key, value):
+    changed = load_scenario(file, {key: value}).resolved()
+    section = key.split(".")[0]
+    assert changed[section] != load_scenario(file).resolved()[section]
 
 
 def test_importing_the_package_loads_neither_pydantic_nor_pint():
