@@ -4,7 +4,8 @@ Measured: slopes of log2 counts from 24 h on, 0 to 32 uM (Harris 2016, doi:10.10
 network's: mean net growth over the same time under vemurafenib of the same nominal dose, one cell
 without tissue, of each line's genotype. Asked: 0.2 doublings/day, root mean square over doses. The
 teacher was tuned to A375 at 0, 8, 16 and 32 uM: these are no test of it. A
-minute; needs the counts in the folder that TME_SIM_DATA names. Run with ``pytest -m validation -k dip_rates``.
+minute; needs the counts in the folder that TME_SIM_DATA names.
+Run with ``pytest -m validation -k dip_rates``.
 """
 
 import functools
