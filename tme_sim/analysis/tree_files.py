@@ -61,10 +61,9 @@ def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
     first = np.unique(tree.cell, return_index=True)[1]  # on each cell's line
     for site, cell in enumerate(mutated.tolist()):
         name, node = table["mutation"].iat[cell], int(first[cell])
+        at_birth = tables.nodes.time[tree.parent[node]] - 0.5 * _LEAST_AGE
         tables.sites.add_row(position=site, ancestral_state="0")
-        tables.mutations.add_row(
-            site=site, node=node, derived_state=name, time=tables.nodes.time[node]
-        )
+        tables.mutations.add_row(site=site, node=node, derived_state=name, time=at_birth)
     tables.sort()
     if sample is not None:
         tables.simplify(np.flatnonzero(tree.leaf & sample[tree.cell]))
