@@ -185,7 +185,7 @@ def theory(turnover):
 
 def test_turnover_raises_the_probability_of_resistance(families):
     still = np.mean(families.mutants > 0)
-    share, error = resistance(1200, 100, turnover=0.5)
+    share, error = resistance(800, 60, turnover=0.5)
     assert theory(0.5) == pytest.approx(0.75)
     assert share == pytest.approx(theory(0.5), abs=3 * error + 0.01)
     assert still == pytest.approx(theory(0.0), abs=3 * np.sqrt(0.2325 / 1000) + 0.01)
