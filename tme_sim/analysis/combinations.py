@@ -77,7 +77,8 @@ def loewe(curves: tuple[HillCurve, HillCurve], doses: tuple[float, float]) -> fl
     """
     (one, two), start = curves, curves[0].start
     if two.start != start or min(doses) < 0:
-        msg = f"both curves must start from one effect, found {start} and {two.start}, doses {doses}"
+        msg = (f"both curves must start from one effect, found {start} and {two.start}, "
+               f"doses {doses}")
         raise ValueError(msg)
     if max(doses) == 0:
         return start
