@@ -24,6 +24,7 @@ DAY = 1440.0
 WIDTH = 80
 COLUMNS = 5  # checkpoints side by side
 MAPS = 3
+LEGEND_ENTRY = 2.2  # [inch]
 LABEL = 26
 FATE_LABELS = {
     "unexplained": "not explained (insensitive)",
@@ -94,7 +95,8 @@ def figure_of(explained: Sequence[Explained], run: Run) -> Figure:
             ax.set_title(f"{letter}   {e.time / DAY:.3g} d")
         handles = [Patch(color=cause_color(n), label=FATE_LABELS.get(n, n)) for n in used]
         handles.append(Patch(color=OTHER, label="other types, not asked"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)))
+        ncols = int(figure.get_figwidth() / LEGEND_ENTRY)
+        figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
         figure.suptitle(f"{run.name.replace('_', ' ')}: why tumor cells survive therapy",
                         x=0.01, ha="left", fontsize=11, fontweight="bold")  # fmt: skip
     return figure

@@ -1,7 +1,9 @@
 """Draw how clones grow (Muller plot) and how cells descend (tree)."""
 
+import itertools
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 
 from tme_sim.analysis.lineage import NO_PARENT, Tree, clone_sizes
 from tme_sim.analysis.palette import clone_color
+from tme_sim.analysis.report import STYLE
 from tme_sim.output.run import Run
 
 DAY = 1440.0
@@ -25,21 +28,24 @@ def draw_muller(run: Run, path: str | Path) -> Path:
     times = metrics[:: max(1, metrics.size // _TIMES)]
     sizes = clone_sizes(run, times)
     order = nested(run.clones["parent"].to_numpy())
-    halves = 0.5 * sizes.to_numpy()[:, order].T
+    bands = [(k, 0.5 * len(list(halves))) for k, halves in itertools.groupby(order)]
+    heights = [part * sizes.to_numpy()[:, k] for k, part in bands]
     names = run.clones["name"].to_numpy()
     named = set(np.argsort(-sizes.to_numpy().max(axis=0), kind="stable")[:_NAMED].tolist())
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    axes = figure.subplots()
-    bands = axes.stackplot(times / DAY, halves, colors=[clone_color(k) for k in order])
-    labels = {k: band for k, band in zip(order, bands, strict=True) if k in named}
-    axes.legend(
-        [labels[k] for k in sorted(labels)],
-        [names[k] for k in sorted(labels)],
-        loc="upper left",
-        fontsize="small",
-    )
-    axes.set(xlabel="time [d]", ylabel="living cells", title=f"{run.name}: clones")
-    return _saved(figure, path)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        axes = figure.subplots()
+        drawn = axes.stackplot(times / DAY, heights, colors=[clone_color(k) for k, _ in bands])
+        labels = {k: area for (k, _), area in zip(bands, drawn, strict=True) if k in named}
+        axes.legend(
+            [labels[k] for k in sorted(labels)],
+            [names[k] for k in sorted(labels)],
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+        )
+        axes.margins(x=0.0)
+        axes.set(xlabel="time [d]", ylabel="living tumor cells", title=f"{run.name}: clones")
+        return _saved(figure, path)
 
 
 def nested(parents: np.ndarray) -> list[int]:
@@ -68,13 +74,16 @@ def draw_tree(run: Run, tree: Tree, path: str | Path) -> Path:
     across = [((a, h), (b, h)) for a, b, h in zip(day[1], day[0], height, strict=True)]
     child = np.flatnonzero(tree.parent != NO_PARENT)
     down = [((day[1][k], height[tree.parent[k]]), (day[1][k], height[k])) for k in child]
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    axes = figure.subplots()
-    axes.add_collection(LineCollection(across, colors=colors, linewidths=0.8))
-    axes.add_collection(LineCollection(down, colors=[colors[k] for k in child], linewidths=0.8))
-    axes.autoscale()
-    axes.set(xlabel="time [d]", yticks=[], title=f"{run.name}: {int(tree.leaf.sum())} cells")
-    return _saved(figure, path)
+    title = f"{run.name}: descent of {int(tree.leaf.sum())} cells"
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 7), layout="constrained")
+        axes = figure.subplots()
+        axes.add_collection(LineCollection(across, colors=colors, linewidths=0.8))
+        axes.add_collection(LineCollection(down, colors=[colors[k] for k in child], linewidths=0.8))
+        axes.autoscale()
+        axes.spines["left"].set_visible(False)
+        axes.set(xlabel="time [d]", yticks=[], title=title)
+        return _saved(figure, path)
 
 
 def _heights(tree: Tree) -> np.ndarray:
