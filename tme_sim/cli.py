@@ -327,6 +327,7 @@ def _explain(options: argparse.Namespace) -> int:
     explain_report.draw(found, run, figure)
     print(explain_report.table(found, run, threshold))
     print(f"  files: {figure}, {table}, {beside}")
+    return DONE
 
 
 def _lineage(options: argparse.Namespace) -> int:

@@ -43,6 +43,7 @@ def test_stream_numbers_are_released_and_stay():
         ("INITIAL", 10),
         ("VISIT", 11),
         ("RECORD", 12),
+        ("MISSED", 13),
     ]
 
 
