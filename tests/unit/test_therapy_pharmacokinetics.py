@@ -178,8 +178,62 @@ def test_times_may_come_in_any_order():
         (ORAL, [{"time": "0 h", "doze": "5 mg"}], "did you mean 'dose'"),
         (TWO, [{"time": "0 h", "dose": "5 mg", "route": "oral"}], "absorption_rate"),
         (TWO, [{"time": "0 h", "dose": "5 mg", "route": "nasal"}], "allowed: iv, oral"),
+        (ORAL | {"peripheral_volume": "5 L"}, [], "needs 'intercompartmental_clearance'"),
+        (ORAL | {"intercompartmental_clearance": "5 L/h"}, [], "needs 'peripheral_volume'"),
+        (ORAL | {"bioavailability": 1.2}, [], "at most 1"),
+        (None, [], "a name of the catalogue or a mapping"),
+        (ORAL, ["100 mg"], "doses.0.: found '100 mg'"),
+        (ORAL, [{"time": "0 h"}], "doses.0.: the key 'dose' is missing"),
+        (ORAL, [{"dose": "5 mg"}], "the key 'time' is missing"),
+        (ORAL, [{"time": 5, "dose": "5 mg"}], "doses.0.: time: 5 has no unit"),
+        (TWO, [{"time": "0 h", "dose": "5 mg", "infusion": "-1 h"}], "infusion: found '-1 h'"),
+        (ORAL, [{"time": "0 h", "dose": "5 mg", "infusion": "1 h"}], "a dose by mouth has none"),
     ],
 )
 def test_impossible_requests_are_refused_in_words(drug, doses, words):
     with pytest.raises(ScenarioError, match=words.replace("[", r"\[").replace("*", r"\*")):
         plasma_concentration(drug, doses, [0.0])
+
+
+def test_doses_per_body_are_those_of_a_reference_adult():
+    at = [HOUR]
+    doses = [{"time": "0 h", "dose": dose} for dose in ("108 mg", "60 mg/m2", "1.542857 mg/kg")]
+    found = [plasma_concentration("doxorubicin", [dose], at)[0] for dose in doses]
+    assert found == pytest.approx([found[0]] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "dose", "every", "auc_per_dose", "most", "half_life"),
+    [  # label or population model: AUC [mg h/L], Cmax [mg/L], half-life [h]
+        ("dabrafenib", "150 mg", 12, 2.619, 0.806, None),
+        ("palbociclib", "125 mg", 24, 125 / 63.1, None, 29),
+        ("capmatinib", "400 mg", 12, 400 / 24, None, 6.5),
+        ("erlotinib", "150 mg", 24, 150 / 3.95, None, 36.2),
+    ],
+)
+def test_other_labels_are_met(name, dose, every, auc_per_dose, most, half_life):
+    c = steady_interval(name, dose, every, 20)
+    assert c.mean() * every == pytest.approx(auc_per_dose, rel=0.02)
+    if most is not None:
+        assert c.max() == pytest.approx(most, rel=0.05)
+    if half_life is not None:
+        assert half_life_h(name) == pytest.approx(half_life, rel=0.3 if name == "capmatinib" else 0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "half_life", "accumulation"), [("atezolizumab", 27, 1.91), ("nivolumab", 25, None)]
+)
+def test_antibodies_have_the_half_life_of_their_label(name, half_life, accumulation):
+    assert half_life_h(name) / 24 == pytest.approx(half_life, rel=0.2)
+    if accumulation is not None:
+        weeks = 3 * 7 * 24 * HOUR
+        times = np.arange(0.0, 20 * weeks, 60.0)
+        c = plasma_concentration(name, repeated("1200 mg", weeks / HOUR, 20), times)
+        every = c.reshape(20, -1).mean(axis=1)
+        assert every[-1] / every[0] == pytest.approx(accumulation, rel=0.15)
+
+
+def test_palbociclib_accumulates_as_its_label_says():
+    c = plasma_concentration("palbociclib", repeated("125 mg", 24, 20), np.arange(0, 20 * DAY, 6.0))
+    daily = c.reshape(20, -1).mean(axis=1)
+    assert daily[-1] / daily[0] == pytest.approx(2.4, rel=0.2)

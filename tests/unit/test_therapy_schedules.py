@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tme_sim.scenario import load_scenario
+from tme_sim.scenario import ScenarioError, load_scenario
 from tme_sim.therapy import AdaptiveSchedule, Therapy, nominal_concentration, plasma_concentration
 from tme_sim.therapy.pharmacokinetics import catalogue_drug
 
@@ -136,3 +136,83 @@ def test_a_branch_with_another_dose_does_not_make_up_for_the_past():
         (3600.0, "dose", "vemurafenib 480 mg"),
     ]
     assert len(arm.events) == 6
+
+
+def amounts(therapy):
+    return [float(text.split()[1]) for _, kind, text in therapy.events if kind == "dose"]
+
+
+def test_a_loading_dose_comes_first():
+    entry = {"drug": "vemurafenib", "dose": "480 mg", "every": "1 d", "loading": "960 mg"}
+    therapy = Therapy(scenario(entry))
+    run(therapy, 3 * 240)
+    assert amounts(therapy) == [960, 480, 480]
+
+
+def test_a_cycle_treats_and_rests():
+    cycle = {"treat": "2 d", "rest": "1 d"}
+    entry = {"drug": "palbociclib", "dose": "125 mg", "every": "1 d", "cycle": cycle}
+    therapy = Therapy(scenario(entry))
+    run(therapy, 7 * 240)
+    assert [time / DAY for time in doses_of(therapy)] == [0, 1, 3, 4, 6]
+
+
+def test_doses_per_body_surface_follow_the_patient_in_every_part_of_an_entry():
+    entry = {
+        "drug": "doxorubicin",
+        "dose": "30 mg/m2",
+        "every": "1 d",
+        "loading": "50 mg/m2",
+        "escalate": {"by": "10 mg/m2", "every": "2 d", "up_to": "45 mg/m2"},
+    }
+    therapy = Therapy(scenario(entry, patient={"body_surface_area": "2 m2"}))
+    run(therapy, 6 * 240)
+    assert amounts(therapy) == [100, 60, 80, 80, 90, 90]
+
+
+def test_doses_are_missed_at_their_probability_and_alike_in_arms_of_a_trial():
+    entry = {"drug": "vemurafenib", "dose": "960 mg", "every": "6 min", "missed": 0.2}
+    low, high = (Therapy(scenario(entry | {"dose": dose})) for dose in ("480 mg", "960 mg"))
+    for therapy in (low, high):
+        run(therapy, 2000)
+    missed = [[time for time, kind, _ in arm.events if kind == "missed"] for arm in (low, high)]
+    assert missed[0] == missed[1]
+    assert len(missed[0]) == pytest.approx(400, abs=4 * np.sqrt(2000 * 0.2 * 0.8))
+    assert len(doses_of(low)) == 2000 - len(missed[0])
+
+
+def test_another_seed_misses_other_doses():
+    entry = {"drug": "vemurafenib", "dose": "960 mg", "every": "6 min", "missed": 0.5}
+    one, two = (Therapy(scenario(entry, seed=seed)) for seed in (1, 2))
+    for therapy in (one, two):
+        run(therapy, 100)
+    assert doses_of(one) != doses_of(two)
+
+
+def test_a_sequence_gives_one_drug_after_the_other():
+    first = {"drug": "vemurafenib", "dose": "960 mg", "every": "1 d", "until": "2 d"}
+    second = {"drug": "trametinib", "dose": "2 mg", "every": "1 d", "start": "2 d"}
+    therapy = Therapy(scenario(first, second))
+    run(therapy, 4 * 240)
+    given = [text.split()[0] for _, kind, text in therapy.events if kind == "dose"]
+    assert given == ["vemurafenib"] * 2 + ["trametinib"] * 2
+
+
+def test_words_of_a_schedule_are_read_back_from_the_resolved_scenario():
+    entry = {
+        "drug": "trametinib",
+        "dose": "2 mg",
+        "every": "1 d",
+        "cycle": {"treat": "21 d", "rest": "7 d"},
+        "missed": 0.1,
+        "adaptive": {"modulate_by": 0.2, "visit_every": "7 d", "noise": 0.1, "delay": "2 d"},
+    }
+    first = scenario(entry)
+    assert load_scenario(first.resolved()).therapy == first.therapy
+
+
+def test_a_single_infusion_keeps_its_drug_from_starting_again_before_its_end():
+    first = {"drug": "doxorubicin", "dose": "50 mg", "infusion": "2 h"}
+    with pytest.raises(ScenarioError, match="although another entry"):
+        scenario(first, {"drug": "doxorubicin", "dose": "50 mg", "start": "1 h"})
+    scenario(first, {"drug": "doxorubicin", "dose": "50 mg", "start": "2 h"})
