@@ -155,10 +155,12 @@ def test_a_controlled_run_has_one_digest_resumed_or_branched(rule, tmp_path):
         "every": "12 min",
         "missed": 0.3,
         "adaptive": {**rules[rule], "visit_every": "30 min", "noise": 0.3, "delay": "30 min"},
-        "toxicity": {"hold_below": 0.8, "visit_every": "90 min", "noise": 0.3},
+        "toxicity": {"hold_below": 0.8, "visit_every": "1 h", "noise": 0.2},
     }
     skin = {"type": "epithelium", "count": 10, "placement": {"ring": RING}}
-    scenario = small({"time.duration": "6 h"}, therapy=[entry], cells={**CELLS, "skin": skin})
+    scenario = small(
+        {"time.duration": "6 h", "seed": 39}, therapy=[entry], cells={**CELLS, "skin": skin}
+    )
     whole = tme_sim.simulate(scenario, tmp_path / "a.h5")
     tme_sim.simulate(scenario, tmp_path / "b.h5", until="4 h")
     resumed = simulation.resume(tmp_path / "b.h5")
