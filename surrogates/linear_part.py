@@ -22,6 +22,7 @@ import scipy.linalg
 ALPHAS = np.geomspace(0.003, 300.0, 60)  # noise over signal of a component
 LOG_SPREAD = 1.5  # of alpha over the components, natural logarithm
 ROUNDS = 5  # of the common value of alpha
+FILL_ROUNDS, FILL_TOLERANCE = 200, 1e-4  # of missing measurements
 LEAST_NOISE = 0.01  # of the mean variance of a readout: fewer conditions than readouts leave
 # components without any variance, which are not known without error
 
@@ -48,10 +49,30 @@ class LinearPart:
     def precision(self, *, linear: bool = True) -> np.ndarray:
         """Of what the network leaves, in basis and components, (rank, n_readouts).
 
-        Without the linear part only noise is left.
+        Without the linear part all that is left is noise, of the same variance in every component:
+        the alphas were found beside a linear part and say nothing without it (components that it
+        explains well would weigh hundreds of times as much as the others).
         """
-        spread = self.eigenvalue[:, None] if linear else 0.0
-        return 1.0 / (self.signal * (spread + self.alpha))
+        if not linear:
+            noise = (self.signal * self.alpha).mean()
+            return np.full((len(self.eigenvalue), len(self.alpha)), 1.0 / noise)
+        return 1.0 / (self.signal * (self.eigenvalue[:, None] + self.alpha))
+
+    def fill(self, left: np.ndarray, missing: np.ndarray, *, linear: bool = True) -> np.ndarray:
+        """`left` with its missing entries (bool) as the others let expect them.
+
+        Where the entries are what the prior expects they add nothing to the gradient of the loss,
+        so that it is the loss of the known ones (expectation-maximisation). Entries of `left` that
+        are missing hold a first guess.
+        """
+        left = left.copy()
+        for _ in range(FILL_ROUNDS if missing.any() else 0):
+            expected = self.predict(left, self.inputs, linear=linear)
+            change = np.abs(expected - left)[missing].max()
+            left[missing] = expected[missing]
+            if change < FILL_TOLERANCE * np.abs(left).max():
+                break
+        return left
 
     def predict(self, left: np.ndarray, inputs: np.ndarray, *, linear: bool = True) -> np.ndarray:
         """Offset and linear part (n_new, n_readouts) of `left`, what training conditions left."""

@@ -8,6 +8,9 @@ spread says how little the data decide. A member is fitted by gradients of the s
 (`linear_part`), plus penalties: L2 and L1 on the weights, and on how far the weights of siblings
 (the drugs of a panel) are from their mean.
 
+What is missing is NaN. A measurement that is missing has no part in the loss; an input that was
+not recorded is estimated by the gradient of the likelihood (`missing_inputs`).
+
 Example::
 
     from surrogates.own_network import Settings, fit
@@ -23,7 +26,7 @@ Example::
     model.linear_share                               # of the variance, what is not the scaffold's
 
 `conditions` (n, 2) are inputs in [0, 1] in the order of `inputs`, `measured` (n, 3) readouts in
-the order of `readouts` on any scale.
+the order of `readouts` on any scale; either may have gaps (NaN).
 """
 
 from collections.abc import Callable
@@ -33,17 +36,20 @@ import numpy as np
 import torch
 
 from surrogates.linear_part import LinearPart, fit_linear_part
+from surrogates.missing_inputs import MissingInputs, marginal_cost
 from surrogates.network import Network
 from surrogates.parameters import Raw
 from surrogates.steady_state import MAX_SWEEPS, TOLERANCE, Memory, SteadyState
 from surrogates.train import BETAS, cycle
 
 TRAINING_LIMITS = (1e-4, 12)  # every search starts from the solution of the step before
-FEW_SWEEPS, FAR = MAX_SWEEPS, 1e-3  # a steady state that is not found to FAR is told
+FAR = 1e-3  # a steady state that is not found to FAR is told
 SIGNED_GAIN, UNSIGNED_GAIN = 2.0, 0.2  # summed over the parents of a unit, at the start
 INPUT_GAIN, UNSIGNED_INPUT_GAIN = 2.5, 0.2  # of a single edge
 GAIN_SPREAD = 0.5  # relative, of the first weights
 RANGE = 4.0  # standard deviations of a readout over the range of its node
+LEAST_KNOWN = 2  # measurements of a readout
+MISSING_ROUNDS = 5  # of fitting the prior of the linear part and filling gaps
 Progress = Callable[[str, float], None]
 
 
@@ -117,32 +123,38 @@ def fit(
 
     Args:
         network: as from `scaffold.build_scaffold`, without heads.
-        inputs: (n, n_inputs) in [0, 1], what was done in every condition.
-        measured: (n, n_readouts), any unit; no missing values.
+        inputs: (n, n_inputs) in [0, 1], what was done in every condition; gaps (NaN) are
+            estimated with the first member and then taken as known.
+        measured: (n, n_readouts), any unit; gaps (NaN) have no part in the loss.
         settings: how to fit.
         progress: told which member is fitted and the share done.
 
     Raises:
-        ValueError: shapes that do not match, values that are missing or out of range, siblings
-            that are no inputs.
+        ValueError: shapes that do not match, values out of range, an input that is never known or
+            a readout known fewer than twice, siblings that are no inputs.
     """
-    inputs = _checked(inputs, len(network.inputs), "inputs")
-    measured = _checked(measured, len(network.outputs), "measured")
+    inputs = _checked(inputs, len(network.inputs), "inputs", gaps=True)
+    measured = _checked(measured, len(network.outputs), "measured", gaps=True)
     if len(inputs) != len(measured) or len(inputs) < 3:
         msg = f"inputs of {len(inputs)} and measurements of {len(measured)} conditions; "
         raise ValueError(msg + "there must be as many, and three at least")
-    if inputs.min() < 0.0 or inputs.max() > 1.0:
-        msg = f"inputs reach from {inputs.min():g} to {inputs.max():g}; they must be in [0, 1]"
+    known = inputs[~np.isnan(inputs)]
+    if known.size and (known.min() < 0.0 or known.max() > 1.0):
+        msg = f"inputs reach from {known.min():g} to {known.max():g}; they must be in [0, 1]"
         raise ValueError(msg)
-    prior = fit_linear_part(inputs, measured, offset=settings.offset,
-                            siblings=_siblings(network, settings))
+    missing = _gaps(network, measured)
+    if np.isnan(inputs).any():
+        inputs = _estimated(network, inputs, measured, missing, settings)
+    prior, measured = _prior(network, inputs, measured, missing, settings)
+    data = _Data(inputs, measured, missing, prior)
     members = []
     for k in range(settings.n_members):
         if progress:
             progress(f"member {k + 1} of {settings.n_members}", k / settings.n_members)
-        members.append(_fit_member(network, inputs, measured, prior, settings, k))
+        members.append(_fit_member(network, data, settings, k))
     explained = [observe(m, network, inputs, offset=settings.offset) for m in members]
-    left = tuple(measured - scaffold for scaffold in explained)
+    left = tuple(prior.fill(measured - scaffold, missing, linear=settings.linear)
+                 for scaffold in explained)
     share = np.mean([_linear_share(prior, a, b, settings)
                      for a, b in zip(explained, left, strict=True)])
     return OwnNetwork(network, settings, tuple(members), prior, left, float(share))
@@ -166,32 +178,93 @@ def observe(
     return found if offset else found[1:] - found[:1]
 
 
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Inputs, measurements with gaps filled by a guess, where the gaps were, the linear prior."""
+
+    inputs: np.ndarray
+    measured: np.ndarray
+    missing: np.ndarray
+    prior: LinearPart
+
+
+def _prior(
+    network: Network, inputs: np.ndarray, measured: np.ndarray, missing: np.ndarray,
+    settings: Settings,
+) -> tuple[LinearPart, np.ndarray]:
+    """The linear part's prior, and the measurements with gaps as it expects them."""
+    mean = np.nanmean(measured, axis=0) if settings.offset else np.zeros(measured.shape[1])
+    filled = np.where(missing, mean, measured)
+    for _ in range(MISSING_ROUNDS if missing.any() else 1):
+        prior = fit_linear_part(inputs, filled, offset=settings.offset,
+                                siblings=_siblings(network, settings))
+        filled = prior.fill(filled, missing)
+    return prior, filled
+
+
+def _estimated(
+    network: Network, inputs: np.ndarray, measured: np.ndarray, missing: np.ndarray,
+    settings: Settings,
+) -> np.ndarray:
+    """The inputs, those that are missing as the likelihood's gradient finds them."""
+    unknown = MissingInputs(inputs, network.inputs)
+    guess = unknown.numpy()
+    prior, filled = _prior(network, guess, measured, missing, settings)
+    _fit_member(network, _Data(guess, filled, missing, prior), settings, 0, unknown)
+    return np.where(np.isnan(inputs), unknown.numpy(), inputs)
+
+
 def _fit_member(
-    network: Network, inputs: np.ndarray, measured: np.ndarray, prior: LinearPart,
-    settings: Settings, number: int,
+    network: Network, data: _Data, settings: Settings, number: int,
+    unknown: MissingInputs | None = None,
 ) -> SteadyState:
-    start = first_parameters(network, measured, settings, number)
-    member = SteadyState(network, start)
-    memory = Memory(network, _with_control(inputs, offset=settings.offset))
-    tables = (measured, prior.basis.T, prior.component, prior.precision(linear=settings.linear))
-    truth, basis, component, precision = (torch.from_numpy(t.astype(np.float32)) for t in tables)
+    """One member, and the missing inputs with it where there are any."""
+    member = SteadyState(network, first_parameters(network, data.measured, settings, number))
+    memory = Memory(network, _with_control(data.inputs, offset=settings.offset))
+    misfit = _Misfit(data, settings)
     penalty = _Penalty(member, network, settings)
-    optimiser = torch.optim.Adam(member.parameters(), lr=settings.learning_rate, betas=BETAS)
+    learned = [*member.parameters(), *(unknown.parameters() if unknown else ())]
+    optimiser = torch.optim.Adam(learned, lr=settings.learning_rate, betas=BETAS)
     settled = {}  # the last parameters with a steady state that was found
     for step in range(settings.steps):
         optimiser.param_groups[0]["lr"] = settings.learning_rate * cycle(step / settings.steps)
-        acting = member.acting()
-        found = member(acting, memory, TRAINING_LIMITS)
+        acting, given = member.acting(), unknown() if unknown else None
+        found = member(acting, memory, TRAINING_LIMITS, _torch_with_control(given, settings))
         if memory.change <= TRAINING_LIMITS[0]:
             settled = {name: value.clone() for name, value in member.state_dict().items()}
-        left = truth - (found if settings.offset else found[1:] - found[:1])
-        turned = basis @ (left @ component)
-        loss = 0.5 * (precision * turned * turned).sum() + penalty(acting[0], member.scale)
+        explained = found if settings.offset else found[1:] - found[:1]
+        loss = misfit(explained, given) + penalty(acting[0], member.scale)
+        if unknown:
+            loss = loss + unknown.penalty()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
     member.load_state_dict(settled or member.state_dict())
     return member
+
+
+class _Misfit:
+    """Minus the log likelihood of what is measured, offset and linear part integrated out."""
+
+    def __init__(self, data: _Data, settings: Settings) -> None:
+        self.prior, self.linear = data.prior, settings.linear
+        tables = (data.measured, data.prior.basis.T, data.prior.component,
+                  data.prior.precision(linear=settings.linear))
+        self.truth, self.basis, self.component, self.precision = (
+            torch.from_numpy(table.astype(np.float32)) for table in tables)
+        self.missing = torch.from_numpy(data.missing)
+        self.expected = np.zeros_like(data.measured)  # of what is left, where nothing is known
+
+    def __call__(self, explained: torch.Tensor, given: torch.Tensor | None) -> torch.Tensor:
+        left = self.truth - explained
+        if self.missing.any():  # one round of `LinearPart.fill`
+            guess = np.where(self.missing, self.expected, left.detach().numpy())
+            self.expected = self.prior.predict(guess, self.prior.inputs, linear=self.linear)
+            left = torch.where(self.missing, torch.from_numpy(self.expected).float(), left)
+        if given is not None and self.linear:
+            return marginal_cost(self.prior, left, given).float()
+        turned = self.basis @ (left @ self.component)
+        return 0.5 * (self.precision * turned * turned).sum()
 
 
 def first_parameters(
@@ -262,6 +335,23 @@ def _with_control(inputs: np.ndarray, *, offset: bool) -> np.ndarray:
     return inputs if offset else np.concatenate([np.zeros_like(inputs[:1]), inputs])
 
 
+def _torch_with_control(given: torch.Tensor | None, settings: Settings) -> torch.Tensor | None:
+    if given is None or settings.offset:
+        return given
+    return torch.cat([torch.zeros_like(given[:1]), given])
+
+
+def _gaps(network: Network, measured: np.ndarray) -> np.ndarray:
+    """Where nothing was measured."""
+    missing = np.isnan(measured)
+    known = (~missing).sum(axis=0)
+    if known.min() < LEAST_KNOWN:
+        rare = [name for name, n in zip(network.outputs, known, strict=True) if n < LEAST_KNOWN]
+        msg = f"readouts {rare} are measured in fewer than {LEAST_KNOWN} conditions; leave them out"
+        raise ValueError(msg)
+    return missing
+
+
 def _siblings(network: Network, settings: Settings) -> np.ndarray:
     unknown = sorted(set(settings.siblings) - set(network.inputs))
     if unknown:
@@ -270,13 +360,14 @@ def _siblings(network: Network, settings: Settings) -> np.ndarray:
     return np.isin(network.inputs, settings.siblings)
 
 
-def _checked(values: np.ndarray, width: int, what: str) -> np.ndarray:
+def _checked(values: np.ndarray, width: int, what: str, *, gaps: bool = False) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or values.shape[1] != width:
         msg = f"{what} of shape {values.shape}; needed are (n_conditions, {width})"
         raise ValueError(msg)
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
+    wrong = np.isinf(values) if gaps else ~np.isfinite(values)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
         msg = f"{what}: no value in condition {row}, column {column} (both counted from 0)"
         raise ValueError(msg)
     return values

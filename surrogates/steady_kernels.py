@@ -63,7 +63,8 @@ def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  #
         multiplier: lambda (n_units, n_rows), a first guess; overwritten.
 
     Returns:
-        Gradients of weight, bias and share, and the largest relative change of the last sweep.
+        Gradients of weight, bias, share and what is given (n_sources - n_units, n_rows), and the
+        largest relative change of the last sweep.
     """
     n_units, hidden, groups = bias.shape[0], bias.shape[1], share.shape[1]
     n_rows, factors = x.shape[1], bias.shape[1] // share.shape[1]
@@ -92,7 +93,10 @@ def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  #
             source, gate = x[wiring[1][e]], x[wiring[2][e]]
             for k in range(hidden):
                 d_weight[e, k] = _product_sum(delta[unit, k], source, gate)
-    return d_weight, d_bias, d_share, change
+    d_given = np.zeros((children[0].size - 1 - n_units, n_rows), np.float32)
+    for k in range(d_given.shape[0]):
+        _add_from_children(n_units + k, x, children, target_of, weight, delta, f[0], d_given[k])
+    return d_weight, d_bias, d_share, d_given, change
 
 
 @_inner
@@ -107,16 +111,7 @@ def _solve_adjoint(x, order, children, target_of, weight, slope, pull, tolerance
         for position in range(order.size - 1, -1, -1):
             unit = order[position]
             value[:] = pull[unit]
-            for c in range(children[0][unit], children[0][unit + 1]):
-                e = children[1][c]
-                factor, target = x[children[2][c]], target_of[e]
-                part[:] = np.float32(0.0)
-                for k in range(hidden):
-                    strength, row = weight[e, k], delta[target, k]
-                    for j in range(n_rows):
-                        part[j] += strength * row[j]
-                for j in range(n_rows):
-                    value[j] += part[j] * factor[j]
+            _add_from_children(unit, x, children, target_of, weight, delta, part, value)
             row = multiplier[unit]
             change = max(change, _largest(value, row))
             largest = max(largest, _largest(value, nothing))
@@ -127,6 +122,21 @@ def _solve_adjoint(x, order, children, target_of, weight, slope, pull, tolerance
         change /= largest
         n_sweeps += 1
     return change
+
+
+@_inner
+def _add_from_children(source, x, children, target_of, weight, delta, part, value):  # noqa: PLR0913
+    """Add to `value` what a source changes through the edges that it takes part in."""
+    for c in range(children[0][source], children[0][source + 1]):
+        e = children[1][c]
+        factor, target = x[children[2][c]], target_of[e]
+        part[:] = np.float32(0.0)
+        for k in range(weight.shape[1]):
+            strength, row = weight[e, k], delta[target, k]
+            for j in range(value.size):
+                part[j] += strength * row[j]
+        for j in range(value.size):
+            value[j] += part[j] * factor[j]
 
 
 @_sum

@@ -83,16 +83,22 @@ class Memory:
         n_rows = len(inputs)
         self.x = np.ones((network.n_sources + 1, n_rows), np.float32)
         self.x[: network.n_units] = 0.5
-        self.x[network.n_units : network.n_sources] = inputs.T
         self.multiplier = np.zeros((network.n_units, n_rows), np.float32)
+        self.give(inputs)
         self.change = np.inf
         self.n_sweeps = 0
+
+    def give(self, inputs: np.ndarray) -> None:
+        """Inputs (n_rows, n_inputs) from now on."""
+        self.x[len(self.multiplier) : -1] = inputs.T
 
 
 class _SteadyState(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, wiring: Wiring, memory: Memory,
-                limits: tuple):
+    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, inputs: Tensor | None,  # noqa: PLR0913
+                wiring: Wiring, memory: Memory, limits: tuple):
+        if inputs is not None:
+            memory.give(inputs.detach().numpy())
         acting = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
         memory.change, memory.n_sweeps = kernels.relax(
             memory.x, wiring.order, wiring.edges, *acting, *limits)
@@ -107,7 +113,8 @@ class _SteadyState(torch.autograd.Function):
         *gradients, _ = kernels.adjoint(
             memory.x, wiring.order, wiring.edges, wiring.children, *acting, pull, 1e-3, limits[1],
             memory.multiplier)
-        return *(torch.from_numpy(g) for g in gradients), None, None, None
+        *acting, given = (torch.from_numpy(g) for g in gradients)
+        return *acting, given.T if ctx.needs_input_grad[3] else None, None, None, None
 
 
 class SteadyState(nn.Module):
@@ -127,9 +134,13 @@ class SteadyState(nn.Module):
         return weight, self.bias, torch.softmax(self.share, dim=-1)[:, :-1]
 
     def forward(self, acting: tuple[Tensor, Tensor, Tensor], memory: Memory,
-                limits: tuple = (TOLERANCE, MAX_SWEEPS)) -> Tensor:
-        """scale h (n_rows, n_readouts) in the conditions of `memory`."""
-        return self.scale * _SteadyState.apply(*acting, self.wiring, memory, limits).T
+                limits: tuple = (TOLERANCE, MAX_SWEEPS), inputs: Tensor | None = None) -> Tensor:
+        """scale h (n_rows, n_readouts) in the conditions of `memory`, or at `inputs` if given.
+
+        The gradient reaches `inputs` too, (n_rows, n_inputs): those that are not known can be
+        estimated.
+        """
+        return self.scale * _SteadyState.apply(*acting, inputs, self.wiring, memory, limits).T
 
     def raw(self, network: Network) -> Raw:
         """The same parameters as `MonotoneUnits` takes them, an ensemble of one."""

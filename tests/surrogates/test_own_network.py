@@ -14,9 +14,10 @@ from surrogates.datasets import cellbox, ligand_tf
 from surrogates.datasets.own_folds import pearson, run_folds
 from surrogates.edge import ROLE_OF_SIGN, Edge
 from surrogates.folds import FoldCache
-from surrogates.linear_part import fit_linear_part
+from surrogates.linear_part import LinearPart, fit_linear_part
+from surrogates.missing_inputs import marginal_cost
 from surrogates.network import check
-from surrogates.own_network import Settings, first_parameters, fit, observe
+from surrogates.own_network import Settings, _Data, _Misfit, first_parameters, fit, observe
 from surrogates.scaffold import build_scaffold, fully_connected
 from surrogates.self_pruning import inject, injected_ratio
 from surrogates.signed_table import load_signed_table
@@ -151,6 +152,59 @@ def test_injected_edges_end_with_less_than_half_the_weight_of_true_ones(truth):
     assert injected_ratio(after) <= 0.5
 
 
+@pytest.mark.parametrize("linear", [False, True])
+def test_measurements_that_are_missing_have_no_part_in_the_fit(truth, linear):
+    edges, inputs, nodes, x, y = truth
+    network = build_scaffold(edges, inputs, nodes).network
+    settings = replace(QUICK, n_members=1, steps=150, shrinkage=1.0, linear=linear)
+    gone = np.random.default_rng(3).random((120, len(nodes))) < 0.3
+    model = fit(network, x[:120], np.where(gone, np.nan, y[:120]), settings)
+    centre = y[:120].mean(axis=0)
+    assert pearson(model.predict(x[120:]) - centre, y[120:] - centre) > 0.85
+    junk = [LinearPart.fill(model.prior, np.where(gone, guess, model.left[0]), gone, linear=linear)
+            for guess in (-3.0, 3.0)]
+    np.testing.assert_allclose(*junk, atol=0.02)  # what stood in the gaps does not matter
+
+
+def test_a_masked_loss_pulls_at_known_measurements_only(truth):
+    _, _, _, x, y = truth
+    missing = np.zeros(y.shape, bool)
+    missing[4, 2] = True
+    prior = fit_linear_part(x, y, siblings=np.zeros(6, bool))
+    misfit = _Misfit(_Data(x, y, missing, prior), replace(QUICK, linear=False))
+    explained = torch.zeros(y.shape, requires_grad=True)
+    for _ in range(30):  # until the gap holds what is expected there
+        explained.grad = None
+        misfit(explained, None).backward()
+    assert abs(float(explained.grad[4, 2])) < 1e-6 * float(explained.grad.abs().max())
+    assert (explained.grad[:4] != 0).all()
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_inputs_that_were_not_recorded_are_estimated_by_gradient(truth, linear):
+    edges, inputs, nodes, x, y = truth
+    x, y = x[:70], y[:70]
+    network = build_scaffold(edges, inputs, nodes).network
+    gone = np.random.default_rng(5).random(x.shape) < 0.1
+    model = fit(network, np.where(gone, np.nan, x), y,
+                replace(QUICK, n_members=1, steps=150, shrinkage=0.3, linear=linear))
+    found = model.prior.inputs
+    np.testing.assert_array_equal(found[~gone], x[~gone])
+    mean = np.broadcast_to(x.mean(axis=0), x.shape)
+    error, lazy = (np.sqrt(((a - x)[gone] ** 2).mean()) for a in (found, mean))
+    assert error < 0.7 * lazy
+
+
+def test_the_likelihood_by_inputs_is_the_loss_of_known_ones_up_to_a_constant(truth):
+    _, _, _, x, y = truth
+    prior = fit_linear_part(x, y, siblings=np.zeros(6, bool))
+    given, misfit = torch.from_numpy(x), _Misfit(_Data(x, y, np.zeros(y.shape, bool), prior), QUICK)
+    two = [torch.from_numpy(a).float() for a in (0.0 * y, 0.3 * y + x[:, :1])]
+    slow, fast = ([float(f(e)) for e in two] for f in (
+        lambda e: marginal_cost(prior, torch.from_numpy(y) - e, given), lambda e: misfit(e, None)))
+    assert slow[1] - slow[0] == pytest.approx(fast[1] - fast[0], rel=1e-3)
+
+
 def test_more_edges_than_there_is_room_for_are_refused():
     with pytest.raises(ValueError, match="only 0 pairs"):
         inject([arrow("a", "b")], 1.0, seed=0)
@@ -190,7 +244,9 @@ def test_with_one_component_the_linear_part_is_ridge_regression():
 
 @pytest.mark.parametrize(("x", "y", "words"), [
     (np.zeros((4, 2)), np.zeros((4, 1)), r"inputs of shape \(4, 2\); needed are \(n_conditions, 1"),
-    (np.zeros((4, 1)), np.full((4, 1), np.nan), "measured: no value in condition 0, column 0"),
+    (np.zeros((4, 1)), np.full((4, 1), np.inf), "measured: no value in condition 0, column 0"),
+    (np.zeros((4, 1)), np.full((4, 1), np.nan), r"readouts \['out'\] are measured in fewer than 2"),
+    (np.full((4, 1), np.nan), np.zeros((4, 1)), r"inputs \['in'\] are known in no condition"),
     (np.full((4, 1), 2.0), np.zeros((4, 1)), "inputs reach from 2 to 2"),
     (np.zeros((4, 1)), np.zeros((5, 1)), "inputs of 4 and measurements of 5 conditions"),
 ])

@@ -68,9 +68,10 @@ def test_the_gradient_is_the_one_torch_finds_through_the_unrolled_network(member
     inputs = np.random.default_rng(1).random((5, 2)).astype(np.float32)
     pull = torch.from_numpy(np.random.default_rng(2).normal(size=(5, 2)).astype(np.float32))
     model.zero_grad()
-    (model(model.acting(), Memory(network, inputs), EXACT) * pull).sum().backward()
-    units = _units(network, model)
-    state = _unrolled(units, network, torch.from_numpy(inputs))
+    given = torch.from_numpy(inputs.copy()).requires_grad_()
+    (model(model.acting(), Memory(network, inputs), EXACT, given) * pull).sum().backward()
+    units, same = _units(network, model), torch.from_numpy(inputs).requires_grad_()
+    state = _unrolled(units, network, same)
     readout = state[:, [network.units.index(name) for name in READOUTS]]
     (readout * model.scale.detach() * pull).sum().backward()
     wiring = model.wiring
@@ -78,6 +79,7 @@ def test_the_gradient_is_the_one_torch_finds_through_the_unrolled_network(member
                                atol=2e-4, rtol=2e-3)
     torch.testing.assert_close(model.bias.grad, units.bias.grad[0], atol=2e-4, rtol=2e-3)
     torch.testing.assert_close(model.share.grad, units.share.grad[0], atol=2e-4, rtol=2e-3)
+    torch.testing.assert_close(given.grad, same.grad, atol=2e-4, rtol=2e-3)
 
 
 def test_a_search_that_starts_from_the_last_solution_ends_where_a_fresh_one_does(member):
