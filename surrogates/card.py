@@ -64,6 +64,11 @@ def _fidelity(metrics: dict) -> str:
          "nodes and outputs between 0.87 and 0.93"),
         ("width of those beside constant ones", f"{cover['width']:.2f}", "", ""),
     ]
+    if "self_pruning" in metrics:  # cards of earlier versions have none
+        ratio = metrics["self_pruning"]
+        rows.append(("20 % random edges in the scaffold, mean weight over the others'",
+                     f"{ratio['after']:.3f}", "<= 0.5", "a small training of one member; before it "
+                     f"{ratio['before']:.3f}"))
     lines = ["## Against the teacher, drug pairs never seen together\n",
              "| figure | network | wanted | beside it |", "|---|---|---|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])

@@ -32,6 +32,7 @@ from surrogates.phenotype import HIGH, LOW, net_growth_rate
 from surrogates.real_data import default_cache, find_data, keep_in_card, score
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
 from surrogates.scores import drive_of, drive_scores
+from surrogates.self_pruning import drive_ratio
 from surrogates.teacher import Teacher
 from surrogates.trained import TmeCell
 from surrogates.uncertainty import outlyingness
@@ -114,6 +115,8 @@ def measure(folder: Path, sampling: Sampling, teacher: Teacher,
     metrics["knock_outs"] = knock_out_scores(model, teacher, sampling.seed)
     metrics["uncertainty"] = uncertainty_scores(model, held_out, sampling.seed)
     report("intervals", 0.9)
+    metrics["self_pruning"] = drive_ratio(
+        progress=lambda what, _share: report(f"injected edges: {what}", 0.9))
     held = held_out_errors(model, teacher, sampling.seed)
     metrics["intervals"] = coverage_scores(held)
     intervals = calibrate(held, np.ones(len(held.pair), bool)).stored()

@@ -25,8 +25,8 @@ from surrogates.train import fit as fit_drives
 
 INJECTED = "injected"  # kind of the edges that were drawn
 SHARE = 0.2  # as many injected edges, of those of the scaffold
-SMALL = Config(n_members=1, steps=3000, checkpoint_every=3001, sampling=Sampling(
-    n_trajectories=1500))  # of `tme-cell.toml`, what a few minutes allow
+SMALL = Config(n_members=1, steps=1000, checkpoint_every=1001, sampling=Sampling(
+    n_trajectories=1500))  # of `tme-cell.toml`, what a minute or two allow
 Progress = Callable[[str, float], None]
 
 

@@ -22,6 +22,7 @@ HIGHER_IS_BETTER = {  # metric -> whether more of it is better
     "RMSE": False,
     "NRMSE": False,
     "MAE": False,
+    "ratio": False,  # of weights, injected edges over the scaffold's own
 }
 WIDTH = 100  # columns of the rendered table and its notes
 TIE = 5e-4  # contenders that agree in what is printed share the mark

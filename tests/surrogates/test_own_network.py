@@ -12,14 +12,16 @@ from surrogates.cell_model import MonotoneUnits
 from surrogates.channels import UnknownName
 from surrogates.datasets import cellbox, ligand_tf
 from surrogates.datasets.own_folds import pearson, run_folds
+from surrogates.datasets.sampling import Sampling
 from surrogates.edge import ROLE_OF_SIGN, Edge
 from surrogates.folds import FoldCache
+from surrogates.gradient import LANES
 from surrogates.linear_part import LinearPart, fit_linear_part
 from surrogates.missing_inputs import marginal_cost
 from surrogates.network import check
 from surrogates.own_network import Settings, _Data, _Misfit, first_parameters, fit, observe
 from surrogates.scaffold import build_scaffold, fully_connected
-from surrogates.self_pruning import inject, injected_ratio
+from surrogates.self_pruning import SMALL, drive_ratio, inject, injected_ratio, own_ratio
 from surrogates.signed_table import load_signed_table
 from surrogates.steady_state import SteadyState
 
@@ -203,6 +205,23 @@ def test_the_likelihood_by_inputs_is_the_loss_of_known_ones_up_to_a_constant(tru
     slow, fast = ([float(f(e)) for e in two] for f in (
         lambda e: marginal_cost(prior, torch.from_numpy(y) - e, given), lambda e: misfit(e, None)))
     assert slow[1] - slow[0] == pytest.approx(fast[1] - fast[0], rel=1e-3)
+
+
+def test_the_ratio_of_a_users_own_network_is_told_before_and_after_its_fit(truth):
+    edges, inputs, nodes, x, y = truth
+    network = build_scaffold(edges, inputs, nodes).network
+    settings = replace(QUICK, n_members=1, steps=120, shrinkage=1.0, linear=False)
+    before, after = own_ratio([*edges, arrow("elsewhere", "off")], x, y, network, settings, 1)
+    assert before > 0.5
+    assert after <= 0.5
+
+
+def test_random_edges_in_the_scaffold_of_tme_cell_lose_their_weight_in_training():
+    small = replace(SMALL, steps=250, batch=4 * LANES, sampling=Sampling(
+        n_trajectories=100, minutes=1440.0, snapshots=8))
+    ratio = drive_ratio(small)
+    assert ratio["before"] == pytest.approx(1.0, abs=0.1)  # random, as all are
+    assert ratio["after"] <= 0.5
 
 
 def test_more_edges_than_there_is_room_for_are_refused():
