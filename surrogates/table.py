@@ -85,6 +85,13 @@ def render(rows: Sequence[Row]) -> str:
     return "\n".join(parts)
 
 
+def spread(scores: Sequence[float]) -> str:
+    """How far a score differs from fold to fold, in words."""
+    mean = sum(scores) / len(scores)
+    sd = math.sqrt(sum((score - mean) ** 2 for score in scores) / len(scores))
+    return f"By fold {min(scores):.3f} to {max(scores):.3f}, sd {sd:.3f}."
+
+
 def tally(rows: Sequence[Row]) -> str:
     """How often each contender is the best of a row, in one sentence."""
     wins = [name for row in rows for name in row.best()]
@@ -144,4 +151,5 @@ def from_entries(entries: Iterable[dict]) -> list[Row]:
     return rows
 
 
-__all__ = ["CONTENDERS", "Row", "from_entries", "from_json", "render", "tally", "to_json"]
+__all__ = ["CONTENDERS", "Row", "from_entries", "from_json", "render", "spread", "tally",
+           "to_json"]

@@ -22,7 +22,7 @@ from surrogates.datasets.own_folds import Fold, Progress, Table, pearson, run_fo
 from surrogates.folds import FoldCache, Models
 from surrogates.own_network import Settings
 from surrogates.scaffold import build_scaffold, fully_connected
-from surrogates.table import Row
+from surrogates.table import Row, spread
 
 FOLDER = "cellbox_melanoma"
 FILES = ("expr.csv", "pert.csv", "node_Index.csv")
@@ -105,12 +105,14 @@ def _with_activities(fold: Fold, inputs: np.ndarray) -> Fold:
 
 def _row(what: str, split: str, found: dict, last: int | None, anchor: str, target: str) -> Row:
     folds: list[Fold] = found[split]
-    scores = {name: float(np.mean([pearson(f.predicted[name][:, :last], f.truth[:, :last])
-                                   for f in folds])) for name in folds[0].predicted}
+    by_fold = {name: [pearson(f.predicted[name][:, :last], f.truth[:, :last]) for f in folds]
+               for name in folds[0].predicted}
+    scores = {name: float(np.mean(values)) for name, values in by_fold.items()}
     share = np.mean([fold.linear_share for fold in folds])
     note = ("The teacher has no such nodes. Of what the network predicts, "
             f"{share:.0%} of the variance is its linear part's, the rest its scaffold's. "
-            "Some choices of that part were made with these folds in sight.")
+            "Some choices of that part were made with these folds in sight. "
+            f"{spread(by_fold['network'])}")
     if last is None:
         note += " The activities of the 12 drugs are known to all contenders."
     if anchor:

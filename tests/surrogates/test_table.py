@@ -2,7 +2,7 @@
 
 import pytest
 
-from surrogates.table import WIDTH, Row, from_json, render, tally, to_json
+from surrogates.table import WIDTH, Row, from_json, render, spread, tally, to_json
 
 
 def row(**changes):
@@ -65,3 +65,7 @@ def test_a_row_that_cannot_be_printed_is_refused(change, message):
 
 def test_the_tally_counts_every_row_once_per_winner():
     assert tally([row(), row(metric="r")]).startswith("Best (or as good) of 2 rows")
+
+
+def test_the_spread_over_folds_is_told_in_words():
+    assert spread([0.5, 0.7, 0.9]) == "By fold 0.500 to 0.900, sd 0.163."
