@@ -24,7 +24,7 @@ from pathlib import Path
 OUT_OF_DOMAIN = ("warn", "clamp", "teacher", "stop")
 
 
-def load(
+def load(  # noqa: PLR0913 - all but the name by keyword
     name: str = "tme-cell",
     *,
     path: str | Path | None = None,
@@ -32,6 +32,7 @@ def load(
     member: int | None = None,
     out_of_domain: str = "warn",
     rates: Mapping[str, Mapping[str, float]] | None = None,
+    mutations: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
     untrained_seed: int | None = None,
 ):
     """A cell model by name, or from a folder of weights.
@@ -44,6 +45,7 @@ def load(
         out_of_domain: "warn" only marks cells, "clamp" moves inputs into the training box,
             "teacher" lets the teacher decide for those cells, "stop" raises OutOfDomain.
         rates: for "constant": outputs by cell type in the contract's units.
+        mutations: a user's own, {name: {node: {"times": 3} or {"held": 0.9}}}, see `mutants`.
         untrained_seed: random weights on the same scaffold and signs.
     """
     from surrogates.policy import guard
@@ -51,10 +53,13 @@ def load(
     if out_of_domain not in OUT_OF_DOMAIN:
         msg = f"out_of_domain is {out_of_domain!r}; it must be one of {OUT_OF_DOMAIN}"
         raise ValueError(msg)
-    if path is None and name in ("teacher", "constant"):
+    if path is None and name == "constant":
         return _without_weights(name, rates)
+    if path is None and name == "teacher":
+        return _with_mutations(_without_weights(name, rates), mutations)
     model = _network(name, path, device, untrained_seed)
-    return guard(model if member is None else model.member(member), out_of_domain)
+    model = model if member is None else model.member(member)
+    return guard(_with_mutations(model, mutations), out_of_domain)
 
 
 def two_sample(inputs, genotype, cell_type, *, seed: int = 0):
@@ -62,6 +67,12 @@ def two_sample(inputs, genotype, cell_type, *, seed: int = 0):
     from surrogates.two_sample_tests import two_sample as compare
 
     return compare(inputs, genotype, cell_type, seed=seed)
+
+
+def _with_mutations(model, mutations: Mapping | None):
+    from surrogates.mutants import Mutants
+
+    return Mutants(model, mutations) if mutations else model
 
 
 def _without_weights(name: str, rates: Mapping | None):

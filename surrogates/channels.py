@@ -80,11 +80,11 @@ def find(name: str, names: Sequence[str], kind: str) -> int:
         raise UnknownName(msg) from None
 
 
-def genotype_bits(names: Iterable[str]) -> int:
-    """Bit mask of a collection of genotype names."""
+def genotype_bits(names: Iterable[str], known: Sequence[str] = GENOTYPES) -> int:
+    """Bit mask of a collection of genotype names, bit k for the k-th of those `known`."""
     bits = 0
     for name in names:
-        bits |= 1 << find(name, GENOTYPES, "genotype")
+        bits |= 1 << find(name, known, "genotype")
     return bits
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from surrogates import simulate as rollout
 from surrogates.channels import (
     CELL_TYPES,
+    GENOTYPES,
     INPUT_CHANNELS,
     NODE_CHANNELS,
     NODES,
@@ -29,6 +30,7 @@ class Constant:
     inputs = INPUT_CHANNELS
     nodes = NODE_CHANNELS
     outputs = OUTPUT_CHANNELS
+    genotypes = GENOTYPES
 
     def __init__(self, rates: Mapping[str, Mapping[str, float]] | None = None) -> None:
         self._table = _table(rates or {})

@@ -4,6 +4,7 @@ import numpy as np
 
 from surrogates import simulate as rollout
 from surrogates.channels import INPUTS
+from surrogates.mutants import Mutants
 from surrogates.teacher import Out, Teacher
 from surrogates.trained import TmeCell
 from surrogates.uncertainty import clamp
@@ -13,20 +14,21 @@ class OutOfDomain(RuntimeError):
     """Cells met a situation that the network was not trained on, and the user wants to stop."""
 
 
-def guard(model: TmeCell, policy: str):
+def guard(model: TmeCell | Mutants, policy: str):
     """The model itself for `warn`, which only marks cells; otherwise the model behind a guard."""
     if policy == "warn":
         return model
-    return Guarded(model, {"clamp": _clamp, "teacher": _Swap(), "stop": _stop}[policy], policy)
+    return Guarded(model, {"clamp": _clamp, "teacher": _Swap(model), "stop": _stop}[policy], policy)
 
 
 class Guarded:
     """A network and what to do with the cells it does not know."""
 
-    def __init__(self, model: TmeCell, treat, policy: str) -> None:
+    def __init__(self, model: TmeCell | Mutants, treat, policy: str) -> None:
         self.model, self._treat, self.policy = model, treat, policy
         self.inputs, self.nodes, self.outputs = model.inputs, model.nodes, model.outputs
         self.name, self.hash = model.name, model.hash
+        self.genotypes = model.genotypes
 
     def initial_state(self, cell_type, genotype) -> np.ndarray:
         """As the network."""
@@ -49,7 +51,7 @@ class Guarded:
         return rollout.simulate(self, **conditions)
 
 
-def _clamp(model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out) -> None:
+def _clamp(model: TmeCell | Mutants, arrays: tuple, dt: float, rows: np.ndarray, out: Out) -> None:
     """Let the network decide again with these cells' inputs moved into the training box."""
     state, inputs, genotype, cell_type = arrays
     again = model.allocate(len(rows))
@@ -60,17 +62,18 @@ def _clamp(model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out)
 class _Swap:
     """The teacher decides for these cells; the network's spread stays as the mark of doubt."""
 
-    def __init__(self) -> None:
-        self._teacher = Teacher()
+    def __init__(self, model: TmeCell | Mutants) -> None:
+        teacher = Teacher()
+        self._teacher = model.over(teacher) if isinstance(model, Mutants) else teacher
 
-    def __call__(self, _model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out):
+    def __call__(self, _model, arrays: tuple, dt: float, rows: np.ndarray, out: Out):
         again = self._teacher.allocate(len(rows))
         self._teacher.step(*arrays, dt, out=again)
         again.sigma[:] = out.sigma[rows]
         _put(again, rows, out)
 
 
-def _stop(model: TmeCell, arrays: tuple, dt: float, rows: np.ndarray, out: Out) -> None:  # noqa: ARG001
+def _stop(model: TmeCell | Mutants, arrays: tuple, dt: float, rows: np.ndarray, out: Out) -> None:  # noqa: ARG001
     """Say which cells, and which inputs left the training box."""
     inputs = arrays[1]
     outside = (inputs < model.domain.low) | (inputs > model.domain.high)

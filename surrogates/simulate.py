@@ -92,7 +92,7 @@ def simulate(
     time = np.arange(n_steps + 1) * dt
     course = _input_course(inputs or {}, time)
     code = np.array([cell_type_code(cell_type)], np.int8)
-    bits = np.array([genotype_bits(genotype)], np.int32)
+    bits = np.array([genotype_bits(genotype, model.genotypes)], np.int32)
     start = model.initial_state(code, bits) if state is None else np.asarray(state)[None]
     out = model.allocate(1)
     nodes = np.empty((n_steps + 1, len(NODES)), np.float32)

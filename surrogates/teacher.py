@@ -66,6 +66,7 @@ class Teacher:
     inputs = INPUT_CHANNELS
     nodes = NODE_CHANNELS
     outputs = OUTPUT_CHANNELS
+    genotypes = GENOTYPES
 
     def __init__(self, network: Network | None = None) -> None:
         self.network = load_network() if network is None else network
@@ -114,6 +115,10 @@ class Teacher:
         """Follow one cell; see `surrogates.simulate.simulate`."""
         return rollout.simulate(self, **conditions)
 
+    def with_network(self, network: Network) -> "Teacher":
+        """The same equations with other competences and time constants."""
+        return Teacher(network)
+
     def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
         """Fixed points of (type, genotype) pairs, slow nodes hurried along."""
         cell_type = np.array([pair[0] for pair in pairs], np.int8)
@@ -123,6 +128,7 @@ class Teacher:
         arrays = (state, basal_inputs(len(pairs)), genotype, cell_type)
         fractions = np.empty((len(pairs), len(OUTPUTS)), np.float32)
         tau = np.minimum(self.network.tau, np.float32(RELAXATION_TAU))
+        tau[np.isinf(self.network.tau)] = np.inf  # held, see `mutants`
         self._integrate(arrays, tau, RELAXATION_STEP * RELAXATION_STEPS, RELAXATION_STEP,
                         (state, fractions, np.empty_like(fractions)))
         return state

@@ -6,6 +6,7 @@ import numpy as np
 
 from surrogates import simulate as rollout
 from surrogates.channels import (
+    GENOTYPES,
     INPUT_CHANNELS,
     NODE_CHANNELS,
     NODES,
@@ -32,6 +33,7 @@ class TmeCell:
     inputs = INPUT_CHANNELS
     nodes = NODE_CHANNELS
     outputs = OUTPUT_CHANNELS
+    genotypes = GENOTYPES
 
     def __init__(self, network: Network, raw: Raw, domain: Domain, *, name: str, hash: str,
                  device: str = "cpu", intervals: Intervals | None = None) -> None:
@@ -41,7 +43,7 @@ class TmeCell:
         acting = effective(raw, network)
         self._cpu = CpuNetwork(network, acting, domain)
         self._backend = self._cpu if device == "cpu" else _on_cuda(network, raw, domain, device)
-        self._tau = np.full_like(acting.tau, RELAXATION_TAU)
+        self._tau = np.where(np.isinf(acting.tau), acting.tau, np.float32(RELAXATION_TAU))
         self._steady: dict[tuple[int, int], np.ndarray] = {}
 
     def allocate(self, n: int) -> Out:
@@ -86,6 +88,11 @@ class TmeCell:
         """One member of the ensemble alone: sigma is 0, the domain is judged by inputs only."""
         return TmeCell(self.network, self.raw.member(index), self.domain, device=self.device,
                        name=f"{self.name}[{index}]", hash=f"{self.hash}[{index}]")
+
+    def with_network(self, network: Network) -> "TmeCell":
+        """The same weights on a network with other competences and time constants."""
+        return TmeCell(network, self.raw, self.domain, name=self.name, hash=self.hash,
+                       device=self.device, intervals=self.intervals)
 
     def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
         """Fixed points of (type, genotype) pairs, all nodes relaxing equally fast."""

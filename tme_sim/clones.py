@@ -8,7 +8,7 @@ class Clone(NamedTuple):
 
     index: int
     parent: int  # index of the clone it arose in; -1 for a founder
-    genotype: int  # bits, see surrogates.channels.GENOTYPES
+    genotype: int  # bits, see Scenario.genotypes
     time: float  # [min] when it arose; 0 for founders and standing clones
     name: str
 

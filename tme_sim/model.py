@@ -58,6 +58,7 @@ class TumorModel(mesa.Model):
         self.seed = scenario.seed
         self.device = resolve_device(device)
         self.cell_model = cell_model or _load_cell_model(scenario, self.device)
+        _check_genotypes(scenario, self.cell_model)
         self.bodies = Bodies.of(scenario)
         self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
         self.env = Microenvironment(self.grid, _substrates(scenario), tolerance=FIELD_TOLERANCE)
@@ -226,7 +227,7 @@ class TumorModel(mesa.Model):
         self.output_range = np.array([c.high - c.low for c in model.outputs], np.float32)
         self.silent = np.array([name == "s_duration_factor" for name in names], np.float32)
         self.mutation_rates = {
-            GENOTYPES.index(gene): spec.rate for gene, spec in scenario.evolution.items()
+            scenario.genotypes.index(gene): spec.rate for gene, spec in scenario.evolution.items()
         }
 
 
@@ -236,10 +237,22 @@ def _rebuild(scenario: Scenario, cell_model: object, device: str, state: dict) -
 
 def _load_cell_model(scenario: Scenario, device: str) -> object:
     try:
-        return surrogates.load(**scenario.surrogate.options(), device=device)
+        return surrogates.load(**scenario.cell_model_options(), device=device)
     except (ValueError, KeyError, OSError) as error:
         msg = f"surrogate: {error}"
         raise InputError(msg) from error
+
+
+def _check_genotypes(scenario: Scenario, cell_model: object) -> None:
+    """A cell model that was handed over must know the mutations that the scenario defines."""
+    known = getattr(cell_model, "genotypes", GENOTYPES)
+    if known != scenario.genotypes and scenario.genotypes != GENOTYPES:
+        msg = (
+            f"evolution: the scenario defines {list(scenario.genotypes[len(GENOTYPES):])}, but the "
+            "cell model was made without them; surrogates.load(**scenario.cell_model_options()) "
+            "makes one with them"
+        )
+        raise InputError(msg)
 
 
 def _substrates(scenario: Scenario) -> list[Substrate]:

@@ -4,8 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogates.channels import genotype_bits
-
 if TYPE_CHECKING:
     from tme_sim.model import TumorModel
 
@@ -17,7 +15,7 @@ def founder(model: "TumorModel", name: str) -> int:
     group = model.scenario.cells[name]
     if not model.bodies.tumor[model.bodies.code(group.type)]:
         return NO_CLONE
-    bits = genotype_bits(group.genotype)
+    bits = model.scenario.genotype_bits(group.genotype)
     known = next((c for c in model.clones if c.name == name), None)
     return (known or model.clones.add(parent=-1, genotype=bits, time=0.0, name=name)).index
 
@@ -28,7 +26,7 @@ def columns(model: "TumorModel", index: int, ids: np.ndarray) -> dict[str, objec
     group = model.scenario.cells[name]
     code = model.bodies.code(group.type)
     types = np.full(len(ids), model.bodies.network[code], np.int8)
-    genotype = np.full(len(ids), genotype_bits(group.genotype), np.int32)
+    genotype = np.full(len(ids), model.scenario.genotype_bits(group.genotype), np.int32)
     return {
         "id": ids,
         "type": code,

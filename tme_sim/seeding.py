@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogates.channels import GENOTYPES, genotype_bits
 from tme_sim import newcomers, tick
 from tme_sim.processes import cycle, mutation
 from tme_sim.random import initial_id
-from tme_sim.scenario.mutations import scaled_rates
+from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import Placed, place_all
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def seed(model: "TumorModel") -> None:
     for index, (name, placed) in enumerate(place_all(model.scenario).items()):
         _add_group(model, index, name, placed)
     model.events += [(model.time, "scaled", text) for text in scaled_rates(model.scenario)]
+    model.events += [(model.time, "own", text) for text in own_mutations(model.scenario)]
     _desynchronise(model)
     tick.decide_now(model)
     tick.exchange_with_fields(model)
@@ -67,7 +67,7 @@ def _add_standing_clones(
         return
     population = model.population
     for gene, spec in model.scenario.evolution.items():
-        bit = GENOTYPES.index(gene)
+        bit = model.scenario.genotypes.index(gene)
         number = mutation.standing_clones(
             population["id"][rows],
             represents=group.represents,
@@ -79,7 +79,7 @@ def _add_standing_clones(
         for k in np.unique(number[number >= 0]):
             clone = model.clones.add(
                 parent=newcomers.founder(model, name),
-                genotype=genotype_bits(group.genotype) | 1 << bit,
+                genotype=model.scenario.genotype_bits(group.genotype) | 1 << bit,
                 time=0.0,
                 name=f"{name} + {gene}",
             )

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogates.channels import GENOTYPES
 from tme_sim import agents, newcomers
 from tme_sim.processes import (
     arrival,
@@ -280,7 +279,7 @@ def _found_clones(model: "TumorModel", daughters: slice, end: float) -> None:
             parent=parent,
             genotype=int(population["genotype"][row]),
             time=end,
-            name=f"{origin} + {GENOTYPES[bit]}",
+            name=f"{origin} + {model.scenario.genotypes[bit]}",
         )
         population["clone"][row] = clone.index
         model.events.append((end, "mutation", clone.name))

@@ -28,11 +28,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from surrogates.channels import (
-    GENOTYPES,
     INPUTS,
     LOG,
     TRANSFORM_KIND,
-    genotype_bits,
     read_table,
 )
 from surrogates.phenotype import net_growth_rate
@@ -212,7 +210,7 @@ def origins(model: TumorModel, clones: np.ndarray, genotype: np.ndarray) -> tupl
         added.append(added[clone.parent] | (fresh if clone.time > 0.0 else 0))
     acquired = np.array([*added, 0], np.int64)[clones] & genotype  # -1: no clone
     groups = [
-        genotype_bits(group.genotype)
+        model.scenario.genotype_bits(group.genotype)
         for group in model.scenario.cells.values()
         if model.bodies.tumor[model.bodies.code(group.type)]
     ]
@@ -285,7 +283,7 @@ def _mutations(model: TumorModel, genotype: np.ndarray, clones: np.ndarray) -> l
     return [
         PutBack(f"{origin} {name}", _wild_type(carried & np.int32(1 << bit)))
         for origin, carried in found
-        for bit, name in enumerate(GENOTYPES)
+        for bit, name in enumerate(model.scenario.genotypes)
         if (carried >> bit & 1).any()
     ]
 

@@ -351,7 +351,7 @@ def _drawn(model: TumorModel, cells: int | None) -> np.ndarray:
 
 def _cell_model(run: Run, member: int | None = None) -> Any:
     """The run's cell model; where it would stop outside its domain it goes on and is counted."""
-    options = run.scenario.surrogate.options()
+    options = run.scenario.cell_model_options()
     if options["out_of_domain"] == "stop":
         options["out_of_domain"] = "warn"
     if member is not None:
@@ -364,8 +364,7 @@ def _members(run: Run) -> list[Any]:
     options = run.scenario.surrogate.options()
     if options.get("name") in ("teacher", "constant") or options.get("member") is not None:
         return []
-    whole = _cell_model(run)
-    network = getattr(whole, "model", whole)
+    network = surrogates.load(**{key: options[key] for key in ("name", "path") if key in options})
     return [_cell_model(run, m) for m in range(network.raw.n_members)]
 
 

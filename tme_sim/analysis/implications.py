@@ -15,7 +15,7 @@ from tme_sim.scenario.memory import (
     initial_cells,
     refuse_if_too_large,
 )
-from tme_sim.scenario.mutations import scaled_rates
+from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import place_all
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tissue import CellGroup
@@ -120,7 +120,7 @@ def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
     import surrogates
 
     try:
-        model = surrogates.load(**scenario.surrogate.options(), device="cpu")
+        model = surrogates.load(**scenario.cell_model_options(), device="cpu")
     except (OSError, ValueError, KeyError) as err:
         raise scenario.error(("surrogate",), str(err)) from err
     names = [channel.name for channel in model.outputs]
@@ -202,6 +202,7 @@ def _notes(scenario: Scenario) -> list[str]:
     if not vessels and any(group.supply > 0 for group in scenario.cells.values()):
         notes.append("cells are supplied, but without endothelium none can enter")
     notes += [f"scaled: {text}" for text in scaled_rates(scenario)]
+    notes += own_mutations(scenario)
     notes += _standing(scenario)
     if initial_cells(scenario) == 0 and not scenario.cells:
         notes.append("there are no cells")

@@ -145,7 +145,7 @@ TABLES: dict[str, tuple[TableColumn, ...]] = {
     "clones": (
         TableColumn("index", "i4", "1", "value of the column `clone`"),
         TableColumn("parent", "i4", "1", "index of the clone it arose from; -1 for founders"),
-        TableColumn("genotype", "i4", "1", "bits, see surrogates.channels.GENOTYPES"),
+        TableColumn("genotype", "i4", "1", "bits, see Scenario.genotypes"),
         TableColumn("time", "f8", "min", "when it arose"),
         TableColumn("name", "text", "1", "its name"),
     ),

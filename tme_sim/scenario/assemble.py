@@ -276,7 +276,7 @@ def _evolution(
     for name, entry in entries.items():
         if name in known:
             entries[name] = {**presets.preset("mutations", name), **entry}
-        elif "rate" not in entry:
+        elif "rate" not in entry and not entry.get("nodes"):
             msg = f"unknown mutation {name!r}; {nearest(name, known)}"
             raise document.error(("evolution", name), msg)
     return entries

@@ -30,7 +30,7 @@ def check(scenario: Scenario) -> None:
 
 def _check_names(scenario: Scenario) -> None:
     """Names become keys of run files and columns."""
-    for section in ("substrates", "cells", "cell_types", "drugs"):
+    for section in ("substrates", "cells", "cell_types", "drugs", "evolution"):
         for name in getattr(scenario, section):
             if not NAME_PATTERN.fullmatch(name):
                 msg = f"found the name {name!r}, but letters, digits, _ + - are allowed"
@@ -46,9 +46,39 @@ def _check_known_to_cell_model(scenario: Scenario) -> None:
         _know(scenario, path, spec.network_type, channels.CELL_TYPES)
     for name, group in scenario.cells.items():
         for k, mutation in enumerate(group.genotype):
-            _know(scenario, ("cells", name, "genotype", k), mutation, channels.GENOTYPES)
-    for mutation in scenario.evolution:
-        _know(scenario, ("evolution", mutation), mutation, channels.GENOTYPES)
+            _know(scenario, ("cells", name, "genotype", k), mutation, scenario.genotypes)
+    for mutation, spec in scenario.evolution.items():
+        if not spec.nodes:
+            _know(scenario, ("evolution", mutation), mutation, channels.GENOTYPES)
+    _check_own_mutations(scenario)
+
+
+def _check_own_mutations(scenario: Scenario) -> None:
+    """Mutations that the scenario defines have a name of their own and change nodes there are."""
+    from surrogates import channels
+    from surrogates.mutants import MOST
+
+    holder: dict[str, str] = {}
+    own = {name: spec for name, spec in scenario.evolution.items() if spec.nodes}
+    for name, spec in own.items():
+        path: tuple[Any, ...] = ("evolution", name)
+        if name in channels.GENOTYPES:
+            msg = "the cell model knows what this mutation does; leave out `nodes` or rename it"
+            raise scenario.error((*path, "nodes"), msg)
+        if scenario.surrogate.name == "constant":
+            msg = "the cell model `constant` has no nodes that a mutation could change"
+            raise scenario.error((*path, "nodes"), msg)
+        for node, change in spec.nodes.items():
+            _know(scenario, (*path, "nodes", node), node, channels.NODES)
+            if change.held is None:
+                continue
+            if node in holder:
+                msg = f"both {holder[node]!r} and {name!r} hold {node}; one cell may carry both"
+                raise scenario.error((*path, "nodes", node), msg)
+            holder[node] = name
+    if len(own) > MOST:
+        msg = f"{len(own)} mutations of its own; a genotype has room for {MOST}"
+        raise scenario.error(("evolution",), msg)
 
 
 def _check_inputs(scenario: Scenario) -> None:

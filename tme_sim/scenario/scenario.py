@@ -1,6 +1,7 @@
 """The scenario: everything a run depends on, frozen, in internal units."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -199,6 +200,7 @@ class Scenario(Strict):
 
     All numbers are in internal units (um, min, mmHg for oxygen, mM, nM, uM, mg for doses).
     ``evolution`` maps a mutation to its rate [1/division]; the catalogue's where none is given.
+    One with ``nodes`` is the scenario's own.
     """
 
     format: Literal[1] = 1
@@ -247,6 +249,27 @@ class Scenario(Strict):
     def resolved(self) -> dict[str, Any]:
         """Every value in force, as plain data with units; ``load_scenario`` reads it back."""
         return self.model_dump(mode="json")
+
+    @property
+    def genotypes(self) -> tuple[str, ...]:
+        """Names of the bits of a genotype: those of the cell model, then the scenario's own."""
+        from surrogates.channels import GENOTYPES
+
+        return (*GENOTYPES, *self._own_mutations())
+
+    def genotype_bits(self, names: Iterable[str]) -> int:
+        """Genotype with these mutations, bit k for the k-th of ``genotypes``."""
+        from surrogates import channels
+
+        return channels.genotype_bits(names, self.genotypes)
+
+    def cell_model_options(self) -> dict[str, Any]:
+        """Arguments of ``surrogates.load``: the surrogate, and the scenario's own mutations."""
+        own = self._own_mutations()
+        return self.surrogate.options() | ({"mutations": own} if own else {})
+
+    def _own_mutations(self) -> dict[str, dict[str, dict[str, float]]]:
+        return {name: spec.changes() for name, spec in self.evolution.items() if spec.nodes}
 
     def grid_shape(self) -> tuple[int, int, int]:
         """Number of voxels (z, y, x)."""
