@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(commands)
     _add_report(commands)
     _add_info(commands)
+    _add_export(commands)
     _add_explain(commands)
     _add_lineage(commands)
     _add_surrogate(commands)
@@ -113,6 +114,18 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
 def _add_info(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "info", _info, "print scenario, provenance, digest and totals")
     parser.add_argument("run", type=Path, metavar="RUN.h5")
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "export", _export, "write a run for other programs")
+    parser.add_argument("run", type=Path, metavar="RUN.h5")
+    parser.add_argument("--to", required=True, metavar="FORMAT", help=(
+        "anndata (.h5ad), vtk, simularium, csv or parquet"))
+    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help=(
+        "file, or folder for vtk, csv and parquet; beside the run unless given"))
+    parser.add_argument("--at", metavar="TIME", help=(
+        'one frame, such as that of "5 d"; otherwise all, for anndata the last'))
+    parser.add_argument("--force", action="store_true", help="overwrite what is there")
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:
@@ -300,6 +313,16 @@ def _info(options: argparse.Namespace) -> int:
     from tme_sim.output.run import open_run
 
     print(open_run(options.run).info())
+    return DONE
+
+
+def _export(options: argparse.Namespace) -> int:
+    from tme_sim.analysis.exports import export
+    from tme_sim.output.run import open_run
+
+    run = open_run(options.run)
+    path = export(run, options.to, options.output, at=options.at, force=options.force)
+    print(f"wrote {path}")
     return DONE
 
 

@@ -33,6 +33,8 @@ class StandIn:
     """What a recorder needs of a model."""
 
     def __init__(self, n_cells=200, dim=2, seed=1, columns="standard", name="stand_in"):
+        groups = {"tumor": "tumor", "caf": "fibroblast", "cd8": "cd8_t"}
+        groups = {n: {"type": t, "supply": "0 per hour"} for n, t in groups.items()}
         shape = (1, 30, 30) if dim == 2 else (20, 30, 30)
         self.grid = Grid(shape=shape, voxel=20.0)
         self.seed = seed
@@ -48,7 +50,7 @@ class StandIn:
                 "oxygen": SimpleNamespace(unit="mmHg"),
                 "vemurafenib": SimpleNamespace(unit="uM"),
             },
-            resolved=lambda: {"name": name, "seed": seed},
+            resolved=lambda: {"name": name, "seed": seed, "cells": groups},
         )
         self.cell_model = SimpleNamespace(
             name="stand-in",
