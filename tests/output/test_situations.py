@@ -8,7 +8,7 @@ from surrogates.channels import INPUT_CHANNELS, INPUTS, basal_inputs
 from tests.output.stand_in import StandIn, advance, record
 from tests.output.test_recorder import interrupted_at
 from tests.scenarios.small import small
-from tme_sim.analysis import report
+from tme_sim.analysis.caption import caption, inputs_line
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
 from tme_sim.output.situations import GROUP, SAMPLE
@@ -100,7 +100,7 @@ def test_the_report_compares_them_with_training(tmp_path):
             self.population["inputs"][:] = basal_inputs(self.population.n)
 
     record(tmp_path / "run.h5", Basal(), ticks=40)
-    line = report.inputs_line(open_run(tmp_path / "run.h5"))
+    line = inputs_line(open_run(tmp_path / "run.h5"))
     assert line.startswith(f"Inputs: {5 * SAMPLE} situations are easily told from those of")
     assert "AUC 1.00" in line
     assert "p <= 0.005" in line
@@ -109,7 +109,7 @@ def test_the_report_compares_them_with_training(tmp_path):
 
 def test_the_report_says_where_there_is_nothing_to_compare(tmp_path):
     record(tmp_path / "run.h5", ticks=10)
-    assert "too few" in report.inputs_line(open_run(tmp_path / "run.h5"))
+    assert "too few" in inputs_line(open_run(tmp_path / "run.h5"))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_real_run_keeps_what_its_cells_sensed(small_run):
     assert len(met.type) > 150
     assert 0.0 < met.inputs[:, INPUTS.index("oxygen")].mean() < 40.0
     assert np.isin(met.genotype[met.type == 0], [1, 5]).all()
-    assert "classifier AUC" in report.caption(small_run, [])
+    assert "classifier AUC" in caption(small_run)
 
 
 def test_one_member_alone_decides_a_run_and_leaves_no_spread(small_run):

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from tme_sim.analysis.explain import Explained
 from tme_sim.analysis.palette import CAUSE_COLORS, cause_color
-from tme_sim.analysis.report import DPI, STYLE
+from tme_sim.analysis.style import DPI, STYLE
 from tme_sim.output.explanation import DYING, FATES, UNEXPLAINED
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run

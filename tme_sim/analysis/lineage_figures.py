@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tme_sim.analysis.lineage import NO_PARENT, Tree, clone_sizes
 from tme_sim.analysis.palette import clone_color
-from tme_sim.analysis.report import STYLE
+from tme_sim.analysis.style import STYLE
 from tme_sim.output.run import Run
 
 DAY = 1440.0

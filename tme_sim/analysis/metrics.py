@@ -7,6 +7,7 @@ import pandas as pd
 
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE
+from tme_sim.scenario.units import minutes
 from tme_sim.state.columns import ALIVE
 
 TUMOR = "tumor"
@@ -29,15 +30,25 @@ def burden_by_clone(run: Run) -> pd.DataFrame:
     Only clones that were ever seen in a frame are there, in the order of their origin.
     """
     n_clones = len(run.clones)
-    tumor = run.columns["type"]["categories"].index(TUMOR)
+    tumor = tumor_codes(run)
     counts = np.zeros((len(run.times), n_clones), "i8")
     for k in range(len(run.times)):
         cells = run.frame(k, ("type", "status", "clone"))
-        counted = (cells["type"] == tumor) & (cells["status"] == ALIVE)
+        counted = np.isin(cells["type"], tumor) & (cells["status"] == ALIVE)
         counts[k] = np.bincount(cells["clone"][counted], minlength=n_clones)[:n_clones]
     index = pd.Index(run.times, name="time")
     table = pd.DataFrame(counts, index=index, columns=run.clones["index"].tolist())
     return table.loc[:, counts.any(axis=0)]
+
+
+def tumor_codes(run: Run) -> list[int]:
+    """Codes of the column ``type`` that stand for tumor cells; none in a healthy tissue."""
+    types = run.resolved.get("cell_types", {})
+    return [
+        code
+        for code, name in enumerate(run.columns["type"]["categories"])
+        if types.get(name, {}).get("network_type", name) == TUMOR
+    ]
 
 
 def treatments(run: Run) -> list[Treatment]:
@@ -47,14 +58,22 @@ def treatments(run: Run) -> list[Treatment]:
     end = float(run.metrics["time"].iloc[-1])
     found = []
     for drug, times in doses.groupby(doses["text"].str.split().str[0], sort=False)["time"]:
-        found += _stretches(str(drug), np.sort(times.to_numpy("f8")), end)
+        planned = _planned_interval(run, str(drug))
+        found += _stretches(str(drug), np.sort(times.to_numpy("f8")), end, planned)
     return found
 
 
-def _stretches(drug: str, times: np.ndarray, end: float) -> list[Treatment]:
+def _planned_interval(run: Run, drug: str) -> float:
+    """Interval of a drug's doses in the scenario [min], a day where it has none."""
+    entries = run.resolved.get("therapy", ())
+    every = (entry["every"] for entry in entries if entry["drug"] == drug and entry["every"])
+    return minutes(next(every, DAY))
+
+
+def _stretches(drug: str, times: np.ndarray, end: float, planned: float) -> list[Treatment]:
     """Split doses where a gap is more than 1.5 times the usual interval."""
     gaps = np.diff(times)
-    usual = float(np.median(gaps)) if len(gaps) else DAY
+    usual = float(np.median(gaps)) if len(gaps) else planned
     parts = np.split(times, np.flatnonzero(gaps > 1.5 * usual) + 1)
     return [
         Treatment(drug, float(p[0]), min(float(p[-1]) + usual, end), tuple(map(float, p)))

@@ -47,6 +47,11 @@ OTHER_COLORS = ("#332288", "#44AA99", "#117733", "#88CCEE", "#AA4499", "#999933"
 DEAD_COLOR = "#4D4D4D"
 
 
+def type_color(name: str) -> str:
+    """The colour of a cell type; a user's own type has one by its name."""
+    return TYPE_COLORS.get(name) or OTHER_COLORS[sum(name.encode()) % len(OTHER_COLORS)]
+
+
 def clone_color(index: int) -> str:
     """The colour of a clone; repeats after the palette's end."""
     return CLONE_COLORS[index % len(CLONE_COLORS)]

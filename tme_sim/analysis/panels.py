@@ -1,17 +1,24 @@
 """The curves of a report, one function per panel: each fills one axes and names its title."""
 
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
-from tme_sim.analysis.metrics import Treatment
+from tme_sim.analysis.metrics import Treatment, burden_by_clone, tumor_codes
 from tme_sim.analysis.palette import (
     DEAD_COLOR,
     OTHER_COLORS,
     PHASE_COLORS,
-    TYPE_COLORS,
     clone_color,
     drug_color,
+    type_color,
 )
 from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
@@ -19,176 +26,269 @@ from tme_sim.output.summary import Summary
 DAY = 1440.0
 UM3_PER_MM3 = 1e9
 MAX_CLONES = 6
+FAR_APART = 20.0  # ratio of the highest levels of two drugs from which on the axis is logarithmic
+LOWEST_SHOWN = 300.0  # of a logarithmic axis: the highest level of the weakest drug over this
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))  # drugs, beside their colours
+BAR, BAR_GAP = 2.6, 1.0  # [point] height of a bar of therapy, and space between two
+REST = "#9A9A9A"  # clones that are not named
+LABEL_LENGTH = 20
+LABEL_SPACING = 1.15  # of two labels, in heights of a letter
 
 
-def burden(ax: Axes, run: Run, by_clone: pd.DataFrame, summary: Summary) -> None:
+
+class Label(NamedTuple):
+    """A name at the end of a curve or layer, and how that is drawn."""
+
+    height: float  # in the axes' data
+    text: str
+    color: str
+    style: str | tuple = "-"  # of the line
+    width: float = 1.1
+
+
+def burden(ax: Axes, run: Run, summary: Summary) -> None:
     """Living tumor cells, stacked by clone, with baseline and nadir."""
+    by_clone = burden_by_clone(run)
     days = by_clone.index.to_numpy() / DAY
     names = dict(zip(run.clones["index"], run.clones["name"], strict=True))
     largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONES]
     shown = by_clone[sorted(largest)]
     layers = [shown[c].to_numpy() for c in shown]
-    labels = [str(names[c]) for c in shown]
+    texts = [_short(str(names[c])) for c in shown]
     colors = [clone_color(int(c)) for c in shown]
     rest = by_clone.drop(columns=largest).sum(axis=1).to_numpy()
     if rest.any():
-        layers, labels, colors = [*layers, rest], [*labels, "other clones"], [*colors, "0.7"]
-    ax.stackplot(days, layers, labels=labels, colors=colors, alpha=0.85, linewidth=0)
+        layers, texts, colors = [*layers, rest], [*texts, "other clones"], [*colors, REST]
+    ax.stackplot(days, layers, colors=colors, alpha=0.85, linewidth=0)
     metrics = run.metrics
-    ax.plot(metrics["time"] / DAY, metrics["burden"], color="black", linewidth=1.0)
-    marks = ((summary.baseline_time, summary.baseline, "baseline"),)
-    if summary.nadir_time != summary.baseline_time:
-        marks += ((summary.nadir_time, summary.nadir, "nadir"),)
-    for time, value, word in marks:
-        if time is not None:
-            _mark(ax, time / DAY, value, f"{word} {value:.0f}")
+    ax.plot(metrics["time"] / DAY, metrics["burden"], color="black", linewidth=0.9)
     ax.set(ylabel="living tumor cells", title="Burden by clone")
-    ax.set_ylim(0, 1.3 * float(metrics["burden"].max()))
-    ax.legend(loc="upper left", ncols=2)
+    ax.set_ylim(0, 1.25 * float(metrics["burden"].max()))
+    if summary.nadir_time is not None:
+        _mark(ax, summary.baseline_time / DAY, summary.baseline, "baseline")
+        if summary.nadir_time != summary.baseline_time:
+            _mark(ax, summary.nadir_time / DAY, summary.nadir, "nadir")
+    label_ends(ax, _layer_labels([layer[-1] for layer in layers], texts, colors))
 
 
-def plasma(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Total concentration of each drug in plasma; tumor volume where no drug was given."""
+def plasma(ax: Axes, run: Run) -> None:
+    """Total concentration of each drug in plasma."""
     drugs = [c for c in run.metrics if c.startswith("plasma_")]
-    if not drugs:
-        volume = run.metrics["burden_volume"] / UM3_PER_MM3
-        ax.plot(days, volume, color=TYPE_COLORS["tumor"], label="living tumor cells")
-        ax.set(ylabel="volume [mm³]", title="Tumor volume")
-        _close(ax, ["any"], "")
-        return
-    for k, name in enumerate(drugs):
-        label = name.removeprefix("plasma_")
-        ax.plot(days, run.metrics[name], color=drug_color(k), label=label)
+    units = dict.fromkeys(drugs, "mg/L")
+    _drugs(ax, run, drugs, units)
     ax.set(ylabel="total in plasma [mg/L]", title="Drug in plasma")
-    _close(ax, drugs, "")
 
 
-def phases(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Share of living tumor cells in each cycle phase."""
-    shares = [run.metrics[f"phase_{name}"].fillna(0.0) for name in PHASE_COLORS]
-    ax.stackplot(
-        days, shares, labels=list(PHASE_COLORS), colors=list(PHASE_COLORS.values()), linewidth=0
-    )
-    ax.set(ylabel="share of living tumor cells", title="Cycle phase", ylim=(0, 1))
-    ax.legend(loc="lower left", ncols=3, frameon=True, framealpha=0.85, edgecolor="none")
-
-
-def populations(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Living cells of every group that is not tumor, and the dead that are still there."""
-    found = [g for g in run.columns["group"]["categories"] if g != "tumor"]
-    types = _types_of_groups(run)
-    others = iter(OTHER_COLORS)
-    used: set[str] = set()
-    for group in found:
-        color = TYPE_COLORS.get(types.get(group, ""), "")
-        if not color or color in used or types.get(group) == "tumor":
-            color = next(others)
-        used.add(color)
-        ax.plot(days, run.metrics[f"n_{group}"], color=color, label=group)
-    ax.plot(days, run.metrics["n_dead"], color=DEAD_COLOR, linestyle=":", label="dead, any type")
-    title = "Stroma, immune and dead cells" if found else "Dead cells"
-    ax.set(ylabel="cells", title=title)
-    _close(ax, ["any"], "")
-
-
-def tissue_levels(ax: Axes, run: Run, days: np.ndarray) -> None:
-    """Mean concentration of each drug at living tumor cells; of oxygen where no drug was given."""
+def tissue_levels(ax: Axes, run: Run) -> None:
+    """Mean concentration of each drug at living tumor cells."""
     drugs = [c for c in run.metrics if c.startswith("tissue_")]
-    if not drugs:
-        _oxygen(ax, run, days)
-        return
-    units = {c: run.metrics.attrs["units"][c].replace("u", "µ") for c in drugs}
+    units = {c: _unit(run.metrics.attrs["units"][c]) for c in drugs}
+    _drugs(ax, run, drugs, units)
     shared = f" [{units[drugs[0]]}]" if len(set(units.values())) == 1 else ""
-    for k, name in enumerate(drugs):
-        label = name.removeprefix("tissue_") + ("" if shared else f" [{units[name]}]")
-        ax.plot(days, run.metrics[name], color=drug_color(k), label=label)
-    ax.set(ylabel=f"mean at tumor cells{shared}", title="Drug in the tumor")
-    _close(ax, drugs, "")
+    ax.set(ylabel=f"at tumor cells{shared}", title="Drug in the tumor, mean")
 
 
-def _oxygen(ax: Axes, run: Run, days: np.ndarray) -> None:
-    found = [c for c in run.metrics if c == "oxygen_tumor"]
-    for name in found:
-        ax.plot(days, run.metrics[name], color="0.35", label="oxygen")
-    ax.set(ylabel="mean at tumor cells [mmHg]", title="Oxygen in the tumor")
-    _close(ax, found, "oxygen is not simulated")
+def volume(ax: Axes, run: Run) -> None:
+    """Volume of the living tumor cells."""
+    metrics = run.metrics
+    ax.plot(metrics["time"] / DAY, metrics["burden_volume"] / UM3_PER_MM3, color="black")
+    ax.set(ylabel="living tumor cells [mm³]", title="Tumor volume")
+    ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
 
 
-def trust(ax: Axes, run: Run, days: np.ndarray) -> None:
+def oxygen(ax: Axes, run: Run) -> None:
+    """Mean oxygen at living tumor cells."""
+    metrics = run.metrics
+    ax.plot(metrics["time"] / DAY, metrics["oxygen_tumor"], color="black")
+    ax.set(ylabel="at tumor cells [mmHg]", title="Oxygen in the tumor, mean")
+    ax.set_ylim(0, 1.1 * float(metrics["oxygen_tumor"].max()))
+
+
+def phases(ax: Axes, run: Run) -> None:
+    """Share of living tumor cells in each cycle phase."""
+    shares = [100.0 * run.metrics[f"phase_{name}"].fillna(0.0) for name in PHASE_COLORS]
+    colors = list(PHASE_COLORS.values())
+    ax.stackplot(run.metrics["time"] / DAY, shares, colors=colors, linewidth=0)
+    ax.set(ylabel="living tumor cells [%]", title="Cycle phase", ylim=(0, 100))
+    label_ends(ax, _layer_labels([s.iloc[-1] for s in shares], [*PHASE_COLORS], colors))
+
+
+def populations(ax: Axes, run: Run) -> None:
+    """Living cells of every group that is not tumor, and the dead that are still there."""
+    days, labels = run.metrics["time"] / DAY, []
+    for group, color in other_groups(run):
+        ax.plot(days, run.metrics[f"n_{group}"], color=color)
+        labels.append(Label(float(run.metrics[f"n_{group}"].iloc[-1]), _short(group), color))
+    title = "Stroma, immune and dead cells" if labels else "Dead cells"
+    if not tumor_codes(run):
+        title = "Living and dead cells"
+    ax.plot(days, run.metrics["n_dead"], color=DEAD_COLOR, linestyle=":")
+    labels.append(Label(float(run.metrics["n_dead"].iloc[-1]), "dead, any type", DEAD_COLOR, ":"))
+    ax.set(ylabel="cells", title=title)
+    ax.set_ylim(0, max(1.0, 1.05 * ax.get_ylim()[1]))
+    label_ends(ax, labels)
+
+
+def trust(ax: Axes, run: Run) -> None:
     """Share of cells outside the training domain, and the ensemble's spread."""
     metrics = run.metrics
-    ax.plot(days, 100 * metrics["share_out_of_domain"], color="#882255", label="outside the domain")
-    ax.plot(
-        days,
-        100 * metrics["sigma_mean"],
-        color="0.45",
-        linestyle="--",
-        label="ensemble spread, share of range",
+    curves = (
+        ("share_out_of_domain", "cells outside domain", "#882255", "-"),
+        ("sigma_mean", "spread over range", "#606060", "--"),
     )
-    ax.set(ylabel="living cells, spread [%]", title="Trust in the cell model")
-    _close(ax, ["any"], "", at_least=5.0)
+    for column, _, color, style in curves:
+        ax.plot(metrics["time"] / DAY, 100 * metrics[column], color=color, linestyle=style)
+    ax.set(ylabel="share [%]", title="Trust in the cell model")
+    ax.set_ylim(0, max(5.0, 1.05 * ax.get_ylim()[1]))
+    last = metrics.iloc[-1]
+    label_ends(ax, [Label(100 * float(last[column]), *look) for column, *look in curves])
 
 
-def mark_treatments(ax: Axes, given: list[Treatment], *, labels: bool) -> None:
-    """Bars along the top where a drug was given, one row per drug."""
+def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
+    """Bars above the axes where a drug was given, one row per drug; the title moves over them."""
+    colors = drug_colors(run)
     drugs = list(dict.fromkeys(t.drug for t in given))
     for t in given:
-        row = drugs.index(t.drug)
-        color = drug_color(row)
-        ax.axvspan(t.start / DAY, t.end / DAY, color=color, alpha=0.06, linewidth=0)
-        y = 1.0 - 0.025 * row
-        ax.plot(
-            [t.start / DAY, t.end / DAY],
-            [y, y],
-            color=color,
-            linewidth=3,
-            solid_capstyle="butt",
-            transform=ax.get_xaxis_transform(),
-            clip_on=False,
-        )
-        if labels:
-            ax.text(
-                t.end / DAY,
-                y - 0.03 - 0.04 * row,
-                t.drug,
-                transform=ax.get_xaxis_transform(),
-                ha="right",
-                va="top",
-                size=8,
-                color=color,
-            )
+        row, days, color = drugs.index(t.drug), (t.start / DAY, t.end / DAY), colors[t.drug]
+        ax.axvspan(*days, color=color, alpha=0.06, linewidth=0, zorder=0)
+        above = BAR_GAP + BAR / 2 + row * (BAR + BAR_GAP)  # [point]
+        shift = ScaledTranslation(0.0, above / 72.0, ax.figure.dpi_scale_trans)
+        bar = {"color": color, "linewidth": BAR, "linestyle": "-", "solid_capstyle": "butt"}
+        at_the_top = ax.get_xaxis_transform() + shift
+        ax.plot(days, [1.0, 1.0], transform=at_the_top, clip_on=False, **bar)
+    ax.set_title(ax.get_title(loc="left"), pad=2.5 + len(drugs) * (BAR + BAR_GAP))
 
 
-def _types_of_groups(run: Run) -> dict[str, str]:
-    """The cell type of each group, from the last frame that has one of its cells."""
-    types, groups = run.columns["type"]["categories"], run.columns["group"]["categories"]
-    found: dict[str, str] = {}
-    for k in (0, len(run.times) // 2, len(run.times) - 1):
-        cells = run.frame(k, ("type", "group"))
-        codes, first = np.unique(cells["group"], return_index=True)
-        found |= {groups[g]: types[cells["type"][i]] for g, i in zip(codes, first, strict=True)}
+def treatment_legend(run: Run, given: list[Treatment]) -> list[Line2D]:
+    """A bar per drug with its name."""
+    colors = drug_colors(run)
+    return [
+        Line2D([], [], color=colors[drug], linewidth=BAR, solid_capstyle="butt", label=drug)
+        for drug in dict.fromkeys(t.drug for t in given)
+    ]
+
+
+def drug_colors(run: Run) -> dict[str, str]:
+    """One colour per drug of the run, in bars and curves."""
+    drugs = [c.removeprefix("plasma_") for c in run.metrics if c.startswith("plasma_")]
+    return {drug: drug_color(k) for k, drug in enumerate(drugs)}
+
+
+def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
+    """Write a name at the end of each curve, right of the axes, none over another."""
+    transform = ax.transScale + ax.transLimits
+    size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
+    height = ax.get_window_extent().height * 72.0 / ax.figure.dpi  # [point]
+    wanted = [float(transform.transform((0.0, label.height))[1]) for label in labels]
+    heights = spread(np.clip(wanted, 0.0, 1.0).tolist(), LABEL_SPACING * size / height)
+    for label, y in zip(labels, heights, strict=True):
+        look = {"color": label.color, "linestyle": label.style, "linewidth": label.width}
+        ax.plot([1.015, 1.055], [y, y], transform=ax.transAxes, clip_on=False, **look,
+                solid_capstyle="butt")  # fmt: skip
+        ax.text(1.07, y, label.text, size=size, transform=ax.transAxes, va="center")
+
+
+def spread(wanted: Sequence[float], apart: float) -> list[float]:
+    """Heights nearest to those wanted, in their order and at least ``apart``, within [0, 1].
+
+    Those that would overlap are set around their mean (pool adjacent violators). Too many to fit
+    reach over 1.
+    """
+    order = np.argsort(wanted, kind="stable")
+    groups: list[list[float]] = []  # sum of wanted minus their offset, number
+    for k, index in enumerate(order):
+        groups.append([wanted[index] - k * apart, 1])
+        while len(groups) > 1 and groups[-2][0] / groups[-2][1] >= groups[-1][0] / groups[-1][1]:
+            total, n = groups.pop()
+            groups[-1][0] += total
+            groups[-1][1] += n
+    low = [total / n for total, n in groups for _ in range(int(n))]
+    room = max(0.0, 1.0 - (len(wanted) - 1) * apart)
+    found = [0.0] * len(wanted)
+    for k, index in enumerate(order):
+        found[index] = float(np.clip(low[k], 0.0, room)) + k * apart
     return found
 
 
-def _mark(ax: Axes, x: float, y: float, text: str) -> None:
-    ax.plot([x], [y], marker="o", markersize=5, color="black", markerfacecolor="white")
+def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> None:
+    """Levels over time, on a logarithmic axis where one drug would hide another."""
+    metrics, labels = run.metrics, []
+    highest = {c: float(metrics[c].max()) for c in columns if metrics[c].max() > 0}
+    for k, column in enumerate(columns):
+        ax.plot(metrics["time"] / DAY, metrics[column], color=drug_color(k), ls=_dash(k))
+        name = column.partition("_")[2]
+        text = name if len(set(units.values())) == 1 else f"{name} [{units[column]}]"
+        last = float(np.nan_to_num(metrics[column].iloc[-1]))
+        labels.append(Label(last, text, drug_color(k), _dash(k)))
+    if highest and max(highest.values()) > FAR_APART * min(highest.values()):
+        ax.set_yscale("log")
+        ax.set_ylim(min(highest.values()) / LOWEST_SHOWN, 2.0 * max(highest.values()))
+        labels = [x._replace(height=max(x.height, ax.get_ylim()[0])) for x in labels]
+    else:
+        ax.set_ylim(0, 1.1 * max(highest.values(), default=1.0))
+    label_ends(ax, labels)
+
+
+def _dash(index: int) -> str | tuple:
+    return DASHES[index % len(DASHES)]
+
+
+def _unit(unit: str) -> str:
+    return unit.replace("uM", "µM")
+
+
+def _short(name: str) -> str:
+    """A long name, such as that of a clone of clones, by its end."""
+    return name if len(name) <= LABEL_LENGTH else "… " + name[-LABEL_LENGTH + 2 :].lstrip(" +")
+
+
+def _layer_labels(tops: Sequence[float], texts: Sequence[str], colors: list[str]) -> list[Label]:
+    """A label in the middle of each layer of a stack, none where the layer has ended."""
+    edges = np.concatenate([[0.0], np.cumsum(tops)])
+    middles = (edges[1:] + edges[:-1]) / 2
+    return [
+        Label(float(middle), text, color, width=4.0)
+        for middle, top, text, color in zip(middles, tops, texts, colors, strict=True)
+        if top > 0
+    ]
+
+
+def other_groups(run: Run) -> Iterator[tuple[str, str]]:
+    """Groups that are not tumor, each in the colour of its type, or in one of its own."""
+    types = _types_of_groups(run)
+    tumor = {run.columns["type"]["categories"][code] for code in tumor_codes(run)}
+    others = iter(OTHER_COLORS * len(run.columns["group"]["categories"]))
+    used: set[str] = set()
+    for group in run.columns["group"]["categories"]:
+        kind = types.get(group, "")
+        if kind in tumor:
+            continue
+        color = type_color(kind)
+        if not kind or color in used:
+            color = next(others)
+        used.add(color)
+        yield group, color
+
+
+def _types_of_groups(run: Run) -> dict[str, str]:
+    """The cell type of each group, as the frames show it."""
+    types, groups = run.columns["type"]["categories"], run.columns["group"]["categories"]
+    found: dict[str, str] = {}
+    for frame in (0, len(run.times) - 1):
+        cells = pd.DataFrame(run.frame(frame, ("type", "group"))).drop_duplicates("group")
+        pairs = zip(cells["group"], cells["type"], strict=True)
+        found |= {groups[g]: types[t] for g, t in pairs}
+    return found
+
+
+def _mark(ax: Axes, x: float, y: float, word: str) -> None:
+    ax.plot([x], [y], marker="o", markersize=3, color="black", markerfacecolor="white", mew=0.8)
     late = x > 0.75 * ax.dataLim.x1
     ax.annotate(
-        text,
+        f"{word} {y:.0f}",
         (x, y),
-        (-4 if late else 5, 9),
+        (-2 if late else 3, 5),
         textcoords="offset points",
         ha="right" if late else "left",
-        size=8,
-        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
     )
-
-
-def _close(ax: Axes, drawn: list[str], empty: str, *, at_least: float = 1e-9) -> None:
-    """Start at zero, leave room for the bars of therapy; put a legend, or say why there is none."""
-    if drawn:
-        ax.set_ylim(0, max(at_least, 1.18 * ax.get_ylim()[1]))
-        ax.legend(loc="best")
-    else:
-        ax.text(0.5, 0.5, empty, transform=ax.transAxes, ha="center", color="0.4")
-        ax.set(yticks=[], ylim=(0, 1))

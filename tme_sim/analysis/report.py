@@ -1,70 +1,96 @@
 """One page of figures for one run: the tissue at four times, and what changed over time."""
 
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
 
-import surrogates
-from surrogates.channels import INPUTS
 from tme_sim.analysis import panels
-from tme_sim.analysis.metrics import Treatment, burden_by_clone, treatments
+from tme_sim.analysis.caption import caption
+from tme_sim.analysis.metrics import Treatment, treatments
+from tme_sim.analysis.style import DPI, PRINT, TWO_COLUMNS
 from tme_sim.analysis.tissue import Tissue
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
 
 DAY = 1440.0
-DPI = 200
-LEAST_SITUATIONS = 50  # fewer say nothing about a run
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "lines.linewidth": 1.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "pdf.fonttype": 42,
-}
+SUFFIXES = (".png", ".pdf", ".svg")
+TITLE, TISSUE, CURVE, BARS = 0.3, 2.1, 1.45, 0.2  # heights [inch]
+CAPTION_SIZE, LETTER = 6.3, 0.56  # [point], and the mean width of a letter over its size
+Panel = Callable[[Axes], None]
 
 
 def draw(run: Run, path: str | Path) -> Path:
     """Write the report of a run as PNG, PDF or SVG, by the suffix of ``path``; returns the path.
 
     Raises:
-        RunFileError: the run holds no frame or no tick, or the suffix is none that can be drawn.
+        RunFileError: the run holds no frame or no tick, the suffix is none that can be drawn, or
+            there is no such folder.
     """
     path = Path(path)
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+    if path.suffix.lower() not in SUFFIXES:
         msg = f"{path}: a report is a .png, .pdf or .svg file, not {path.suffix!r}"
         raise RunFileError(msg)
-    figure_of(run).savefig(path, dpi=DPI)
+    if not path.parent.is_dir():
+        msg = f"{path}: there is no folder {path.parent}"
+        raise RunFileError(msg)
+    figure = figure_of(run)
+    title = f"{run.name}, seed {run.seed}"
+    with mpl.rc_context(PRINT):
+        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Creator": "tme-sim"})
     return path
 
 
 def figure_of(run: Run) -> Figure:
-    """The report of a run as a matplotlib figure."""
+    """The report of a run as a matplotlib figure, two columns of a journal wide."""
     if len(run.times) == 0 or len(run.metrics) < 2:
         msg = f"{run.path}: too short for a report; it holds {len(run.times)} frames"
         raise RunFileError(msg)
     summary, given = run.summary(), treatments(run)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(12.5, 9.95), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.03, wspace=0.02)
-        top, bottom, foot = figure.subfigures(3, 1, height_ratios=(3.7, 5.0, 0.75))
-        figure.suptitle(_title(run), x=0.01, ha="left", fontsize=13, fontweight="bold")
+    shown = curves(run, summary)
+    text = _wrapped(caption(run))
+    below = CAPTION_SIZE * 1.3 / 72.0 * (text.count("\n") + 2)
+    heights = (TISSUE, BARS if given else 0.02, CURVE * -(-len(shown) // 2), below)
+    with mpl.rc_context(PRINT):
+        figure = Figure(figsize=(TWO_COLUMNS, TITLE + sum(heights)), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.045, hspace=0.02, wspace=0.02)
+        top, between, middle, foot = figure.subfigures(4, 1, height_ratios=heights)
+        figure.suptitle(_title(run), x=0.008, ha="left", fontsize=9, fontweight="bold")
         _draw_tissue(top, run, summary)
-        _draw_curves(bottom, run, given, summary)
-        foot.text(0.01, 0.96, caption(run, given), va="top", ha="left", fontsize=8, wrap=True)
+        if given:
+            _draw_therapy(between, run, given)
+        _draw_curves(middle, run, given, shown)
+        foot.text(0.008, 0.97, text, va="top", ha="left", fontsize=CAPTION_SIZE)
     return figure
+
+
+def curves(run: Run, summary: Summary) -> list[Panel]:
+    """The panels that have something to show in this run."""
+    metrics = run.metrics
+    has_tumor = bool((metrics["burden"] > 0).any())
+    has_drug, has_level = _any(run, "plasma_"), has_tumor and _any(run, "tissue_")
+    others = any(panels.other_groups(run)) or bool((metrics["n_dead"] > 0).any())
+    found: list[tuple[bool, Panel]] = [
+        (has_tumor, lambda ax: panels.burden(ax, run, summary)),
+        (has_drug, lambda ax: panels.plasma(ax, run)),
+        (has_tumor and not has_drug, lambda ax: panels.volume(ax, run)),
+        (has_tumor, lambda ax: panels.phases(ax, run)),
+        (has_level, lambda ax: panels.tissue_levels(ax, run)),
+        (_any(run, "oxygen_tumor") and not has_level, lambda ax: panels.oxygen(ax, run)),
+        (others, lambda ax: panels.populations(ax, run)),
+        (True, lambda ax: panels.trust(ax, run)),
+    ]
+    return [panel for wanted, panel in found if wanted]
+
+
+def _any(run: Run, prefix: str) -> bool:
+    """Whether a column of the metrics with this prefix ever has a value above zero."""
+    return any((run.metrics[c] > 0).any() for c in run.metrics if c.startswith(prefix))
 
 
 def frames_to_show(run: Run, summary: Summary) -> list[tuple[int, str]]:
@@ -84,73 +110,46 @@ def frames_to_show(run: Run, summary: Summary) -> list[tuple[int, str]]:
     return sorted(marks.items())
 
 
-def caption(run: Run, given: list[Treatment]) -> str:
-    """What was run, with what, and how far its numbers can be trusted."""
-    origin = run.provenance
-    size = " x ".join(f"{s:g}" for s in run.size)
-    doses = "; ".join(_treatment_text(t) for t in given) or "no therapy"
-    first = run.metrics.iloc[0]
-    cells = ", ".join(f"{int(first[f'n_{g}'])} {g}" for g in run.columns["group"]["categories"])
-    state = "" if run.complete else " The run is not complete."
-    return (
-        f"{run.name}, seed {run.seed}: {size} µm, {len(run.times)} frames over "
-        f"{run.times[-1] / DAY:g} d; at the start {cells}. Therapy: {doses}. "
-        f"Ended by: {run.reason or 'not yet'}.{state}\n"
-        f"Cell decisions: {origin['surrogate']} ({str(origin['surrogate_hash'])[:12]}); "
-        f"evidence of its rates: {origin['evidence']}.\n"
-        f"{inputs_line(run)}\n"
-        f"tme-sim {origin['tme_sim']}, digest {run.digest()[:16]}. A simulation, not a prediction "
-        "for a patient."
-    )
-
-
-def inputs_line(run: Run) -> str:
-    """How the situations that the cells met compare with those of training, in words."""
-    met, names = run.situations()
-    if names != INPUTS or len(met.type) < LEAST_SITUATIONS:
-        return "Inputs: too few are kept to compare them with training."
-    found = surrogates.two_sample(met.inputs, met.genotype, met.type)
-    outside = run.metrics["share_out_of_domain"].mean()
-    return (
-        f"Inputs: {found}. A run fills a part of what training covers, so a difference is the "
-        f"rule; outside the training domain were {outside:.2%} of its living cells."
-    )
-
-
 def _title(run: Run) -> str:
     return f"{run.name.replace('_', ' ')}  (seed {run.seed})"
 
 
-def _treatment_text(treatment: Treatment) -> str:
-    n = len(treatment.doses)
-    doses = f"{n} dose" + ("s" if n != 1 else "")
-    return f"{treatment.drug}, {doses} from {treatment.start / DAY:g} to {treatment.end / DAY:g} d"
-
-
-def _draw_tissue(figure: Figure, run: Run, summary: Summary) -> None:
+def _draw_tissue(figure: SubFigure, run: Run, summary: Summary) -> None:
     tissue = Tissue(run)
     shown = frames_to_show(run, summary)
     axes = figure.subplots(1, len(shown), sharex=True, sharey=True, squeeze=False)[0]
     for k, (ax, (frame, word)) in enumerate(zip(axes, shown, strict=True)):
-        tissue.draw(ax, frame)
-        time = f"{run.times[frame] / DAY:.3g} d" + (f", {word}" if word else "")
+        tissue.draw(ax, frame, scale_bar=k == 0)
+        time = f"day {run.times[frame] / DAY:.3g}" + (f", {word}" if word else "")
         ax.set_title(f"a   {time}" if k == 0 else time, fontweight="bold" if k == 0 else "normal")
     tissue.colorbar(figure, list(axes))
     tissue.legend(figure)
 
 
-def _draw_curves(figure: Figure, run: Run, given: list[Treatment], summary: Summary) -> None:
-    axes = figure.subplots(2, 3, sharex=True)
-    days = run.metrics["time"].to_numpy() / DAY
-    panels.burden(axes[0, 0], run, burden_by_clone(run), summary)
-    panels.plasma(axes[0, 1], run, days)
-    panels.phases(axes[0, 2], run, days)
-    panels.populations(axes[1, 0], run, days)
-    panels.tissue_levels(axes[1, 1], run, days)
-    panels.trust(axes[1, 2], run, days)
-    for letter, ax in zip("bcdefg", axes.flat, strict=True):
+def _wrapped(text: str) -> str:
+    width = int(TWO_COLUMNS * 72.0 / (CAPTION_SIZE * LETTER))
+    return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
+
+
+def _draw_therapy(figure: SubFigure, run: Run, given: list[Treatment]) -> None:
+    handles = panels.treatment_legend(run, given)
+    figure.text(0.008, 0.5, "Therapy", va="center", fontweight="bold")
+    figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.065, 0.5), ncols=6)
+
+
+def _draw_curves(
+    figure: SubFigure, run: Run, given: list[Treatment], shown: list[Panel]
+) -> None:
+    rows = -(-len(shown) // 2)
+    axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    end = run.metrics["time"].iloc[-1] / DAY
+    for letter, ax, panel in zip("bcdefghi", axes, shown, strict=False):
+        ax.set_xlim(0, end)
+        panel(ax)
         ax.set_title(f"{letter}   {ax.get_title(loc='left')}")
-        panels.mark_treatments(ax, given, labels=letter == "b")
-        ax.set_xlim(0, max(days[-1], days[1]))
-    for ax in axes[1]:
+        panels.mark_treatments(ax, run, given)
+        ax.set_xlim(0, end)
+    for ax in axes[len(shown) :]:
+        ax.remove()
+    for ax in axes[max(0, len(shown) - 2) : len(shown)]:
         ax.set_xlabel("time [d]")

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from tme_sim.analysis.palette import DEAD_COLOR, TYPE_COLORS, TYPE_LABELS, clone_color
+from tme_sim.analysis.metrics import TUMOR, tumor_codes
+from tme_sim.analysis.palette import DEAD_COLOR, TYPE_LABELS, clone_color, type_color
 from tme_sim.output.run import Run
 from tme_sim.state.columns import ALIVE
 
@@ -17,7 +18,6 @@ VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 MAX_CLONES = 7
 EVEN = 0.2  # a field that varies less tells nothing under the cells
 SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
-TUMOR = "tumor"
 
 
 class Tissue:
@@ -27,7 +27,8 @@ class Tissue:
         self.run = run
         self.field = field if field is not None else background(run)
         self._types = run.columns["type"]["categories"]
-        self._cmap = _pale("Blues_r" if self.field == "oxygen" else "GnBu")
+        self._tumor = tumor_codes(run)
+        self._cmap = _pale("Blues_r" if self.field == "oxygen" else "Purples")
         self._range = (0.0, 1.0)
         if self.field is not None:
             frames = range(len(run.times))
@@ -38,7 +39,7 @@ class Tissue:
         self._seen_clones: set[int] = set()
         self._seen_dead = False
 
-    def draw(self, ax: Axes, frame: int) -> None:
+    def draw(self, ax: Axes, frame: int, *, scale_bar: bool = True) -> None:
         """One frame; of a 3D tissue the slice through its middle."""
         width, height = self.run.size[:2]
         self._draw_field(ax, frame, width, height)
@@ -46,7 +47,8 @@ class Tissue:
         ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", xticks=[], yticks=[])
         for spine in ax.spines.values():
             spine.set(visible=True, color="0.6", linewidth=0.6)
-        _scale_bar(ax, width, height)
+        if scale_bar:
+            _scale_bar(ax, width, height)
 
     def colorbar(self, figure: Figure, axes: list[Axes]) -> None:
         """Legend of the substrate below the cells."""
@@ -65,13 +67,13 @@ class Tissue:
             for c in clones[:MAX_CLONES]
         ]
         entries += [
-            (TYPE_LABELS.get(name, name), TYPE_COLORS[name])
+            (TYPE_LABELS.get(name, name), type_color(name))
             for name in (self._types[code] for code in sorted(self._seen_types))
         ]
         if self._seen_dead:
             entries.append(("dead", DEAD_COLOR))
         handles = [
-            Line2D([], [], marker="o", linestyle="", markersize=7, color=color, label=label)
+            Line2D([], [], marker="o", linestyle="", markersize=4, color=color, label=label)
             for label, color in entries
         ]
         slice_text = " (slice through the middle)" if len(self.run.size) == 3 else ""
@@ -80,6 +82,9 @@ class Tissue:
             loc="outside lower center",
             ncols=min(len(handles), 8),
             title=f"cells{slice_text}" if slice_text else None,
+            handletextpad=0.2,
+            columnspacing=1.2,
+            borderaxespad=0.0,
         )
 
     def _draw_field(self, ax: Axes, frame: int, width: float, height: float) -> None:
@@ -116,16 +121,16 @@ class Tissue:
                 offset_transform=ax.transData,
                 facecolors=self._colors(cells),
                 edgecolors="white",
-                linewidths=0.15,
+                linewidths=0.1,
                 rasterized=len(diameter) > VECTOR_LIMIT,
             )
         )
 
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
-        table = np.array([to_rgba(TYPE_COLORS[name]) for name in self._types])
+        table = np.array([to_rgba(type_color(name)) for name in self._types])
         colors = table[cells["type"]]
         dead = cells["status"] != ALIVE
-        tumor = cells["type"] == self._types.index(TUMOR)
+        tumor = np.isin(cells["type"], self._tumor)
         for clone in np.unique(cells["clone"][tumor]):
             colors[tumor & (cells["clone"] == clone)] = to_rgba(clone_color(int(clone)))
         colors[dead] = to_rgba(DEAD_COLOR, 0.55)
@@ -162,6 +167,6 @@ def _scale_bar(ax: Axes, width: float, height: float) -> None:
     ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none"}
     corner = (x - 0.02 * width, y - 0.025 * height)
     ax.add_patch(Rectangle(corner, length + 0.04 * width, 0.095 * height, zorder=4, **ground))
-    ax.plot([x, x + length], [y, y], color="black", lw=2.2, solid_capstyle="butt", zorder=5)
+    ax.plot([x, x + length], [y, y], color="black", lw=1.6, solid_capstyle="butt", zorder=5)
     middle = (x + length / 2, y + 0.014 * height)
-    ax.text(*middle, f"{length} µm", ha="center", va="bottom", size=7, zorder=5)
+    ax.text(*middle, f"{length} µm", ha="center", va="bottom", size=6, zorder=5)

@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 
 from surrogates.channels import GENOTYPES
-from tme_sim.analysis.palette import PHASE_COLORS, STATUS_COLORS, TYPE_COLORS
+from tme_sim.analysis.metrics import tumor_codes
+from tme_sim.analysis.palette import PHASE_COLORS, STATUS_COLORS, type_color
 from tme_sim.fields.grid import Grid
 from tme_sim.output.run import Run
 
 NODE = "node"
-COLORS = {"type": TYPE_COLORS, "phase": PHASE_COLORS, "status": STATUS_COLORS}
+COLORS = {"type": type_color, "phase": PHASE_COLORS.get, "status": STATUS_COLORS.get}
 LINEAGE = ("mother", "origin", "birth", "death", "cause", "mutation")  # columns of run.pedigree
 
 
@@ -44,9 +45,8 @@ def annotated(run: Run, frame: int) -> anndata.AnnData:
     if run.fields:
         found.obsm["substrates"] = _substrates(run, frame, position, found.obs_names)
     found.uns["tme_sim"] = _origin(run, frame)
-    for name, colors in COLORS.items():
-        categories = found.obs[name].cat.categories
-        found.uns[f"{name}_colors"] = [colors[category] for category in categories]
+    for name, color in COLORS.items():
+        found.uns[f"{name}_colors"] = [color(c) for c in found.obs[name].cat.categories]
     return found
 
 
@@ -54,7 +54,8 @@ def _observations(run: Run, cells: pd.DataFrame) -> pd.DataFrame:
     """Recorded columns, clone by name with its genotype, lineage."""
     clones = run.clones.set_index("index")
     genotype = clones["genotype"].map(_genotype)
-    clone = cells["clone"].where(cells["type"] == "tumor")  # other tissue belongs to none
+    tumor = cells["type"].cat.codes.isin(tumor_codes(run))
+    clone = cells["clone"].where(tumor)  # other tissue belongs to none
     lineage = run.pedigree.set_index("id").loc[cells["id"].to_numpy(), list(LINEAGE)]
     found = cells.assign(
         clone_name=pd.Categorical(clone.map(clones["name"]).fillna("none")),

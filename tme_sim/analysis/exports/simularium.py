@@ -23,7 +23,7 @@ from simulariumio import (
     UnitData,
 )
 
-from tme_sim.analysis.palette import DEAD_COLOR, TYPE_COLORS, TYPE_LABELS
+from tme_sim.analysis.palette import DEAD_COLOR, TYPE_LABELS, type_color
 from tme_sim.output.run import Run
 from tme_sim.state.columns import STATUS_NAMES
 
@@ -99,7 +99,7 @@ def _looks(names: set[str]) -> dict[str, DisplayData]:
     for name in sorted(names):
         kind, _, state = name.partition("#")
         label = TYPE_LABELS.get(kind, kind) + (f"#{state}" if state else "")
-        color = DEAD_COLOR if state else TYPE_COLORS[kind]
+        color = DEAD_COLOR if state else type_color(kind)
         looks[name] = DisplayData(name=label, display_type=DISPLAY_TYPE.SPHERE, color=color)
     return looks
 
