@@ -13,6 +13,7 @@ from pathlib import Path
 from tme_sim import __version__
 from tme_sim.errors import InputError
 
+MAX_WIDTH = 100  # columns of a text
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3
 DEFAULT_PORT = 8765
 Command = Callable[[argparse.Namespace], int]
@@ -310,9 +311,12 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    import shutil
+
     from tme_sim.output.run import open_run
 
-    print(open_run(options.run).info())
+    width = min(MAX_WIDTH, shutil.get_terminal_size().columns)
+    print(open_run(options.run).info(width))
     return DONE
 
 

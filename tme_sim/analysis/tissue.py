@@ -3,37 +3,50 @@
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection
-from matplotlib.colors import ListedColormap, to_rgba
+from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from tme_sim.analysis.metrics import TUMOR, tumor_codes
 from tme_sim.analysis.palette import DEAD_COLOR, TYPE_LABELS, clone_color, type_color
+from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.state.columns import ALIVE
 
 VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 MAX_CLONES = 7
 EVEN = 0.2  # a field that varies less tells nothing under the cells
+LEGEND = {"handletextpad": 0.2, "columnspacing": 1.2, "borderaxespad": 0.0}
 SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
 
 
 class Tissue:
     """The look of one run's tissue: the same colours and the same range in all its panels."""
 
-    def __init__(self, run: Run, field: str | None = None) -> None:
+    def __init__(self, run: Run, field: str | None = None, *, color: str | None = None) -> None:
+        """Lay ``field`` under the cells, or colour them by the column ``color``, or both.
+
+        Without ``color``, tumor cells are coloured by clone and others by type, over the field
+        that ``background`` finds unless one is given.
+
+        Raises:
+            RunFileError: the run records no such field or column, or the column is no number.
+        """
         self.run = run
-        self.field = field if field is not None else background(run)
+        self.field = background(run) if field is None and color is None else field
+        self.color = color
         self._types = run.columns["type"]["categories"]
         self._tumor = tumor_codes(run)
         self._cmap = _pale("Blues_r" if self.field == "oxygen" else "Purples")
+        frames = range(len(run.times))
         self._range = (0.0, 1.0)
         if self.field is not None:
-            frames = range(len(run.times))
             highest = max(float(np.nanmax(run.field_frame(self.field, k))) for k in frames)
             self._range = (0.0, highest or 1.0)
+        self._scale = None if color is None else _scale(run, color)
         self._image: mpl.image.AxesImage | None = None
         self._seen_types: set[int] = set()
         self._seen_clones: set[int] = set()
@@ -50,16 +63,42 @@ class Tissue:
         if scale_bar:
             _scale_bar(ax, width, height)
 
+    def look_at(self, frame: int) -> None:
+        """Let the legend know who is there in a frame, without drawing it."""
+        self._colors(self.run.frame(frame, self._columns()))
+
     def colorbar(self, figure: Figure, axes: list[Axes]) -> None:
-        """Legend of the substrate below the cells."""
-        if self._image is None:
+        """Scale of the cells' colours, else of the substrate below them."""
+        if self._scale is not None:
+            unit = str(self.run.columns[self.color]["units"])
+            shown, label = self._scale, self.color + ("" if unit == "1" else f" [{unit}]")
+        elif self._image is not None:
+            shown = self._image
+            label = f"{self.field} [{self.run.fields[self.field].replace('uM', 'µM')}]"
+        else:
             return
-        bar = figure.colorbar(self._image, ax=axes, shrink=0.75, aspect=24, pad=0.01)
-        bar.set_label(f"{self.field} [{self.run.fields[self.field].replace('uM', 'µM')}]")
+        bar = figure.colorbar(shown, ax=axes, shrink=0.75, aspect=24, pad=0.01)
+        bar.set_label(label)
         bar.outline.set_linewidth(0.5)
 
     def legend(self, figure: Figure) -> None:
-        """Legend of the cells that were drawn."""
+        """Legend of the cells that were drawn, below everything else."""
+        handles, slice_text = self._handles(), " (slice through the middle)"
+        figure.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=max(1, min(len(handles), 8)),
+            title=f"cells{slice_text}" if len(self.run.size) == 3 else None,
+            **LEGEND,
+        )
+
+    def legend_below(self, ax: Axes) -> None:
+        """Legend of the cells that were drawn, below one axes."""
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "ncols": 3}
+        ax.legend(handles=self._handles(), **place, **LEGEND)
+
+    def _handles(self) -> list[Line2D]:
+        """A spot for each kind of cell; by a column, only the dead stand apart."""
         clones = sorted(self._seen_clones)
         names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
         entries = [
@@ -70,22 +109,14 @@ class Tissue:
             (TYPE_LABELS.get(name, name), type_color(name))
             for name in (self._types[code] for code in sorted(self._seen_types))
         ]
+        if self._scale is not None:
+            entries = []
         if self._seen_dead:
             entries.append(("dead", DEAD_COLOR))
-        handles = [
+        return [
             Line2D([], [], marker="o", linestyle="", markersize=4, color=color, label=label)
             for label, color in entries
         ]
-        slice_text = " (slice through the middle)" if len(self.run.size) == 3 else ""
-        figure.legend(
-            handles=handles,
-            loc="outside lower center",
-            ncols=min(len(handles), 8),
-            title=f"cells{slice_text}" if slice_text else None,
-            handletextpad=0.2,
-            columnspacing=1.2,
-            borderaxespad=0.0,
-        )
 
     def _draw_field(self, ax: Axes, frame: int, width: float, height: float) -> None:
         if self.field is None:
@@ -103,7 +134,7 @@ class Tissue:
         )
 
     def _draw_cells(self, ax: Axes, frame: int) -> None:
-        cells = self.run.frame(frame, ("position", "radius", "type", "clone", "status"))
+        cells = self.run.frame(frame, self._columns())
         position, radius = cells["position"], cells["radius"]
         if len(self.run.size) == 3:
             off = np.abs(position[:, 2] - self.run.size[2] / 2)
@@ -126,6 +157,10 @@ class Tissue:
             )
         )
 
+    def _columns(self) -> tuple[str, ...]:
+        needed = ("position", "radius", "type", "clone", "status")
+        return needed if self.color is None or self.color in needed else (*needed, self.color)
+
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
         table = np.array([to_rgba(type_color(name)) for name in self._types])
         colors = table[cells["type"]]
@@ -133,11 +168,27 @@ class Tissue:
         tumor = np.isin(cells["type"], self._tumor)
         for clone in np.unique(cells["clone"][tumor]):
             colors[tumor & (cells["clone"] == clone)] = to_rgba(clone_color(int(clone)))
+        if self._scale is not None:
+            colors = self._scale.to_rgba(cells[self.color].astype("f8"))
         colors[dead] = to_rgba(DEAD_COLOR, 0.55)
         self._seen_clones |= set(np.unique(cells["clone"][tumor & ~dead]).tolist())
         self._seen_types |= set(np.unique(cells["type"][~tumor & ~dead]).tolist())
         self._seen_dead |= bool(dead.any())
         return colors
+
+
+def _scale(run: Run, column: str) -> ScalarMappable:
+    """Colours of a column of numbers, over the range that it has in the run."""
+    values = [run.frame(k, (column,))[column] for k in range(len(run.times))]
+    if run.columns[column]["categories"] or values[0].ndim > 1:
+        about = run.columns.items()
+        numbers = sorted(n for n, c in about if not c["categories"] and n != "position")
+        msg = f"{run.path}: {column!r} is no number to colour by; there are {', '.join(numbers)}"
+        raise RunFileError(msg)
+    finite = np.concatenate(values).astype("f8")
+    finite = finite[np.isfinite(finite)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    return ScalarMappable(Normalize(low, high if high > low else low + 1.0), "viridis")
 
 
 def background(run: Run) -> str | None:

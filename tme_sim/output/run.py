@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +13,15 @@ import numpy as np
 
 from tme_sim.output import balances, layout, situations
 from tme_sim.output.digest import digest
+from tme_sim.output.info import WIDTH, info
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.situations import Situations
-from tme_sim.output.summary import Summary, info, summarize
+from tme_sim.output.summary import Summary, summarize
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.animation import FuncAnimation
+    from matplotlib.axes import Axes
 
     from tme_sim.scenario import Scenario
 
@@ -251,9 +255,48 @@ class Run:
         """What happened, in five lines."""
         return self.summary().lines(self.path, figure)
 
-    def info(self) -> str:
-        """Scenario, provenance, digest and totals as text."""
-        return info(self)
+    def info(self, width: int = WIDTH) -> str:
+        """Scenario, provenance, digest and totals as text, at most ``width`` columns wide."""
+        return info(self, width)
+
+    def plot(
+        self,
+        time: str | float | None = None,
+        *,
+        field: str | None = None,
+        color: str | None = None,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw the tissue at a time, its end unless given; of a 3D tissue the middle slice.
+
+        Args:
+            time: text with a unit, or minutes.
+            field: substrate to lay under the cells.
+            color: column of numbers to colour the cells by, such as a node. Without one they show
+                clone and type, and lie on a substrate that varies in space.
+            ax: where to draw; new axes, one journal column wide, unless given.
+
+        Returns:
+            The matplotlib axes.
+        """
+        return _notebook().plot(self, time, field=field, color=color, ax=ax)
+
+    def plot_burden(self, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the living tumor cells by clone over time, therapy marked; returns the axes."""
+        return _notebook().plot_burden(self, ax=ax)
+
+    def animate(
+        self, *, field: str | None = None, color: str | None = None, interval: float = 150.0
+    ) -> "FuncAnimation":
+        """Show the tissue frame by frame, ``interval`` [ms] each.
+
+        The animation has ``save("a.mp4")`` and ``to_jshtml()``; keep a reference while it plays.
+        """
+        return _notebook().animate(self, field=field, color=color, interval=interval)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what was run, what came of it, tissue and burden."""
+        return _notebook().as_html(self)
 
     def _table(self, name: str) -> "pd.DataFrame":
         import pandas as pd
@@ -278,7 +321,16 @@ class Run:
     def _open(self) -> Iterator[h5py.File]:
         with _open_file(self.path) as file:
             _check_format(file, self.path)
-            yield file
+            try:
+                yield file
+            except (OSError, KeyError, RuntimeError) as err:
+                msg = f"{self.path}: is damaged or not whole: {str(err).strip(chr(34))}"
+                raise RunFileError(msg) from err
+
+
+def _notebook() -> Any:
+    """The module that draws: above this one, and slow to import, so loaded where it is asked."""
+    return importlib.import_module("tme_sim.analysis.notebook")
 
 
 def _open_file(path: Path) -> h5py.File:
@@ -288,10 +340,10 @@ def _open_file(path: Path) -> h5py.File:
         raise RunFileError(msg)
     try:
         return h5py.File(path, "r")
-    except BlockingIOError as err:
-        msg = f"{path}: a simulation is still writing this file; look again when it has ended"
-        raise RunFileError(msg) from err
     except OSError as err:
+        if isinstance(err, BlockingIOError) or "already open for" in str(err):
+            msg = f"{path}: a simulation is still writing this file; look again when it has ended"
+            raise RunFileError(msg) from err
         cause = "is truncated" if "truncated" in str(err) else "is no run file of tme-sim"
         msg = f"{path}: {cause} ({err})"
         raise RunFileError(msg) from err

@@ -109,27 +109,5 @@ def baseline_row(run: Any) -> int | None:
     return max(0, int(np.searchsorted(time, doses.min(), side="right")) - 1)
 
 
-def info(run: Any) -> str:
-    """Scenario, provenance, digest and totals of a run, as text."""
-    state = "complete" if run.complete else "incomplete: continue it with tme-sim run --resume"
-    nz, ny, nx = run.shape
-    size = " x ".join(f"{s:g}" for s in run.size)
-    lines = [
-        f"{run.path}: {run.name}, seed {run.seed} ({state}; {run.reason or 'no end yet'})",
-        f"digest       {run.digest()}",
-        f"domain       {size} um, {nx} x {ny} x {nz} voxels of {run.voxel:g} um",
-        f"frames       {len(run.times)} up to {_days(max(run.times, default=0.0))}",
-        f"columns      {' '.join(run.columns)}",
-        f"fields       {' '.join(f'{name} [{unit}]' for name, unit in run.fields.items())}",
-        "provenance   " + ", ".join(f"{name} {value}" for name, value in run.provenance.items()),
-    ]
-    if run.timers:
-        spent = sorted(run.timers.items(), key=lambda item: -item[1])
-        lines.append("wall time    " + ", ".join(f"{name} {s:.1f} s" for name, s in spent))
-    if len(run.metrics):
-        lines += run.summary_lines()
-    return "\n".join(lines)
-
-
 def _days(time: float | None) -> str:
     return "no time" if time is None else f"{round(time / MINUTES_PER_DAY, 2):g} d"

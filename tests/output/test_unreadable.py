@@ -1,0 +1,151 @@
+"""What is no whole run file gets one clear message from every command, and nothing is written."""
+
+import fcntl
+
+import h5py
+import pytest
+
+from tests.output.stand_in import StandIn, record
+from tme_sim import cli
+from tme_sim.output import layout
+from tme_sim.output.layout import RunFileError
+from tme_sim.output.recorder import Recorder
+from tme_sim.output.run import open_run
+
+
+def truncated(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def foreign(path):
+    path.unlink()
+    with h5py.File(path, "w") as file:
+        file["counts"] = [1, 2, 3]
+
+
+def no_hdf5(path):
+    path.write_text("name: quickstart\n")
+
+
+def newer(path):
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = layout.FORMAT_VERSION + 1
+
+
+def not_whole(path):
+    with h5py.File(path, "r+") as file:
+        del file["frames"]
+
+
+def absent(path):
+    path.unlink()
+
+
+UNREADABLE = {
+    truncated: "is truncated",
+    foreign: "is no run file of tme-sim",
+    no_hdf5: "is no run file of tme-sim",
+    newer: "a newer tme-sim can read it",
+    not_whole: "is damaged or not whole",
+    absent: "does not exist",
+}
+COMMANDS = (["info"], ["report"], ["export", "--to", "csv"])
+
+
+def refuses(command, path, message, capsys):
+    name, *options = command
+    assert cli.main([name, str(path), *options]) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith(f"tme-sim: {path}: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("spoil", UNREADABLE, ids=lambda spoil: spoil.__name__)
+def test_an_unreadable_file_is_refused_in_one_line(spoil, command, tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(20), ticks=2)
+    spoil(path)
+    before = sorted(tmp_path.iterdir())
+
+    refuses(command, path, UNREADABLE[spoil], capsys)
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_a_run_that_is_still_being_written_says_so(command, tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(20), ticks=2)
+    with path.open("rb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)  # what HDF5 holds while it writes
+        refuses(command, path, "a simulation is still writing this file", capsys)
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_this_process_is_writing_says_so(tmp_path):
+    recorder = Recorder(tmp_path / "run.h5", StandIn(20))
+    with pytest.raises(RunFileError, match="a simulation is still writing this file"):
+        open_run(tmp_path / "run.h5")
+    recorder.close()
+    assert len(open_run(tmp_path / "run.h5").times) == 0
+
+
+def test_a_part_that_cannot_be_read_says_which(tmp_path):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(20), ticks=2)
+    with h5py.File(path, "r+") as file:
+        del file["cells/radius"]
+        file["cells"].create_dataset("radius", (5,), "f4", chunks=(5,), compression="gzip")
+        file["cells/radius"].id.write_direct_chunk((0,), b"no gzip at all")
+        file["cells/radius"].attrs["units"] = "um"
+    with pytest.raises(RunFileError, match=f"{path.name}: is damaged or not whole"):
+        open_run(path).frame(0, ("radius",))
+
+
+def test_a_killed_run_can_be_read_up_to_its_last_whole_frame(tmp_path, capsys):
+    path = tmp_path / "run.h5"
+    model = StandIn(20)
+    recorder = Recorder(path, model)
+    recorder.frame(model)
+    for _ in range(3):
+        model.step()
+        recorder.tick(model)
+    recorder.frame(model)
+    recorder.close()
+
+    assert cli.main(["info", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "incomplete: continue it with tme-sim run SCENARIO --resume" in text
+    assert "frames      2 up to 18 min" in text
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_info_fits_the_terminal_and_says_what_was_run(width, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(columns="all"))
+    monkeypatch.setenv("COLUMNS", str(width))
+
+    assert cli.main(["info", str(path)]) == 0
+
+    text = capsys.readouterr().out
+    digest = open_run(path).digest()
+    lines = [x for x in text.splitlines() if digest not in x and "0" * 64 not in x]
+    assert max(map(len, lines)) <= max(width, 12 + len(str(path)) + 1)
+    words = " ".join(text.split())
+    run = open_run(path)
+    for fact in (
+        f"digest {digest}",
+        "stand_in, seed 1; complete, ended by: duration",
+        "600 x 600 um, 30 x 30 x 1 voxels of 20 um",
+        "tumor; caf (fibroblast); cd8 (cd8_t)",
+        "5 dose",
+        "vemurafenib [uM]",
+        "stand-in, " + "0" * 64,
+        "fields 67%, signaling 33%",
+        f"{len(run.columns)}: id type",
+    ):
+        assert fact in words
