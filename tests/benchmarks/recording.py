@@ -75,7 +75,7 @@ def main():
         print(json.dumps(found, indent=2))
         return
     ms = ", ".join(f"{name} {value:.2f} ms" for name, value in found["ms"].items())
-    print(f"{found['cells']} cells, {found['ticks']} ticks, {found['frames']} frames; medians: {ms}")
+    print(f"{found['cells']} cells, {found['ticks']} ticks; medians: {ms}")
     print(f"recording {found['recording']:.2%} of the run (asked: at most {ASKED:.0%})")
     print(f"checkpoints {found['checkpoints']:.2%}")
 
