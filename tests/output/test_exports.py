@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from surrogates.channels import GENOTYPES
 from tests.output.stand_in import StandIn, record
 from tme_sim import cli
 from tme_sim.analysis.exports import export
@@ -17,16 +19,22 @@ from tme_sim.output.run import open_run
 TIME = 120.0
 
 
+def recorded(folder, ticks, **kinds):
+    """A recorded stand-in, with the names of genotypes that a scenario of its own would have."""
+    record(folder / "run.h5", StandIn(**kinds), ticks=ticks)
+    run = open_run(folder / "run.h5")
+    run.__dict__["scenario"] = SimpleNamespace(genotypes=(*GENOTYPES, "mine"))
+    return run
+
+
 @pytest.fixture
 def run(tmp_path):
-    record(tmp_path / "run.h5", ticks=40)
-    return open_run(tmp_path / "run.h5")
+    return recorded(tmp_path, 40)
 
 
 @pytest.fixture
 def run_3d(tmp_path):
-    record(tmp_path / "run.h5", StandIn(dim=3), ticks=20)
-    return open_run(tmp_path / "run.h5")
+    return recorded(tmp_path, 20, dim=3)
 
 
 def same_cells(run, time, ids, position):
@@ -41,8 +49,7 @@ def same_cells(run, time, ids, position):
 
 def test_anndata_holds_the_cells_nodes_and_lineage_of_a_frame(tmp_path):
     anndata = pytest.importorskip("anndata")
-    record(tmp_path / "run.h5", StandIn(columns="all"), ticks=40)
-    run = open_run(tmp_path / "run.h5")
+    run = recorded(tmp_path, 40, columns="all")
 
     found = anndata.read_h5ad(export(run, "anndata", at=TIME))
 
@@ -90,8 +97,7 @@ def test_anndata_gives_each_cell_the_substrates_of_its_voxel(run_3d):
 
 def test_anndata_of_a_run_without_recorded_nodes_has_no_variables(tmp_path):
     anndata = pytest.importorskip("anndata")
-    record(tmp_path / "run.h5", StandIn(columns=["volume"]), ticks=10)
-    run = open_run(tmp_path / "run.h5")
+    run = recorded(tmp_path, 10, columns=["volume"])
 
     assert anndata.read_h5ad(export(run, "anndata")).shape == (run.n_cells[-1], 0)
 

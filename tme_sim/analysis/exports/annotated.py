@@ -14,7 +14,6 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from surrogates.channels import GENOTYPES
 from tme_sim.analysis.metrics import tumor_codes
 from tme_sim.analysis.palette import PHASE_COLORS, STATUS_COLORS, type_color
 from tme_sim.fields.grid import Grid
@@ -53,7 +52,7 @@ def annotated(run: Run, frame: int) -> anndata.AnnData:
 def _observations(run: Run, cells: pd.DataFrame) -> pd.DataFrame:
     """Recorded columns, clone by name with its genotype, lineage."""
     clones = run.clones.set_index("index")
-    genotype = clones["genotype"].map(_genotype)
+    genotype = clones["genotype"].map(lambda bits: _genotype(bits, run.scenario.genotypes))
     tumor = cells["type"].cat.codes.isin(tumor_codes(run))
     clone = cells["clone"].where(tumor)  # other tissue belongs to none
     lineage = run.pedigree.set_index("id").loc[cells["id"].to_numpy(), list(LINEAGE)]
@@ -68,8 +67,8 @@ def _observations(run: Run, cells: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _genotype(bits: int) -> str:
-    return " + ".join(g for k, g in enumerate(GENOTYPES) if bits >> k & 1) or "wild type"
+def _genotype(bits: int, names: tuple[str, ...]) -> str:
+    return " + ".join(name for k, name in enumerate(names) if bits >> k & 1) or "wild type"
 
 
 def _variables(run: Run, nodes: list[str]) -> pd.DataFrame:
