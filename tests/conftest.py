@@ -1,4 +1,4 @@
-"""What every test shares: numpy errors are loud, threads wait without spinning."""
+"""What every test shares: numpy errors are loud, threads wait without spinning; full studies."""
 
 import os
 
@@ -12,3 +12,9 @@ import pytest
 def _loud_numerics():
     with np.errstate(all="raise", under="ignore"):
         yield
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="validation studies at the full size of their headers"
+    )

@@ -42,6 +42,7 @@ class Deaf(Wrapped):
 
     def __init__(self, model, name):
         super().__init__(model)
+        self.name = f"{self.name} to {name}"
         self._column = [channel.name for channel in model.inputs].index(name)
 
     def tell(self, inputs, cell_type):  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""What every study shares: where its figure goes."""
+"""What every study shares: where its figure goes, and whether it runs at full size."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ mpl.use("Agg")
 FIGURES = Path(__file__).parents[2] / "outputs" / "validation"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def save():
     """Function that writes a figure as outputs/validation/NAME.png."""
 
@@ -18,3 +18,9 @@ def save():
         figure.savefig(FIGURES / f"{name}.png", dpi=120, bbox_inches="tight")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def full(request):
+    """Whether the study was asked for at its full size: ``--full``."""
+    return request.config.getoption("--full")

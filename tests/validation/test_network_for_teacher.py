@@ -2,13 +2,10 @@
 
 Growth rate, phase shares and radius of gyration of the tumor, with vemurafenib from the start and
 without any; seeds are paired, so cells of the same ids share their draws. About 20 minutes on two
-cores; finished runs are kept in ``outputs/validation/network_for_teacher.json`` under the hashes of
-weights and teacher, so that a stopped study goes on.
-Run with ``pytest -m validation -k network_for_teacher``.
+cores. Run with ``pytest -m validation -k network_for_teacher``.
 """
 
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,50 +13,41 @@ import pytest
 
 import surrogates
 import tme_sim
-from tme_sim.state.columns import ALIVE
+from tests.validation.kept_runs import observe
 
-ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "outputs" / "validation" / "network_for_teacher.json"
+SCENARIO = Path(__file__).parents[2] / "scenarios" / "quickstart.yaml"
 SEEDS = range(1, 9)
-DURATION, SETTLED = 72 * 60, 6 * 60  # [min]
+SETTLED, TICK = 6 * 60, 12  # [min]
 TREATMENTS = {"untreated": {"therapy.0.start": "6 d"}, "vemurafenib": {"therapy.0.start": "0 d"}}
 QUANTITIES = ("growth_rate", "G1", "S", "G2M", "radius_of_gyration")
 
 
+def tumor_now(model):
+    """Living tumor cells in G1, S and G2M, and their radius of gyration [um]."""
+    columns = model.population
+    tumor = (columns["status"] == 0) & model.bodies.tumor[columns["type"]]
+    position = columns["position"][tumor]
+    spread = ((position - position.mean(axis=0)) ** 2).sum(axis=1).mean() ** 0.5
+    return [*np.bincount(columns["phase"][tumor], minlength=3).tolist(), float(spread)]
+
+
 def population(treatment, seed, cell_model):
     """Growth rate [1/min], phase shares and radius of gyration [um] of the tumor in one run."""
-    overrides = {"seed": seed, **TREATMENTS[treatment]}
-    scenario = tme_sim.load_scenario(ROOT / "scenarios" / "quickstart.yaml", overrides)
-    model = tme_sim.TumorModel(scenario, cell_model=cell_model)
-    times, burdens, phases = [], [], []
-    while model.time < DURATION:
-        model.step()
-        if model.time >= SETTLED:
-            columns = model.population
-            tumor = (columns["status"] == ALIVE) & model.bodies.tumor[columns["type"]]
-            times.append(model.time)
-            burdens.append(model.burden)
-            phases.append(np.bincount(columns["phase"][tumor], minlength=3))
-    position = columns["position"][tumor]
-    spread = np.sqrt(((position - position.mean(axis=0)) ** 2).sum(axis=1).mean())
+    overrides = {"seed": seed, "time.duration": "72 h", **TREATMENTS[treatment]}
+    scenario = tme_sim.load_scenario(SCENARIO, overrides)
+    seen = np.array(observe(scenario, tumor_now, every=TICK, cell_model=cell_model))
+    phases = seen[SETTLED // TICK:, :3]
+    burdens = phases.sum(axis=1)
+    times = SETTLED + TICK * np.arange(len(phases))
     growth = np.polyfit(times, np.log(burdens), 1)[0]
-    return [growth, *(np.sum(phases, axis=0) / np.sum(phases)), spread]
+    return [growth, *(phases.sum(axis=0) / burdens.sum()), seen[-1, 3]]
 
 
 @functools.cache
 def runs(treatment):
     """(2, n_seeds, n_quantities): network and teacher."""
-    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     models = surrogates.load("tme-cell"), surrogates.load("teacher")
-    found = []
-    for model in models:
-        for seed in SEEDS:
-            key = f"{model.name} {model.hash} {models[1].hash} {treatment} {seed}"
-            if key not in kept:
-                kept[key] = population(treatment, seed, model)
-                KEPT.parent.mkdir(parents=True, exist_ok=True)
-                KEPT.write_text(json.dumps(kept, indent=1))
-            found.append(kept[key])
+    found = [population(treatment, seed, model) for model in models for seed in SEEDS]
     return np.reshape(found, (len(models), len(SEEDS), len(QUANTITIES)))
 
 

@@ -1,0 +1,84 @@
+"""Keep runs of studies in ``outputs/validation/runs``: finished ones are read, stopped ones go on.
+
+A run's key is the hash of its resolved scenario, of the code that steps a tissue, of the weights
+that decide, and of the functions that prepare it and look at it, so that whatever could change a
+result makes a run anew. A run in progress leaves checkpoints at its ``checkpoint_every``.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+from pathlib import Path
+
+import surrogates
+import tme_sim
+from tme_sim.errors import InputError
+from tme_sim.state import checkpoint
+
+RUNS = Path(__file__).parents[2] / "outputs" / "validation" / "runs"
+NO_PART_OF_A_RUN = {"analysis", "bench", "output", "replay", "scan", "cli.py", "progress.py"}
+
+
+def observe(scenario, look, *, every, cell_model, prepare=None):
+    """What ``look(model)`` returns at the start and every ``every`` minutes, to the run's end.
+
+    ``look`` returns plain numbers, strings, lists and dicts of them; ``prepare(model)`` may change
+    what the scenario placed. Both hold all that they need: the source of what they call is no part
+    of the key. The run ends where the scenario says so.
+    """
+    folder = RUNS / key(scenario, look, every, cell_model, prepare)
+    finished = folder / "observations.json"
+    if not finished.exists():
+        model, seen = _begin_or_go_on(folder, scenario, look, cell_model, prepare)
+        _run(model, seen, look, every, folder)
+        partial = finished.with_suffix(".partial")
+        partial.write_text(json.dumps(seen))
+        partial.replace(finished)
+        for path in folder.glob("tick_*"):
+            path.unlink()
+    return json.loads(finished.read_text())
+
+
+def key(scenario, look, every, cell_model, prepare=None):
+    """Folder name of a run: its scenario's name, its seed, and the hash of all it hangs on."""
+    what = [scenario.resolved(), code_hash(), cell_model.name, cell_model.hash,
+            inspect.getsource(look), every, inspect.getsource(prepare) if prepare else ""]
+    digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return f"{scenario.name}-{scenario.seed}-{digest[:16]}"
+
+
+@functools.cache
+def code_hash():
+    """Hash of the source of the simulator and of the cell models, without what only reads runs."""
+    digest = hashlib.sha256()
+    simulator = Path(tme_sim.__file__).parent
+    for path in sorted([*simulator.rglob("*.py"), *Path(surrogates.__file__).parent.glob("*.py")]):
+        if not (path.is_relative_to(simulator)
+                and path.relative_to(simulator).parts[0] in NO_PART_OF_A_RUN):
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _begin_or_go_on(folder, scenario, look, cell_model, prepare):
+    try:
+        _, saved = checkpoint.load(folder)
+    except InputError:  # there is none
+        folder.mkdir(parents=True, exist_ok=True)
+        model = tme_sim.TumorModel(scenario, cell_model=cell_model)
+        if prepare:
+            prepare(model)
+        return model, [look(model)]
+    model = tme_sim.TumorModel(scenario, cell_model=cell_model, state=saved["model"])
+    return model, saved["seen"]
+
+
+def _run(model, seen, look, every, folder):
+    time = model.scenario.time
+    while model.time < time.duration and model.stop_reason() is None:
+        model.step()
+        if model.time % every == 0:
+            seen.append(look(model))
+        if model.time % time.checkpoint_every == 0:
+            state = {"model": model.state(), "seen": seen}
+            checkpoint.save(folder, model.tick_index, state, keep=2)
