@@ -20,18 +20,18 @@ RUNS = Path(__file__).parents[2] / "outputs" / "validation" / "runs"
 NO_PART_OF_A_RUN = {"analysis", "bench", "output", "replay", "scan", "cli.py", "progress.py"}
 
 
-def observe(scenario, look, *, every, cell_model, prepare=None):
+def observe(scenario, look, *, every, cell_model, prepare=None, steer=None):
     """What ``look(model)`` returns at the start and every ``every`` minutes, to the run's end.
 
     ``look`` returns plain numbers, strings, lists and dicts of them; ``prepare(model)`` may change
-    what the scenario placed. Both hold all that they need: the source of what they call is no part
-    of the key. The run ends where the scenario says so.
+    what the scenario placed, ``steer(model)`` is called before every tick. They hold all that they
+    need: the source of what they call is no part of the key. The run ends where the scenario says.
     """
-    folder = RUNS / key(scenario, look, every, cell_model, prepare)
+    folder = RUNS / key(scenario, every, cell_model, look, prepare, steer)
     finished = folder / "observations.json"
     if not finished.exists():
         model, seen = _begin_or_go_on(folder, scenario, look, cell_model, prepare)
-        _run(model, seen, look, every, folder)
+        _run(model, seen, look, steer, every, folder)
         partial = finished.with_suffix(".partial")
         partial.write_text(json.dumps(seen))
         partial.replace(finished)
@@ -40,10 +40,10 @@ def observe(scenario, look, *, every, cell_model, prepare=None):
     return json.loads(finished.read_text())
 
 
-def key(scenario, look, every, cell_model, prepare=None):
+def key(scenario, every, cell_model, *functions):
     """Folder name of a run: its scenario's name, its seed, and the hash of all it hangs on."""
-    what = [scenario.resolved(), code_hash(), cell_model.name, cell_model.hash,
-            inspect.getsource(look), every, inspect.getsource(prepare) if prepare else ""]
+    sources = [inspect.getsource(one) for one in functions if one is not None]
+    what = [scenario.resolved(), code_hash(), cell_model.name, cell_model.hash, every, sources]
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return f"{scenario.name}-{scenario.seed}-{digest[:16]}"
 
@@ -73,9 +73,11 @@ def _begin_or_go_on(folder, scenario, look, cell_model, prepare):
     return model, saved["seen"]
 
 
-def _run(model, seen, look, every, folder):
+def _run(model, seen, look, steer, every, folder):
     time = model.scenario.time
     while model.time < time.duration and model.stop_reason() is None:
+        if steer is not None:
+            steer(model)
         model.step()
         if model.time % every == 0:
             seen.append(look(model))

