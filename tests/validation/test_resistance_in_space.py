@@ -7,8 +7,8 @@ room (a rule of this study's cell model: their rate falls with the overlap of ne
 them make up for deaths, and resistance is more likely. Founders far apart in one plane, 60 cells
 from each. Then resistant cells dispersed among sensitive ones, or as many in one cluster, in a full
 box: a holiday holds them down where sensitive cells surround each of them, less in a cluster, whose
-cells compete with one another (Strobl 2022, doi:10.1038/s43856-022-00110-x). 400 founders and two
-seeds; full size: 4000 founders and eight seeds. About five minutes, full an hour.
+cells compete with one another (Strobl 2022, doi:10.1038/s43856-022-00110-x). 400 founders and one
+seed; full size: 4000 founders and eight seeds. About five minutes, full an hour.
 Run with ``pytest -m validation -k resistance_in_space``.
 """
 
@@ -36,7 +36,7 @@ cells: {{tumor: {{type: tumor, placement: {{poisson: {{spacing: {SPACING} um}}}}
 evolution: {{{GENE}: {{rate: {1.0 / N_CELLS!r} per division}}}}
 processes: {{motility: off, therapy: off, fields: off, exchange: off, arrival: off}}
 """
-CLUSTER = "{disk: {radius: 38 um}}"
+CLUSTER = "{disk: {radius: 33 um}}"
 
 
 class NeedsRoom(Wrapped):
