@@ -1,8 +1,9 @@
 """Keep runs of studies in ``outputs/validation/runs``: finished ones are read, stopped ones go on.
 
 A run's key is the hash of its resolved scenario, of the code that steps a tissue, of the weights
-that decide, and of the functions that prepare it and look at it, so that whatever could change a
-result makes a run anew. A run in progress leaves checkpoints at its ``checkpoint_every``.
+that decide and their class, and of the functions that prepare, steer and watch it, so that whatever
+could change a result makes a run anew. A run in progress leaves checkpoints, every
+``checkpoint_every`` of its scenario.
 """
 
 import functools
@@ -42,7 +43,8 @@ def observe(scenario, look, *, every, cell_model, prepare=None, steer=None):
 
 def key(scenario, every, cell_model, *functions):
     """Folder name of a run: its scenario's name, its seed, and the hash of all it hangs on."""
-    sources = [inspect.getsource(one) for one in functions if one is not None]
+    parts = [type(cell_model), *(one for one in functions if one is not None)]
+    sources = [inspect.getsource(part) for part in parts]
     what = [scenario.resolved(), code_hash(), cell_model.name, cell_model.hash, every, sources]
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return f"{scenario.name}-{scenario.seed}-{digest[:16]}"

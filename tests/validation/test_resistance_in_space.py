@@ -26,14 +26,13 @@ from tme_sim.clones import Clone
 
 N_CELLS, BIRTHS = 60, 0.06  # cells of a population; births [1/h]
 SPACING = 250.0  # [um] of founders
-GENE = "NRAS_Q61"
 DISH = f"""
 format: 1
 name: resistance_in_space
 time: {{duration: 60 d, tick: 1 h, checkpoint_every: 5 d}}
 domain: {{size: [5000 um, 5000 um], voxel: 100 um}}
 cells: {{tumor: {{type: tumor, placement: {{poisson: {{spacing: {SPACING} um}}}}}}}}
-evolution: {{{GENE}: {{rate: {1.0 / N_CELLS!r} per division}}}}
+evolution: {{NRAS_Q61: {{rate: {1.0 / N_CELLS!r} per division}}}}
 processes: {{motility: off, therapy: off, fields: off, exchange: off, arrival: off}}
 """
 CLUSTER = "{disk: {radius: 33 um}}"
@@ -60,17 +59,18 @@ def each_its_family(model):
 
 
 def harvest(model):
-    """Take out the families that have reached 60 cells: the size of each, and its mutants."""
+    """Take out families that have reached 1 / u cells: the size of each, and its mutants."""
+    n_cells = round(1.0 / model.scenario.evolution["NRAS_Q61"].rate)
     family = []
     for clone in model.clones:
         family.append(clone.index if clone.parent < 0 else family[clone.parent])
     columns = model.population
     family = np.array(family)[columns["clone"]]
     alive = columns["status"] == 0
-    mutant = alive & ((columns["genotype"] & 1 << GENOTYPES.index(GENE)) > 0)
+    mutant = alive & ((columns["genotype"] & 1 << GENOTYPES.index("NRAS_Q61")) > 0)
     size = np.bincount(family[alive], minlength=1)
     mutants = np.bincount(family[mutant], minlength=size.size)
-    ready = np.flatnonzero(size >= N_CELLS)
+    ready = np.flatnonzero(size >= n_cells)
     columns.keep(~np.isin(family, ready))
     if not (columns["status"] == 0).any():
         model.stop("no family is left")
