@@ -156,6 +156,12 @@ class Run:
         with self._open() as file:
             return file["fields"][name][index]
 
+    def field_voxel(self, name: str, index: int, voxel: tuple[int, int, int]) -> float:
+        """Concentration in one voxel, given as z, y, x, in the frame of this index."""
+        self._check_known([name], self.fields, "field")
+        with self._open() as file:
+            return float(file["fields"][name][(index, *voxel)])
+
     @functools.cached_property
     def fields(self) -> dict[str, str]:
         """Recorded fields and their units."""

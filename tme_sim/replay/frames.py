@@ -1,9 +1,12 @@
 """Make a run small enough to send to a page: a frame of cells in at most 8 bytes per cell.
 
 Binary layout, little endian, one array after the other (n is the frame's number of cells):
-    cells   x uint16[n], y uint16[n], z uint16[n] (3D runs only): position / size * 65535;
-            radius uint8[n]: radius / largest radius of the run * 255;
-            kind uint8[n]: cell type + 16 * status
+    cells, 2D   x uint16[n], y uint16[n]: position / size * 65535;
+                radius uint8[n]: radius / largest radius of the run * 255;
+                kind uint8[n]: cell type + 16 * status
+    cells, 3D   x uint16[n], y uint16[n], z uint16[n]: the upper 14 bits are position / size *
+                16383, the lower 2 bits of x, y, z are bits 4-5, 2-3 and 0-1 of radius / largest
+                radius * 63; kind uint8[n], so that with a column a cell is 8 bytes
     column  uint8[n]: the code of a category, or 0..254 between the ends of the column's range,
             255 where there is no value
     field   uint8[ny * nx] of one slice, 0..254 between the ends of the field's range, 255 for none
@@ -29,8 +32,11 @@ from tme_sim.analysis.palette import (
 from tme_sim.output.explanation import Explanation, read_beside
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
+from tme_sim.replay import cell_facts
+from tme_sim.replay.wiring import wiring
 
 POSITION_STEPS = 65535
+PACKED_STEPS, PACKED_SIZES = 16383, 63  # of positions and radii in 3D
 LEVELS = 254  # of a uint8; 255 means that there is no value
 NO_VALUE = 255
 SAMPLED_FRAMES = 24  # that the range of a column is taken from
@@ -44,8 +50,9 @@ SURVIVAL = "survival"  # the column that `tme-sim explain` adds
 class Frames:
     """One run as the page wants it."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, running: bool = False) -> None:
         self.run = run
+        self.running = running  # written to by this process, so that it may grow
         size = run.size
         self._size = np.array(size if len(size) == 3 else (*size, run.voxel))
 
@@ -63,13 +70,14 @@ class Frames:
     def cells(self, frame: int) -> bytes:
         """Place, size and kind of every cell of a frame."""
         cells = self.run.frame(frame, ("position", "radius", "type", "status"))
-        axes = 3 if len(self.run.size) == 3 else 2
         share = np.clip(cells["position"] / self._size, 0.0, 1.0)
-        place = np.round(share * POSITION_STEPS).astype("<u2")
-        radius = np.round(np.clip(cells["radius"] / self.max_radius, 0.0, 1.0) * 255).astype("u1")
+        size = np.clip(cells["radius"] / self.max_radius, 0.0, 1.0)
         kind = (cells["type"] + 16 * cells["status"]).astype("u1")
-        parts = [np.ascontiguousarray(place[:, k]).tobytes() for k in range(axes)]
-        return b"".join([*parts, radius.tobytes(), kind.tobytes()])
+        if len(self.run.size) == 3:
+            return _packed(share, size) + kind.tobytes()
+        place = np.round(share * POSITION_STEPS).astype("<u2")
+        parts = [np.ascontiguousarray(place[:, k]).tobytes() for k in range(2)]
+        return b"".join([*parts, np.round(size * 255).astype("u1").tobytes(), kind.tobytes()])
 
     def column(self, frame: int, name: str) -> bytes:
         """One recorded column of every cell of a frame, or why it survives."""
@@ -78,7 +86,8 @@ class Frames:
             return self.explanation.causes_of(ids, time, nobody=NO_VALUE).tobytes()
         values = self.run.frame(frame, (name,))[name]
         if self._is_code(name):
-            return np.clip(values, 0, LEVELS).astype("u1").tobytes()
+            codes = np.clip(values, 0, LEVELS)
+            return np.where(values < 0, NO_VALUE, codes).astype("u1").tobytes()
         low, high = self.column_range(name)
         return _levels(values, low, high).tobytes()
 
@@ -114,20 +123,16 @@ class Frames:
 
     def cell(self, frame: int, row: int) -> dict[str, Any]:
         """Everything recorded of one cell, and what the lineage says of it."""
-        n = int(self.run.n_cells[frame])
-        if not 0 <= row < n:
-            msg = f"no cell in row {row} of frame {frame}; it has {n} cells"
-            raise RunFileError(msg)
-        names = tuple(self.run.columns)
-        values = {name: v[row] for name, v in self.run.frame(frame, names).items()}
-        columns = [self._described(name, value) for name, value in values.items()]
-        identity = int(values["id"])
-        return {"row": row, "id": str(identity), "columns": columns, "life": self._life(identity)}
+        return cell_facts.cell_facts(self.run, self.explanation, frame, row)
 
     def row_of(self, frame: int, identity: int) -> int | None:
         """Where a cell is in a frame; None where it is not (yet, or any more)."""
-        rows = np.flatnonzero(self.run.frame(frame, ("id",))["id"] == identity)
-        return int(rows[0]) if len(rows) else None
+        return cell_facts.row_of(self.run, frame, identity)
+
+    def history(self, identity: int, name: str) -> list[float | None]:
+        """A number of one cell in every frame."""
+        self._is_code(name)  # refuses a name that is no column
+        return cell_facts.history(self.run, identity, name)
 
     def described(self) -> dict[str, Any]:
         """What the page must know before it asks for frames."""
@@ -137,6 +142,8 @@ class Frames:
             "seed": run.seed,
             "file": run.path.name,
             "complete": run.complete,
+            "running": self.running,
+            "every": 1,  # of the recorded frames; a file to send may keep fewer
             "reason": run.reason,
             "size": [float(s) for s in self._size],
             "dim": len(run.size),
@@ -151,6 +158,7 @@ class Frames:
             "events": run.events.to_dict("records"),
             "treatments": self._treatments(),
             "provenance": run.provenance,
+            "wiring": wiring(run),
         }
 
     def curves(self) -> dict[str, Any]:
@@ -254,42 +262,17 @@ class Frames:
             for t in given
         ]
 
-    def _described(self, name: str, value: Any) -> dict[str, Any]:
-        attributes = self.run.columns[name]
-        categories = attributes["categories"]
-        if categories:
-            text: Any = categories[int(value)]
-        elif name == "clone":
-            text = str(self.run.clones["name"].iloc[int(value)])
-        elif np.ndim(value):
-            text = ", ".join(f"{v:.1f}" for v in value)
-        elif isinstance(value, (np.bool_, np.integer)):
-            text = str(value)
-        else:
-            text = float(value) if np.isfinite(value) else None
-        return {
-            "name": name,
-            "value": text,
-            "units": str(attributes["units"]),
-            "meaning": str(attributes["meaning"]),
-            "source": str(attributes["source"]),
-        }
-
-    def _life(self, identity: int) -> list[dict[str, Any]]:
-        """What the lineage tells of a cell and of its daughters, in order."""
-        lineage = self.run.lineage
-        own = lineage[lineage["id"] == identity]
-        born = lineage[(lineage["mother"] == identity) & (lineage["event"] == "birth")]
-        told = [
-            {"time": r.time, "text": f"{r.event} {r.cause}".strip(), "id": None}
-            for r in own.itertuples()
-        ]
-        told += [{"time": r.time, "text": "gave birth", "id": str(r.id)} for r in born.itertuples()]
-        return sorted(told, key=lambda line: line["time"])
-
     def _sample(self) -> list[int]:
         n = len(self.run.times)
         return sorted({int(k) for k in np.linspace(0, n - 1, min(n, SAMPLED_FRAMES))})
+
+
+def _packed(share: np.ndarray, size: np.ndarray) -> bytes:
+    """Places and sizes, both in [0, 1], as three uint16 per cell."""
+    place = np.round(share * PACKED_STEPS).astype("u2") << 2
+    radius = np.round(size * PACKED_SIZES).astype("u2")
+    parts = [place[:, axis] | (radius >> 2 * (2 - axis) & 3) for axis in range(3)]
+    return b"".join(part.astype("<u2").tobytes() for part in parts)
 
 
 def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:

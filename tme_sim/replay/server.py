@@ -46,6 +46,8 @@ SAFE = {
 def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = True) -> None:
     """Serve runs on a loopback address until interrupted; prints the address.
 
+    With two runs the page shows them side by side.
+
     Args:
         paths: run files.
         port: the port to use; another free one is taken where it is in use, or 0.
@@ -67,33 +69,44 @@ def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = Tr
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def application(paths: Iterable[str | Path]) -> Starlette:
-    """The server as an ASGI application, which refuses all hosts but this machine."""
-    runs = [Frames(open_run(path)) for path in paths]
-    for frames in runs:
-        if len(frames.run.times) == 0:
-            msg = f"{frames.run.path}: holds no whole frame yet, so there is nothing to show"
-            raise InputError(msg)
+def application(paths: Iterable[str | Path], *, running: bool = False) -> Starlette:
+    """The server as an ASGI application, which refuses all hosts but this machine.
+
+    Args:
+        paths: run files.
+        running: this process is still writing them; the page then asks for more.
+    """
+    runs = [_opened(path, running=running) for path in paths]
     app = Starlette(
         routes=[
             *(Route(address, _page_part, methods=["GET"]) for address in PAGE),
             Route("/api/runs", _runs),
             Route("/api/runs/{run:int}", _described),
+            Route("/api/runs/{run:int}/state", _state),
             Route("/api/runs/{run:int}/curves", _curves),
             Route("/api/runs/{run:int}/frames/{frame:int}", _cells),
             Route("/api/runs/{run:int}/frames/{frame:int}/columns/{name}", _column),
             Route("/api/runs/{run:int}/frames/{frame:int}/fields/{name}", _field),
             Route("/api/runs/{run:int}/frames/{frame:int}/cells/{row:int}", _cell),
             Route("/api/runs/{run:int}/frames/{frame:int}/ids/{id:int}", _cell_of_id),
+            Route("/api/runs/{run:int}/history/{id:int}/{name}", _history),
         ],
         middleware=[Middleware(LoopbackOnly)],
         exception_handlers={InputError: _refused},
     )
     app.state.runs = runs
     app.state.binary = functools.lru_cache(maxsize=CACHED_FRAMES)(
-        lambda run, method, *arguments: getattr(runs[run], method)(*arguments)
+        lambda frames, method, *arguments: getattr(frames, method)(*arguments)
     )
     return app
+
+
+def _opened(path: str | Path, *, running: bool) -> Frames:
+    frames = Frames(open_run(path), running=running)
+    if len(frames.run.times) == 0:
+        msg = f"{frames.run.path}: holds no whole frame yet, so there is nothing to show"
+        raise InputError(msg)
+    return frames
 
 
 class LoopbackOnly:
@@ -138,7 +151,26 @@ async def _runs(request: Request) -> Response:
 
 
 async def _described(request: Request) -> Response:
-    return _json(await run_in_threadpool(_run(request).described))
+    return _json(await run_in_threadpool(_renewed(request).described))
+
+
+async def _state(request: Request) -> Response:
+    """How far a run that goes on has come; asked for often, so it reads next to nothing."""
+    frames = _run(request)
+    run = await run_in_threadpool(open_run, frames.run.path) if frames.running else frames.run
+    running = frames.running and run.reason == ""
+    return _json({"frames": len(run.times), "complete": run.complete, "running": running})
+
+
+def _renewed(request: Request) -> Frames:
+    """The run as its file is now, where it may have grown since it was opened."""
+    frames = _run(request)
+    if not frames.running:
+        return frames
+    run = open_run(frames.run.path)
+    fresh = Frames(run, running=run.reason == "")
+    request.app.state.runs[request.path_params["run"]] = fresh
+    return fresh
 
 
 async def _curves(request: Request) -> Response:
@@ -146,7 +178,8 @@ async def _curves(request: Request) -> Response:
 
 
 async def _cells(request: Request) -> Response:
-    return await _binary(request, "cells")
+    radius = await run_in_threadpool(lambda: _run(request).max_radius)
+    return await _binary(request, "cells", headers={"X-Radius": repr(radius)})
 
 
 async def _column(request: Request) -> Response:
@@ -177,12 +210,17 @@ async def _cell_of_id(request: Request) -> Response:
     return _json(None if row is None else await run_in_threadpool(run.cell, frame, row))
 
 
+async def _history(request: Request) -> Response:
+    identity, name = request.path_params["id"], request.path_params["name"]
+    return _json(await run_in_threadpool(_run(request).history, identity, name))
+
+
 async def _binary(
     request: Request, method: str, *arguments: Any, headers: Mapping[str, str] | None = None
 ) -> Response:
     make: Callable[..., bytes] = request.app.state.binary
     content = await run_in_threadpool(
-        make, request.path_params["run"], method, _frame(request), *arguments
+        make, _run(request), method, _frame(request), *arguments
     )
     return Response(
         content, media_type="application/octet-stream", headers={**SAFE, **(headers or {})}

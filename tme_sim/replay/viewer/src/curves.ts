@@ -2,41 +2,47 @@
 
 import uPlot from "uplot";
 import type { Treatment } from "./api";
-import { cssColor } from "./dom";
+import { cssColor, make } from "./dom";
 import { rgb, short } from "./colors";
 
 /** `color` is a hex colour or a custom property of the style sheet. */
 export interface Line { label: string; color: string; values: (number | null)[]; scale?: string; dash?: number[] }
+export interface Drawn { times: number[]; lines: Line[]; unit: string; right?: string; signed?: boolean }
 
-const HEIGHT = 118;
 const DAY = 1440;
 
 export class Curve {
   private plot: uPlot | null = null;
   private now = 0;
-  private given: [number[], Line[], string, string | undefined] | null = null;
+  private given: Drawn | null = null;
 
   constructor(private host: HTMLElement, private treatments: Treatment[], private seek: (time: number) => void) {
-    new ResizeObserver(() => this.plot?.setSize({ width: host.clientWidth, height: HEIGHT })).observe(host);
+    new ResizeObserver(() => this.plot?.setSize(this.room())).observe(host);
   }
 
   /** Draw lines over times [min]; `right` names the unit of the lines with scale "right". */
-  show(times: number[], lines: Line[], unit: string, right?: string): void {
-    this.given = [times, lines, unit, right];
+  show(drawn: Drawn): void {
+    this.given = drawn;
+    const { times, lines, unit, right } = drawn;
     this.plot?.destroy();
     const axis = { stroke: cssColor("--quiet"), grid: { stroke: cssColor("--line"), width: 1 }, ticks: { stroke: cssColor("--line") }, font: "11px system-ui, sans-serif" };
     const values = (_: uPlot, splits: number[]) => splits.map(short);
     const axes: uPlot.Axis[] = [
-      { ...axis, size: 24, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
-      { ...axis, size: 52, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
+      { ...axis, size: 22, gap: 2, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
+      { ...axis, size: 46, gap: 3, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
     ];
     if (right) {
       axes.push({ ...axis, scale: "right", side: 1, size: 48, values, label: right, labelSize: 14, labelFont: "11px system-ui, sans-serif", grid: { show: false } });
     }
-    const fromZero: uPlot.Scale = { range: (_, __, high) => [0, high > 0 ? high * 1.08 : 1] };
+    const fromZero: uPlot.Scale = {
+      range: (_, low, high) => {
+        const bottom = drawn.signed && low < 0 ? low * 1.08 : 0;
+        return [bottom, high > 0 ? high * 1.08 : bottom < 0 ? 0 : 1];
+      },
+    };
     this.plot = new uPlot(
       {
-        width: this.host.clientWidth, height: HEIGHT,
+        ...this.room(),
         scales: { x: { time: false }, y: fromZero, right: fromZero },
         axes,
         series: [
@@ -47,7 +53,7 @@ export class Curve {
           })),
         ],
         cursor: { drag: { x: false, y: false }, y: false },
-        legend: { show: lines.length > 1, live: false },
+        legend: { show: false },
         hooks: { drawClear: [(u) => this.bands(u)], draw: [(u) => this.line(u)] },
       },
       [times.map((t) => t / DAY), ...lines.map((l) => l.values)] as uPlot.AlignedData,
@@ -60,6 +66,20 @@ export class Curve {
     this.plot.over.style.cursor = "pointer";
   }
 
+  /** A legend of the lines, for a caption. */
+  legend(): HTMLElement {
+    return make("span", { className: "key" }, ...(this.given?.lines ?? []).map((line) => {
+      const dash = make("i");
+      dash.style.borderTopColor = visible(line.color);
+      if (line.dash) dash.style.borderTopStyle = "dashed";
+      return make("span", {}, dash, line.label);
+    }));
+  }
+
+  private room(): { width: number; height: number } {
+    return { width: Math.max(80, this.host.clientWidth), height: Math.max(60, this.host.clientHeight) };
+  }
+
   at(time: number): void {
     this.now = time;
     this.plot?.redraw(false);
@@ -67,7 +87,7 @@ export class Curve {
 
   /** Draw again in the colours of the present theme. */
   restyle(): void {
-    if (this.given) this.show(...this.given);
+    if (this.given) this.show(this.given);
   }
 
   private bands(u: uPlot): void {

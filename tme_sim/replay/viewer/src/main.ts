@@ -1,317 +1,476 @@
-// The replay page: one run, its tissue, its time, its curves, and the cell that was clicked.
+// The replay page: one run or two in step, their tissue, time, curves, and the cell that was clicked.
 
 import "./app.css";
-import { type Cells, type Column, type Curves, type Named, type Run, Source, listRuns } from "./api";
-import { type MapName, gradient, rgb, short, table, units } from "./colors";
-import { Curve, type Line } from "./curves";
-import { byId, cssColor, make, options } from "./dom";
-import { showCell, showNoCell } from "./inspector";
-import { Scene } from "./scene";
+import * as address from "./address";
+import { type Cell, type Column, type Curves, type Named, type Run, Source, alone, listRuns, memoryUse } from "./api";
+import { Charts } from "./charts";
+import { CELL_MAPS, type MapName, gradient, plain, short, units } from "./colors";
+import { byId, make, options } from "./dom";
+import { parse } from "./filter";
+import { type Acts, showCell, showNoCell } from "./inspector";
+import { DEAD, type Loaded, type Look, Pane } from "./pane";
 import { Timeline } from "./timeline";
 
 const DAY = 1440;
 const UNSURE = 0.05; // share of cells outside the training domain that is worth a warning
-const DEAD = rgb("#6b6f73");
-const ACCENT = "--accent";
+const POLL = 2000; // [ms] between questions whether a run that goes on has new frames
 
 class Page {
-  private scene: Scene;
+  private panes: Pane[];
   private timeline: Timeline;
-  private curves: Curve[] = [];
-  private data!: Curves;
-  private hidden = new Set<number>();
-  private selected: string | null = null;
-  private selectedRow = -1;
-  private color = "type";
-  private field = "";
-  private z: number;
-  private cut = false;
+  private charts: Charts;
+  private look: Look = {
+    color: "type", map: "viridis", range: null, field: "", z: 0, hidden: new Set(), filter: null, clone: null,
+    clip: { axis: "", share: 0.5, flip: false },
+  };
+  private chosen: { pane: Pane; id: string; cell: Cell | null } | null = null;
+  private following = false;
+  private camera: number[] = [];
+  private historyOf = "";
+  private syncing = false;
 
-  constructor(private source: Source, private run: Run) {
-    this.z = Math.floor(run.shape[0] / 2);
-    this.scene = new Scene(byId<HTMLCanvasElement>("canvas"), run);
-    this.scene.onDraw = () => this.overlay();
-    this.timeline = new Timeline(run, (frame) => this.show(frame));
+  constructor(panes: Pane[]) {
+    this.panes = panes;
+    this.look.z = Math.floor(this.run.shape[0] / 2);
+    this.look.field = this.run.dim === 3 ? "" : (this.run.fields.find((f) => f.name === "oxygen") ?? this.run.fields[0])?.name ?? "";
+    const kept = address.read(this.look, this.run);
+    this.timeline = new Timeline(this.run, (frame) => this.show(frame));
+    this.charts = new Charts(panes.map((p) => p.run), (time) => this.timeline.seek(time));
     this.describe();
     this.controls();
-    this.keys();
-    this.picking();
-    this.theme(localStorage.getItem("theme") ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
-    this.timeline.go(this.fromAddress());
-    void this.loadCurves();
+    this.keyboard();
+    panes.forEach((pane) => this.picking(pane));
+    if (kept.cell) this.chosen = { pane: panes[0], id: kept.cell, cell: null };
+    panes[0].selected = kept.cell;
+    this.following = kept.follow;
+    if (this.chosen) this.tab("cell");
+    const stored = alone ? null : localStorage.getItem("theme");
+    this.theme(stored ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
+    if (kept.camera.length) { panes.forEach((p) => { p.scene.view = kept.camera; }); this.camera = kept.camera; }
+    panes.forEach((pane) => { pane.scene.onMove = () => this.moved(pane); });
+    this.timeline.go(kept.time === null ? 0 : panes[0].frameAt(kept.time));
   }
 
-  /** Fetch and draw a frame. */
-  private async show(frame: number): Promise<void> {
-    try {
-      const [cells, levels, slice] = await Promise.all([
-        this.source.cells(frame), this.source.column(frame, this.color),
-        this.field ? this.source.field(frame, this.field, this.z) : null,
-      ]);
-      const map: MapName = this.dark ? "deep" : "pale";
-      this.scene.setField(slice?.bytes ?? null, table(map), (this.z + 0.5) * this.run.voxel);
-      const column = this.column(this.color);
-      this.scene.setCells(cells, this.radii(cells), this.tints(cells, levels.bytes, column));
-      this.legends(column, levels.range, slice?.range ?? null, map);
-      this.clock(frame, cells);
-      if (this.selected) await this.readSelected(frame);
-      byId("message").hidden = true;
-    } catch (error) {
-      this.timeline.pause();
-      this.tell(error as Error);
-    }
-    this.toAddress();
-  }
-
-  private tell(error: Error): void {
-    byId("message").textContent = error.message;
-    byId("message").hidden = false;
-  }
-
-  private column(name: string): Column { return this.run.columns.find((c) => c.name === name) ?? this.run.columns[0]; }
+  private get run(): Run { return this.panes[0].run; }
   private get dark(): boolean { return document.documentElement.dataset.theme === "dark"; }
 
-  private radii(cells: Cells): Float32Array {
-    const top = this.cut ? (this.z + 0.5) * this.run.voxel : Infinity;
-    return cells.radius.map((r, i) => (this.hidden.has(cells.kind[i] & 15) || cells.position[3 * i + 2] > top ? 0 : r));
-  }
-
-  private tints(cells: Cells, levels: Uint8Array, column: Column): Uint8Array {
-    const map = column.categories ? null : table("viridis");
-    const palette = column.categories?.map((c) => rgb(c.color)) ?? [];
-    const tint = new Uint8Array(4 * cells.n);
-    const showsDead = column.name === "status";
-    for (let i = 0; i < cells.n; i++) {
-      const level = levels[i];
-      const dead = cells.kind[i] >> 4 > 0;
-      const color = dead && !showsDead ? DEAD : map ? (level === 255 ? DEAD : map.subarray(4 * level, 4 * level + 3)) : palette[level] ?? DEAD;
-      tint.set(color, 4 * i);
-      tint[4 * i + 3] = dead ? 150 : 255;
+  /** Fetch a frame of every pane and draw them in the same colours. */
+  private async show(frame: number): Promise<void> {
+    try {
+      const time = this.run.times[frame];
+      const loaded = await Promise.all(this.panes.map((p, k) => p.load(k === 0 ? frame : p.frameAt(time), this.look)));
+      const column = loaded[0].column;
+      const ends = this.look.range ?? joint(loaded.map((l) => l.levels.range));
+      const ground = joint(loaded.flatMap((l) => (l.slice ? [l.slice.range] : [])));
+      await Promise.all(this.panes.map((p, k) => p.paint(loaded[k], this.look, ends, ground)));
+      this.legends(column, ends, ground);
+      this.counts(loaded);
+      this.charts.at(time);
+      this.warn(time);
+      if (this.chosen) await this.readChosen();
+      if (this.following) this.chosen?.pane.follow();
+      byId("message").hidden = true;
+      document.documentElement.dataset.frame = String(frame);
+    } catch (error) {
+      this.timeline.pause();
+      tell(error as Error);
     }
-    return tint;
+    this.keep();
   }
 
-  private legends(column: Column, range: [number, number], slice: [number, number] | null, map: MapName): void {
-    const unit = units(column.units);
+  private again(): void { this.timeline.go(this.timeline.frame); }
+
+  private keep(): void {
+    address.write({ time: this.timeline.time, cell: this.chosen?.id ?? null, camera: this.camera, follow: this.following }, this.look);
+  }
+
+  // --- what is shown beside the tissue
+
+  private describe(): void {
+    const { run } = this;
+    document.title = `${run.name} – tme-sim replay`;
+    byId("title").textContent = run.name.replaceAll("_", " ");
+    const size = (run.dim === 3 ? run.size : run.size.slice(0, 2)).map(short).join(" × ");
+    const state = run.running ? "still running" : run.complete ? `ended by: ${run.reason}` : "incomplete";
+    const thinned = run.every > 1 ? ` (1 of ${run.every} kept)` : "";
+    byId("facts").textContent = `seed ${run.seed} · ${size} µm · ${run.times.length} frames${thinned} to day ${short(run.times[run.times.length - 1] / DAY)} · ${run.provenance.surrogate} · ${state}`;
+    byId("facts").title = byId("facts").textContent!;
+    byId("live").hidden = !run.running;
+    const label: Record<string, string> = { column: "Body", node: "Signaling state", output: "Decisions", input: "Senses", explanation: "Explained" };
+    const groups = new Map<string, [string, string][]>();
+    for (const c of run.columns) {
+      const list = groups.get(label[c.source]) ?? [];
+      groups.set(label[c.source], [...list, [c.name, c.name === "in_domain" ? "inside the training domain" : plain(c.name)]]);
+    }
+    options(byId("color"), groups, this.look.color);
+    options(byId("map"), new Map([["", CELL_MAPS.map((m): [string, string] => [m, m])]]), this.look.map);
+    options(byId("field"), new Map([["", [["", "none"], ...run.fields.map((f): [string, string] => [f.name, plain(f.name)])]]]), this.look.field);
+    byId<HTMLInputElement>("where").value = this.look.filter?.text ?? "";
+    const examples = [...run.columns.filter((c) => c.source === "node").slice(0, 3).map((c) => `${c.name} > 0.5`), "status == alive", "phase == S and crowding < 1", "in_domain == outside_the_training_domain"];
+    byId("where-examples").replaceChildren(...examples.map((value) => make("option", { value })));
+    this.listEvents();
+  }
+
+  private listEvents(): void {
+    const doses = new Map<string, number>();
+    const shown = this.run.events.filter((e) => {
+      if (e.kind !== "dose") return true;
+      const drug = e.text.split(" ")[0];
+      doses.set(drug, (doses.get(drug) ?? 0) + 1);
+      return doses.get(drug) === 1;
+    });
+    byId("events").replaceChildren(...shown.slice(0, 200).map((e) => {
+      const text = e.kind === "dose" ? `first dose: ${e.text}` : e.text;
+      return make("li", {}, make("button", { className: "link", title: `${e.kind}: go there`, onclick: () => this.timeline.seek(this.after(e.time)) }, make("span", { textContent: `${short(e.time / DAY)} d` }), ` ${text}`));
+    }));
+    byId("events-section").hidden = shown.length === 0;
+  }
+
+  /** The time of the first frame not before a time. */
+  private after(time: number): number { return this.run.times.find((t) => t >= time - 1e-6) ?? time; }
+
+  private legends(column: Column, ends: [number, number], ground: [number, number]): void {
+    const { look } = this;
     byId("color-meaning").textContent = column.categories ? "" : column.meaning;
     byId("color-legend").replaceChildren(column.categories
       ? make("div", { className: "swatches" }, ...this.named(column).map(swatch))
-      : ramp("viridis", range, unit));
-    const field = this.run.fields.find((f) => f.name === this.field);
-    byId("field-legend").replaceChildren(...(field && slice ? [ramp(map, slice, units(field.units))] : []));
+      : ramp(look.map, ends, units(column.units)));
+    byId("scale-choice").hidden = column.categories !== undefined;
+    for (const [id, end] of [["low", ends[0]], ["high", ends[1]]] as const) {
+      const input = byId<HTMLInputElement>(id);
+      if (document.activeElement !== input) input.value = short(end);
+    }
+    const field = this.run.fields.find((f) => f.name === look.field);
+    byId("field-legend").replaceChildren(...(field ? [ramp(this.dark ? "deep" : "pale", ground, units(field.units))] : []));
   }
 
   /** The categories of a column that the run has, and the dead, who keep one colour. */
   private named(column: Column): Named[] {
-    const names = column.name === "type" ? this.run.types.filter((t) => t.present) : column.categories!;
-    return column.name === "status" ? names : [...names, { name: "dead", color: "#6b6f73" }];
+    const names = column.name === "type" ? [] : column.categories!; // types stand beside their boxes
+    if (column.name === "status") return names;
+    const none = column.name === "clone" || column.name === "survival" ? "dead or none" : "dead";
+    return [...names.slice(0, 24), { name: none, color: DEAD }];
   }
 
-  private clock(frame: number, cells: Cells): void {
-    const time = this.run.times[frame];
-    const living = cells.kind.reduce((n, kind) => n + (kind >> 4 === 0 ? 1 : 0), 0);
-    byId("clock").replaceChildren(`day ${(time / DAY).toFixed(2)}`, make("small", { textContent: `${living} living cells` }));
-    this.curves.forEach((curve) => curve.at(time));
-    this.warn(time);
+  private counts(loaded: Loaded[]): void {
+    const told = byId("where-told");
+    if (!this.look.filter) {
+      if (!told.classList.contains("warn")) told.textContent = "";
+      return;
+    }
+    const found = loaded.map((l) => {
+      const test = this.look.filter!.bind(l.tested, l.cells);
+      let n = 0;
+      for (let i = 0; i < l.cells.n; i++) n += Number(test(i));
+      return `${n.toLocaleString("en")} of ${l.cells.n.toLocaleString("en")} cells`;
+    });
+    told.classList.remove("warn");
+    told.textContent = found.join(" | ");
   }
 
   private warn(time: number): void {
-    const share = this.metric("share_out_of_domain");
-    const times = this.metric("time");
-    if (!share || !times) return;
-    const after = times.findIndex((t) => (t ?? 0) > time);
-    const now = share[after < 0 ? share.length - 1 : Math.max(0, after - 1)] ?? 0;
-    byId("warning").hidden = now < UNSURE;
-    byId("warning").textContent = `⚠ ${(100 * now).toFixed(0)} % of cells outside the network's training domain`;
-  }
-
-  private metric(name: string): (number | null)[] | undefined {
-    return this.data?.metrics.find((m) => m.name === name)?.values;
-  }
-
-  private async loadCurves(): Promise<void> {
-    this.data = await this.source.curves();
-    const seek = (time: number) => this.timeline.seek(time);
-    const times = (this.metric("time") ?? []) as number[];
-    const [burden, drug, free] = ["burden", "drug", "free"].map((id) => new Curve(byId(id), this.run.treatments, seek));
-    this.curves = [burden, drug, free];
-    burden.show(this.run.times, this.data.clones.map((c) => ({ label: c.name, color: c.color, values: c.values })), "cells");
-    const found = this.data.metrics.filter((m) => /^(plasma|tissue)_/.test(m.name));
-    const tissueUnit = found.find((m) => m.name.startsWith("tissue_"))?.units;
-    const lines = found.map((m): Line => {
-      const [where, ...name] = m.name.split("_");
-      const color = this.run.treatments.find((t) => t.drug === name.join("_"))?.color ?? ACCENT;
-      return where === "plasma"
-        ? { label: `${name.join("_")} in plasma`, color, values: m.values }
-        : { label: `in tumor, ${units(m.units)}`, color, values: m.values, scale: m.units === tissueUnit ? "right" : m.units, dash: [6, 4] };
-    });
-    if (lines.length > 0) {
-      drug.show(times, lines, "plasma mg/L", tissueUnit ? `tumor ${units(tissueUnit)}` : undefined);
-    } else {
-      byId("drug-title").textContent = "Oxygen at tumor cells (no drug was given)";
-      drug.show(times, [{ label: "oxygen", color: ACCENT, values: this.metric("oxygen_tumor") ?? [] }], "mmHg");
+    const share = Math.max(...this.panes.map((_, k) => this.charts.outside(k, time)));
+    byId("warning").hidden = share < UNSURE;
+    if (share >= UNSURE) {
+      byId("warning").replaceChildren(`⚠ ${(100 * share).toFixed(0)} % of cells outside the network's training domain `,
+        make("button", { className: "link", textContent: "show them", onclick: () => this.colorBy("in_domain") }));
     }
-    const choice = byId<HTMLSelectElement>("curve");
-    const names = this.data.metrics.map((m) => m.name).filter((n) => n !== "time");
-    options(choice, new Map([["", names.map((n): [string, string] => [n, n.replaceAll("_", " ")])]]), "phase_S");
-    const pick = () => {
-      const metric = this.data.metrics.find((m) => m.name === choice.value)!;
-      free.show(times, [{ label: metric.name, color: ACCENT, values: metric.values }], units(metric.units));
-      free.at(this.timeline.time);
-    };
-    choice.onchange = pick;
-    pick();
-    this.curves.forEach((curve) => curve.at(this.timeline.time));
+  }
+
+  private colorBy(name: string): void {
+    this.look.color = name;
+    this.look.range = null;
+    byId<HTMLSelectElement>("color").value = name;
+    this.again();
+  }
+
+  async loadCurves(): Promise<void> {
+    const data: Curves[] = await Promise.all(this.panes.map((p) => p.source.curves()));
+    this.charts.show(data, this.panes.map((p) => p.run), this.timeline.time);
     this.warn(this.timeline.time);
+    document.documentElement.dataset.curves = "yes";
   }
 
-  private describe(): void {
-    const run = this.run;
-    document.title = `${run.name} – tme-sim replay`;
-    byId("title").textContent = run.name.replaceAll("_", " ");
-    const size = (run.dim === 3 ? run.size : run.size.slice(0, 2)).map(short).join(" × ");
-    const state = run.complete ? run.reason : "incomplete";
-    byId("facts").textContent = `seed ${run.seed} · ${size} µm · ${run.times.length} frames to day ${short(run.times[run.times.length - 1] / DAY)} · ${run.provenance.surrogate} · ended by: ${state}`;
-    const label: Record<string, string> = { column: "Body", node: "Signaling state", output: "Decisions", input: "Senses" };
-    const groups = new Map<string, [string, string][]>();
-    for (const c of run.columns) {
-      const list = groups.get(label[c.source]) ?? [];
-      groups.set(label[c.source], [...list, [c.name, c.name.replace(/^\w+:/, "").replaceAll("_", " ")]]);
-    }
-    options(byId("color"), groups, this.color);
-    const drug = run.fields.find((f) => run.treatments.some((t) => t.drug === f.name));
-    this.field = (drug ?? run.fields[0])?.name ?? "";
-    options(byId("field"), new Map([["", [["", "none"], ...run.fields.map((f): [string, string] => [f.name, f.name])]]]), this.field);
+  // --- a run that goes on
+
+  watch(): void {
+    const poll = async () => {
+      try {
+        for (const pane of this.panes.filter((p) => p.run.running)) await this.refresh(pane);
+      } catch (error) { tell(error as Error); return; }
+      if (this.panes.some((p) => p.run.running)) setTimeout(poll, POLL);
+    };
+    setTimeout(poll, POLL);
   }
+
+  private async refresh(pane: Pane): Promise<void> {
+    const state = await pane.source.state();
+    if (state.frames === pane.run.times.length && state.running) return;
+    const atEnd = this.timeline.frame === this.run.times.length - 1;
+    pane.source.forget();
+    Object.assign(pane.run, await pane.source.open());
+    if (pane === this.panes[0]) this.timeline.extend(pane.run);
+    this.describe();
+    await this.loadCurves();
+    this.timeline.go(atEnd && !this.timeline.playing ? this.run.times.length - 1 : this.timeline.frame);
+  }
+
+  // --- the chosen cell
+
+  private picking(pane: Pane): void {
+    let down = [0, 0];
+    const pick = (x: number, y: number) => {
+      const row = pane.scene.pick(x, y);
+      if (row < 0) return this.select(null);
+      pane.source.cell(pane.frame, row).then((cell) => this.select(cell.id, pane), tell);
+    };
+    pane.canvas.addEventListener("pointerdown", (e) => { down = [e.offsetX, e.offsetY]; });
+    pane.canvas.addEventListener("click", (e) => {
+      if (Math.hypot(e.offsetX - down[0], e.offsetY - down[1]) <= 4) pick(e.offsetX, e.offsetY);
+    });
+    const { canvas } = pane;
+    canvas.addEventListener("keydown", (e) => {
+      const by: Record<string, [number, number]> = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
+      if (e.key === "Enter") pick(canvas.clientWidth / 2, canvas.clientHeight / 2);
+      else if (e.shiftKey && by[e.key]) { pane.scene.turn(...by[e.key]); e.preventDefault(); e.stopPropagation(); }
+    });
+  }
+
+  private select(id: string | null, pane = this.chosen?.pane ?? this.panes[0]): void {
+    this.panes.forEach((p) => { if (p !== pane || id === null) p.mark(null); });
+    pane.selected = id;
+    this.chosen = id === null ? null : { pane, id, cell: null };
+    if (id === null) {
+      this.following = false;
+      showNoCell("Click a cell to read it.");
+      this.tab("view");
+      this.keep();
+    } else {
+      this.tab("cell");
+      this.again();
+    }
+  }
+
+  private async readChosen(): Promise<void> {
+    const { pane, id } = this.chosen!;
+    const cell = await pane.source.cellOfId(pane.frame, id);
+    if (this.chosen?.id !== id) return;
+    this.chosen.cell = cell;
+    pane.selected = id;
+    if (cell) { pane.mark(cell); showCell(cell, pane.run, pane.time, this.acts(pane)); }
+    else { showNoCell(`Cell #${id} is not there at this time: it is not yet born, or gone.`); }
+  }
+
+  private acts(pane: Pane): Acts {
+    const numeric = pane.run.columns.filter((c) => !c.categories);
+    const colored = numeric.find((c) => c.name === this.look.color);
+    if (!numeric.some((c) => c.name === this.historyOf)) this.historyOf = (colored ?? numeric.find((c) => c.source === "node") ?? numeric[0]).name;
+    return {
+      select: (id) => this.select(id, pane), goTo: (time) => this.timeline.seek(time),
+      follow: () => this.follow(), highlight: (clone) => this.highlight(clone),
+      history: (id, name) => this.history(pane, id, name),
+      following: this.following, highlighted: this.look.clone, column: this.historyOf,
+      chooseHistory: (name) => { this.historyOf = name; this.again(); },
+    };
+  }
+
+  private told = { key: "", values: Promise.resolve<(number | null)[]>([]) };
+
+  /** The history of the chosen cell is asked for once, not with every frame. */
+  private history(pane: Pane, id: string, name: string): Promise<(number | null)[]> {
+    const key = `${pane.source.index} ${id} ${name} ${pane.run.times.length}`;
+    if (this.told.key !== key) this.told = { key, values: pane.source.history(id, name) };
+    return this.told.values;
+  }
+
+  private follow(): void {
+    this.following = !this.following && this.chosen !== null;
+    this.again();
+  }
+
+  private highlight(clone: string | null): void {
+    this.look.clone = clone === this.look.clone ? null : clone;
+    this.again();
+  }
+
+  // --- controls
 
   private controls(): void {
-    const again = () => this.timeline.go(this.timeline.frame);
-    byId<HTMLSelectElement>("color").onchange = (e) => { this.color = (e.target as HTMLSelectElement).value; again(); };
-    byId<HTMLSelectElement>("field").onchange = (e) => { this.field = (e.target as HTMLSelectElement).value; again(); };
-    this.run.types.forEach((type, code) => {
-      const box = make("input", { type: "checkbox", checked: true });
-      box.onchange = () => { if (box.checked) this.hidden.delete(code); else this.hidden.add(code); again(); };
-      if (type.present) byId("types").append(make("label", { className: "check" }, box, type.name));
+    const changed = (id: string, act: (input: HTMLInputElement) => void) => {
+      byId(id).addEventListener("change", (e) => { act(e.target as HTMLInputElement); this.again(); });
+    };
+    changed("color", (e) => { this.look.color = e.value; this.look.range = null; });
+    changed("map", (e) => { this.look.map = e.value as MapName; });
+    changed("field", (e) => { this.look.field = e.value; this.slices(); });
+    changed("low", () => this.range());
+    changed("high", () => this.range());
+    changed("where", (e) => this.where(e.value));
+    this.run.types.forEach((type) => {
+      if (!type.present) return;
+      const box = make("input", { type: "checkbox", checked: !this.look.hidden.has(type.name) });
+      box.onchange = () => { if (box.checked) this.look.hidden.delete(type.name); else this.look.hidden.add(type.name); this.again(); };
+      byId("types").append(make("label", { className: "check" }, box, swatch(type)));
     });
-    if (this.run.dim === 3) {
-      const slice = byId<HTMLInputElement>("slice");
-      slice.max = String(this.run.shape[0] - 1);
-      slice.value = String(this.z);
-      const place = () => { byId("slice-place").textContent = `${short((this.z + 0.5) * this.run.voxel)} µm`; };
-      slice.oninput = () => { this.z = Number(slice.value); place(); again(); };
-      byId<HTMLInputElement>("cut").onchange = (e) => { this.cut = (e.target as HTMLInputElement).checked; again(); };
-      byId("slice-choice").hidden = byId("cut-choice").hidden = false;
-      place();
+    this.slices();
+    if (this.run.dim === 3) this.cutting();
+    for (const [id, name] of [["tab-view", "view"], ["tab-cell", "cell"]] as const) {
+      byId(id).onclick = () => this.tab(name);
+      byId(id).onkeydown = (e) => {
+        if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
+        e.preventDefault();
+        e.stopPropagation();
+        const other = name === "view" ? "cell" : "view";
+        this.tab(other);
+        byId(`tab-${other}`).focus();
+      };
     }
-    byId("zoom-in").onclick = () => this.scene.zoom(1.3);
-    byId("zoom-out").onclick = () => this.scene.zoom(1 / 1.3);
-    byId("zoom-home").onclick = () => this.scene.home();
     byId("theme").onclick = () => this.theme(this.dark ? "light" : "dark", true);
     byId("picture").onclick = () => this.savePicture();
+    byId("share").onclick = () => void this.share();
+    byId("help").onclick = () => byId<HTMLDialogElement>("keys").showModal();
   }
 
-  private keys(): void {
-    const actions: Record<string, () => void> = {
-      " ": () => this.timeline.toggle(), ArrowLeft: () => this.timeline.step(-1), ArrowRight: () => this.timeline.step(1),
-      Home: () => this.timeline.go(0), End: () => this.timeline.go(Infinity),
-      "[": () => this.timeline.event(-1), "]": () => this.timeline.event(1),
-      "+": () => this.scene.zoom(1.3), "-": () => this.scene.zoom(1 / 1.3), "0": () => this.scene.home(),
-      d: () => this.theme(this.dark ? "light" : "dark", true), p: () => this.savePicture(),
-      Escape: () => this.select(null),
+  private range(): void {
+    const [low, high] = ["low", "high"].map((id) => Number(byId<HTMLInputElement>(id).value.replace("−", "-")));
+    const empty = ["low", "high"].every((id) => byId<HTMLInputElement>(id).value.trim() === "");
+    this.look.range = !empty && low < high ? [low, high] : null;
+    byId("low").blur();
+    byId("high").blur();
+  }
+
+  private where(text: string): void {
+    const told = byId("where-told");
+    told.classList.remove("warn");
+    byId("where").removeAttribute("aria-invalid");
+    try {
+      this.look.filter = text.trim() ? parse(text, this.run) : null;
+    } catch (error) {
+      this.look.filter = null;
+      told.textContent = (error as Error).message;
+      told.classList.add("warn");
+      byId("where").setAttribute("aria-invalid", "true");
+    }
+  }
+
+  private slices(): void {
+    byId("slice-choice").hidden = this.run.dim === 2 || !this.look.field;
+    const slice = byId<HTMLInputElement>("slice");
+    slice.max = String(this.run.shape[0] - 1);
+    slice.value = String(this.look.z);
+    const place = () => { byId("slice-place").textContent = `${short((this.look.z + 0.5) * this.run.voxel)} µm`; };
+    slice.oninput = () => { this.look.z = Number(slice.value); place(); this.again(); };
+    place();
+  }
+
+  private cutting(): void {
+    const { clip } = this.look;
+    const [axis, flip, at] = [byId<HTMLSelectElement>("clip-axis"), byId<HTMLInputElement>("clip-flip"), byId<HTMLInputElement>("clip")];
+    byId("clip-section").hidden = false;
+    axis.value = clip.axis;
+    flip.checked = clip.flip;
+    at.value = String(1000 * clip.share);
+    const changed = () => {
+      clip.axis = axis.value as typeof clip.axis;
+      clip.flip = flip.checked;
+      clip.share = Number(at.value) / 1000;
+      at.disabled = flip.disabled = !clip.axis;
+      byId("clip-place").textContent = clip.axis ? `${short(clip.share * this.run.size["xyz".indexOf(clip.axis)])} µm` : "–";
     };
+    [axis, flip, at].forEach((e) => { e.oninput = () => { changed(); this.again(); }; });
+    changed();
+  }
+
+  private tab(name: "view" | "cell"): void {
+    const [view, cell] = [byId("tab-view"), byId("tab-cell")];
+    for (const [button, panel, on] of [[view, "view", name === "view"], [cell, "inspector", name === "cell"]] as const) {
+      button.setAttribute("aria-selected", String(on));
+      button.tabIndex = on ? 0 : -1;
+      byId(panel).hidden = !on;
+    }
+  }
+
+  private home(): void {
+    this.camera = [];
+    this.panes.forEach((p) => p.scene.home());
+    this.camera = [];
+    this.keep();
+  }
+
+  goHome = (): void => this.home();
+
+  /** What one camera does, the other does too. */
+  private moved(pane: Pane): void {
+    if (this.syncing) return;
+    this.syncing = true;
+    this.camera = pane.scene.view;
+    this.panes.filter((p) => p !== pane && p.run.dim === pane.run.dim).forEach((p) => { p.scene.view = this.camera; });
+    this.syncing = false;
+    clearTimeout(this.later);
+    this.later = window.setTimeout(() => this.keep(), 250);
+  }
+  private later = 0;
+
+  private keyboard(): void {
+    const zoom = (factor: number) => this.panes[0].scene.zoom(factor);
+    const actions: [string, string, string, () => void][] = [
+      [" ", "space", "play or pause", () => this.timeline.toggle()],
+      ["ArrowLeft", "←", "one frame back", () => this.timeline.step(-1)],
+      ["ArrowRight", "→", "one frame forward", () => this.timeline.step(1)],
+      ["Home", "Home", "first frame", () => this.timeline.go(0)],
+      ["End", "End", "last frame", () => this.timeline.go(Infinity)],
+      ["[", "[", "previous event", () => this.timeline.event(-1)],
+      ["]", "]", "next event", () => this.timeline.event(1)],
+      ["+", "+", "zoom in", () => zoom(1.3)], ["-", "-", "zoom out", () => zoom(1 / 1.3)],
+      ["0", "0", "show all", () => this.home()],
+      ["f", "F", "follow the chosen cell", () => this.follow()],
+      ["h", "H", "highlight its clone", () => { const clone = this.chosen?.cell?.columns.clone; if (typeof clone === "string") this.highlight(clone); }],
+      ["o", "O", "colour by training domain", () => this.colorBy("in_domain")],
+      ["p", "P", "save a picture", () => this.savePicture()],
+      ["c", "C", "copy the address of this view", () => void this.share()],
+      ["d", "D", "light or dark", () => this.theme(this.dark ? "light" : "dark", true)],
+      ["?", "?", "this list", () => byId<HTMLDialogElement>("keys").showModal()],
+      ["Escape", "Esc", "let the cell go", () => this.select(null)],
+    ];
+    const others: [string, string][] = [["Enter", "with the tissue in focus: read the cell in the middle"], ["shift + arrows", "with the tissue in focus: move, or turn in 3D"]];
+    byId("key-list").replaceChildren(...[...actions.map(([, key, what]) => [key, what]), ...others].map(([key, what]) =>
+      make("tr", {}, make("th", { scope: "row" }, make("kbd", { textContent: key })), make("td", { textContent: what }))));
     addEventListener("keydown", (event) => {
       const target = event.target as HTMLElement;
-      const typing = target.matches("select, input[type=checkbox], input#slice") || (event.key === " " && target.matches("button"));
-      if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-      const action = actions[event.key];
-      if (action) { event.preventDefault(); action(); }
+      const typing = target.matches("select, input:not(#scrubber)") || ((event.key === " " || event.key === "Enter") && target.matches("button, summary, a"));
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || byId<HTMLDialogElement>("keys").open) return;
+      const action = actions.find(([key]) => key === (event.key.length === 1 ? event.key.toLowerCase() : event.key));
+      if (action) { event.preventDefault(); action[3](); }
     });
-  }
-
-  private picking(): void {
-    const canvas = byId<HTMLCanvasElement>("canvas");
-    let down = [0, 0];
-    canvas.addEventListener("pointerdown", (e) => { down = [e.offsetX, e.offsetY]; });
-    canvas.addEventListener("click", (e) => {
-      if (Math.hypot(e.offsetX - down[0], e.offsetY - down[1]) > 4) return;
-      const row = this.scene.pick(e.offsetX, e.offsetY);
-      if (row < 0) return this.select(null);
-      this.source.cell(this.timeline.frame, row).then((cell) => this.select(cell.id), (error: Error) => this.tell(error));
-    });
-  }
-
-  private select(id: string | null): void {
-    this.selected = id;
-    this.selectedRow = -1;
-    if (id === null) {
-      showNoCell("Click a cell to read it.");
-      this.scene.draw();
-      this.toAddress();
-    } else {
-      this.timeline.go(this.timeline.frame);
-    }
-  }
-
-  private async readSelected(frame: number): Promise<void> {
-    const cell = await this.source.cellOfId(frame, this.selected!);
-    this.selectedRow = cell?.row ?? -1;
-    if (cell) showCell(cell, (id) => this.select(id));
-    else showNoCell("The chosen cell is not there at this time.");
-    this.scene.draw();
-  }
-
-  /** Move the ring of the chosen cell and the scale bar with the picture. */
-  private overlay(): void {
-    const ring = byId("ring");
-    ring.hidden = this.selectedRow < 0;
-    if (this.selectedRow >= 0) {
-      const { x, y, r } = this.scene.project(this.selectedRow);
-      const width = `${2 * Math.max(r, 3) + 8}px`;
-      Object.assign(ring.style, { left: `${x}px`, top: `${y}px`, width, height: width });
-    }
-    const scale = byId("scale");
-    scale.hidden = this.run.dim === 3;
-    if (this.run.dim === 3) return;
-    const wanted = 120 * this.scene.micrometresPerPixel;
-    const power = 10 ** Math.floor(Math.log10(wanted));
-    const length = [5, 2, 1].map((k) => k * power).find((l) => l <= wanted) ?? power;
-    scale.querySelector("span")!.textContent = `${short(length)} µm`;
-    scale.querySelector("i")!.style.width = `${length / this.scene.micrometresPerPixel}px`;
   }
 
   private theme(name: string, keep = false): void {
     document.documentElement.dataset.theme = name;
-    if (keep) localStorage.setItem("theme", name);
-    this.scene.background(cssColor("--tissue"), cssColor("--tissue-line"));
-    this.curves.forEach((curve) => curve.restyle());
-    if (this.data) this.timeline.go(this.timeline.frame);
+    if (keep && !alone) localStorage.setItem("theme", name);
+    this.panes.forEach((p) => p.theme());
+    this.charts?.restyle();
+    if (keep) this.again();
+  }
+
+  private async share(): Promise<void> {
+    await navigator.clipboard?.writeText(location.href).catch(() => undefined);
+    const button = byId("share");
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy link"; }, 1200);
   }
 
   private savePicture(): void {
+    const pictures = this.panes.map((p) => p.picture());
+    const sheet = make("canvas", { width: pictures.reduce((w, p) => w + p.width, 0), height: Math.max(...pictures.map((p) => p.height)) });
+    const pen = sheet.getContext("2d")!;
+    let x = 0;
+    for (const picture of pictures) { pen.drawImage(picture, x, 0); x += picture.width; }
     const day = (this.timeline.time / DAY).toFixed(2);
-    make("a", { href: this.scene.picture(), download: `${this.run.name}-day-${day}.png` }).click();
+    make("a", { href: sheet.toDataURL("image/png"), download: `${this.run.name}-day-${day}.png` }).click();
   }
+}
 
-  /** The address keeps time, colour, layer and selection, so that it can be sent. */
-  private toAddress(): void {
-    const kept = new URLSearchParams({ t: String(this.timeline.time), color: this.color, field: this.field });
-    if (this.selected) kept.set("cell", this.selected);
-    history.replaceState(null, "", `${location.search}#${kept}`);
-  }
-
-  private fromAddress(): number {
-    const kept = new URLSearchParams(location.hash.slice(1));
-    const color = kept.get("color");
-    if (color && this.run.columns.some((c) => c.name === color)) this.color = color;
-    const field = kept.get("field");
-    if (field !== null && (field === "" || this.run.fields.some((f) => f.name === field))) this.field = field;
-    byId<HTMLSelectElement>("color").value = this.color;
-    byId<HTMLSelectElement>("field").value = this.field;
-    if (/^\d+$/.test(kept.get("cell") ?? "")) this.selected = kept.get("cell");
-    const time = Number(kept.get("t") ?? 0);
-    const after = this.run.times.findIndex((t) => t > time);
-    return after < 0 ? this.run.times.length - 1 : Math.max(0, after - 1);
-  }
+function joint(ranges: [number, number][]): [number, number] {
+  return ranges.length === 0 ? [0, 1] : [Math.min(...ranges.map((r) => r[0])), Math.max(...ranges.map((r) => r[1]))];
 }
 
 function swatch(named: { name: string; color: string }): HTMLElement {
@@ -327,21 +486,41 @@ function ramp(map: MapName, [low, high]: [number, number], unit: string): HTMLEl
   return make("div", {}, bar, ends);
 }
 
-async function start(): Promise<void> {
-  const runs = await listRuns();
-  const chosen = Math.min(runs.length - 1, Number(new URLSearchParams(location.search).get("run") ?? 0) || 0);
-  if (runs.length > 1) {
-    const choice = byId<HTMLSelectElement>("run");
-    options(choice, new Map([["", runs.map((r, k): [string, string] => [String(k), `${r.file} (seed ${r.seed})`])]]), String(chosen));
-    choice.onchange = () => { location.href = `/?run=${choice.value}`; };
-    byId("run-choice").hidden = false;
-  }
-  const source = new Source(chosen);
-  new Page(source, await source.open());
-  document.documentElement.dataset.ready = "yes";
-}
-
-start().catch((error: Error) => {
+function tell(error: Error): void {
   byId("message").textContent = error.message;
   byId("message").hidden = false;
-});
+}
+
+/** Which runs the address asks for: one, or one beside another. */
+function asked(n: number): number[] {
+  const kept = new URLSearchParams(location.search);
+  const at = (key: string) => (/^\d+$/.test(kept.get(key) ?? "") ? Math.min(n - 1, Number(kept.get(key))) : null);
+  const first = at("run") ?? 0;
+  const second = kept.has("beside") ? at("beside") : n === 2 && !kept.has("run") ? 1 : null;
+  return second === null || second === first ? [first] : [first, second];
+}
+
+async function start(): Promise<void> {
+  const runs = await listRuns();
+  const chosen = asked(runs.length);
+  if (runs.length > 1) {
+    const names = runs.map((r, k): [string, string] => [String(k), `${r.file} (seed ${r.seed})`]);
+    const [one, other] = [byId<HTMLSelectElement>("run"), byId<HTMLSelectElement>("other")];
+    options(one, new Map([["", names]]), String(chosen[0]));
+    options(other, new Map([["", [["", "nothing"], ...names]]]), chosen.length > 1 ? String(chosen[1]) : "");
+    one.onchange = other.onchange = () => { location.search = `?run=${one.value}${other.value === "" ? "" : `&beside=${other.value}`}`; };
+    byId("run-choice").hidden = byId("other-choice").hidden = false;
+  }
+  const sources = chosen.map((k) => new Source(k));
+  const told = await Promise.all(sources.map((s) => s.open()));
+  let page: Page | null = null;
+  const panes = sources.map((s, k) => new Pane(s, told[k], sources.length > 1 ? "AB"[k] : "", () => page?.goHome()));
+  document.body.classList.toggle("two", panes.length > 1);
+  page = new Page(panes);
+  document.documentElement.dataset.ready = "yes";
+  await page.loadCurves();
+  page.watch();
+  Object.assign(window, { memoryUse });
+}
+
+start().catch(tell);

@@ -1,4 +1,4 @@
-// The tissue: cells as discs (2D) or shaded spheres (3D), one substrate as a plane under or in it.
+// The tissue: cells as discs (2D) or spheres (3D, impostors), one substrate as a plane under or in it.
 
 import * as THREE from "three";
 import { OrbitControls } from "three/examples/jsm/controls/OrbitControls.js";
@@ -22,8 +22,10 @@ const CELL_VERTEX = `
     gl_PointSize = radius > 0.0 ? max(1.5, vPixels) : 0.0;
   }`;
 
+// A sphere that the clip plane (view space, keeps dot(n, p) + d >= 0) cuts shows its cut face.
 const CELL_FRAGMENT = `
   uniform mat4 projectionMatrix;
+  uniform vec4 clip;
   varying vec4 vTint;
   varying float vRadius;
   varying vec4 vCenter;
@@ -36,10 +38,20 @@ const CELL_FRAGMENT = `
     vec3 color = vTint.rgb;
     #ifdef SOLID
       vec3 normal = vec3(at.x, -at.y, height);
-      float light = 0.42 + 0.58 * max(0.0, dot(normal, normalize(vec3(-0.35, 0.55, 0.75))));
-      vec4 clip = projectionMatrix * (vCenter + vec4(0.0, 0.0, vRadius * height, 0.0));
-      gl_FragDepth = 0.5 * clip.z / clip.w + 0.5;
-      gl_FragColor = vec4(color * light, 1.0);
+      vec3 place = vCenter.xyz + vRadius * normal;
+      float inside = dot(clip.xyz, place) + clip.w;
+      if (inside < 0.0) {
+        float deep = inside / clip.z;
+        if (deep < 0.0 || deep > 2.0 * height * vRadius) discard;
+        place.z -= deep;
+        normal = vec3(0.0, 0.0, 1.0);
+        color = mix(color, vec3(1.0), 0.16);
+      }
+      float light = 0.40 + 0.60 * max(0.0, dot(normal, normalize(vec3(-0.35, 0.55, 0.75))));
+      float rim = 1.0 - 0.35 * smoothstep(0.72, 1.0, r2);
+      vec4 seen = projectionMatrix * vec4(place, 1.0);
+      gl_FragDepth = 0.5 * seen.z / seen.w + 0.5;
+      gl_FragColor = vec4(color * light * rim, 1.0);
     #else
       float rim = smoothstep(0.62, 0.98, r2) * step(5.0, vPixels);
       float edge = vPixels > 4.0 ? 1.0 - smoothstep(1.0 - 4.0 / vPixels, 1.0, r2) : 1.0;
@@ -61,6 +73,10 @@ const FIELD_FRAGMENT = `
     gl_FragColor = vec4(texture2D(map, vec2(level * 255.0 / 254.0 * 0.996 + 0.002, 0.5)).rgb, opacity);
   }`;
 
+const NO_CLIP = new THREE.Vector4(0, 0, 0, 1);
+
+export interface Clip { axis: "x" | "y" | "z"; at: number; flip: boolean }
+
 export class Scene {
   private renderer: THREE.WebGLRenderer;
   private scene = new THREE.Scene();
@@ -74,17 +90,24 @@ export class Scene {
   private waiting = false;
   private cells: Cells | null = null;
   private shown: Float32Array = new Float32Array(0);
+  private clip: THREE.Plane | null = null;
   /** Called after each drawing, to move what lies over the picture. */
   onDraw: () => void = () => {};
+  /** Called after a person has moved the camera. */
+  onMove: () => void = () => {};
 
   constructor(private canvas: HTMLCanvasElement, private run: Run) {
-    this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
+    try {
+      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
+    } catch {
+      throw new Error("This browser draws no WebGL. Switch hardware acceleration on, or use another browser; tme-sim replay --movie needs none.");
+    }
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio, 2));
     const solid = run.dim === 3;
     this.cellMaterial = new THREE.ShaderMaterial({
       vertexShader: CELL_VERTEX, fragmentShader: CELL_FRAGMENT,
       defines: solid ? { SOLID: 1 } : {},
-      uniforms: { pixels: { value: 1 } },
+      uniforms: { pixels: { value: 1 }, clip: { value: NO_CLIP.clone() } },
       transparent: !solid, depthWrite: solid, depthTest: solid,
     });
     const points = new THREE.Points(this.geometry, this.cellMaterial);
@@ -98,7 +121,7 @@ export class Scene {
     const [width, height, depth] = run.size;
     this.plane = new THREE.Mesh(new THREE.PlaneGeometry(width, height), this.fieldMaterial);
     this.plane.position.set(width / 2, height / 2, solid ? depth / 2 : -1);
-    this.plane.renderOrder = 1;
+    this.plane.renderOrder = solid ? 3 : 1;
     this.plane.visible = false;
     const edges = new THREE.EdgesGeometry(new THREE.BoxGeometry(width, height, solid ? depth : 0.01));
     this.box = new THREE.LineSegments(edges, new THREE.LineBasicMaterial({ transparent: true, opacity: 0.5 }));
@@ -107,7 +130,7 @@ export class Scene {
     this.camera = solid ? new THREE.PerspectiveCamera(35, 1, 1, 1e5) : new THREE.OrthographicCamera();
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = false;
-    this.controls.addEventListener("change", () => this.draw());
+    this.controls.addEventListener("change", () => { this.draw(); this.onMove(); });
     if (!solid) {
       this.controls.enableRotate = false;
       this.controls.mouseButtons.LEFT = THREE.MOUSE.PAN;
@@ -124,8 +147,8 @@ export class Scene {
     this.controls.target.copy(middle);
     if (this.camera instanceof THREE.PerspectiveCamera) {
       const far = 1.05 * Math.hypot(width, height, depth);
-      this.camera.position.copy(middle).add(new THREE.Vector3(0.55, -0.75, 0.95).normalize().multiplyScalar(1.75 * far));
       this.camera.up.set(0, 0, 1);
+      this.camera.position.copy(middle).add(new THREE.Vector3(0.62, -1, 0.55).normalize().multiplyScalar(1.45 * far));
     } else {
       this.camera.position.set(width / 2, height / 2, 1000);
       this.camera.near = 0.1;
@@ -143,8 +166,50 @@ export class Scene {
     } else {
       this.camera.position.lerp(this.controls.target, 1 - 1 / factor);
     }
+    this.moved();
+  }
+
+  /** Move by shares of the picture's height: along it (2D), or around the tissue (3D). */
+  turn(right: number, up: number): void {
+    const { camera, controls } = this;
+    if (camera instanceof THREE.OrthographicCamera) {
+      const height = (camera.top - camera.bottom) / camera.zoom;
+      const by = new THREE.Vector3(right * height, up * height, 0);
+      camera.position.add(by);
+      controls.target.add(by);
+    } else {
+      const from = new THREE.Spherical().setFromVector3(camera.position.clone().sub(controls.target).applyAxisAngle(new THREE.Vector3(1, 0, 0), -Math.PI / 2));
+      from.theta += right * 1.5;
+      from.phi = Math.min(3.1, Math.max(0.04, from.phi - up * 1.5));
+      camera.position.copy(new THREE.Vector3().setFromSpherical(from).applyAxisAngle(new THREE.Vector3(1, 0, 0), Math.PI / 2)).add(controls.target);
+    }
+    this.moved();
+  }
+
+  /** Where the camera is, as a few numbers: place, target, zoom. */
+  get view(): number[] {
+    const { position, zoom } = this.camera;
+    return [...position.toArray(), ...this.controls.target.toArray(), zoom].map((v) => Number(v.toPrecision(5)));
+  }
+
+  set view(numbers: number[]) {
+    if (numbers.length !== 7 || numbers.some((v) => !Number.isFinite(v))) return;
+    this.camera.position.fromArray(numbers);
+    this.controls.target.fromArray(numbers, 3);
+    this.camera.zoom = numbers[6];
+    this.camera.updateProjectionMatrix();
     this.controls.update();
     this.draw();
+  }
+
+  /** Keep a cell in the middle. */
+  center(row: number): void {
+    if (!this.cells) return;
+    const at = new THREE.Vector3().fromArray(this.cells.position, 3 * row);
+    const by = at.sub(this.controls.target);
+    this.controls.target.add(by);
+    this.camera.position.add(by);
+    this.moved();
   }
 
   background(color: string, line: string): void {
@@ -157,6 +222,7 @@ export class Scene {
   setCells(cells: Cells, shown: Float32Array, tint: Uint8Array): void {
     this.cells = cells;
     this.shown = shown;
+    this.geometry.dispose();
     this.geometry.setAttribute("position", new THREE.BufferAttribute(cells.position, 3));
     this.geometry.setAttribute("radius", new THREE.BufferAttribute(shown, 1));
     this.geometry.setAttribute("tint", new THREE.BufferAttribute(tint, 4, true));
@@ -175,18 +241,33 @@ export class Scene {
     this.draw();
   }
 
-  /** The row of the cell under a point of the canvas, in CSS pixels; -1 where there is none. */
+  /** Cut the tissue open (3D): cells beyond a place along an axis are not drawn. */
+  setClip(clip: Clip | null): void {
+    this.clip = null;
+    if (clip) {
+      const normal = new THREE.Vector3();
+      normal[clip.axis] = clip.flip ? 1 : -1;
+      this.clip = new THREE.Plane(normal, clip.flip ? -clip.at : clip.at);
+    }
+    this.draw();
+  }
+
+  /**
+   * The row of the cell under a point of the canvas, in CSS pixels; -1 where there is none.
+   * Of several, the nearest to the camera (3D), or whose middle is nearest in its own radii (2D).
+   */
   pick(x: number, y: number): number {
     if (!this.cells) return -1;
-    let best = -1;
-    let nearest = Infinity;
-    for (let i = 0; i < this.cells.n; i++) {
+    const { n, position } = this.cells;
+    const solid = this.run.dim === 3;
+    let [best, nearest] = [-1, Infinity];
+    for (let i = 0; i < n; i++) {
       if (this.shown[i] <= 0) continue;
       const at = this.project(i);
-      if (Math.hypot(at.x - x, at.y - y) <= Math.max(4, at.r) && at.depth <= nearest) {
-        nearest = at.depth;
-        best = i;
-      }
+      const away = Math.hypot(at.x - x, at.y - y) / Math.max(4, at.r);
+      if (away > 1 || (solid ? at.depth : away) >= nearest) continue;
+      if (this.clip && this.clip.distanceToPoint(MIDDLE.fromArray(position, 3 * i)) < 0) continue;
+      [best, nearest] = [i, solid ? at.depth : away];
     }
     return best;
   }
@@ -194,14 +275,14 @@ export class Scene {
   /** Where a cell is on the canvas, in CSS pixels. */
   project(row: number): { x: number; y: number; r: number; depth: number } {
     const p = this.cells!.position;
-    const at = new THREE.Vector4(p[3 * row], p[3 * row + 1], p[3 * row + 2], 1);
-    at.applyMatrix4(this.camera.matrixWorldInverse).applyMatrix4(this.camera.projectionMatrix);
+    PLACE.set(p[3 * row], p[3 * row + 1], p[3 * row + 2], 1);
+    PLACE.applyMatrix4(this.camera.matrixWorldInverse).applyMatrix4(this.camera.projectionMatrix);
     const { clientWidth, clientHeight } = this.canvas;
     return {
-      x: (0.5 + (0.5 * at.x) / at.w) * clientWidth,
-      y: (0.5 - (0.5 * at.y) / at.w) * clientHeight,
-      r: (this.cells!.radius[row] * this.camera.projectionMatrix.elements[5] * clientHeight) / 2 / at.w,
-      depth: at.z / at.w,
+      x: (0.5 + (0.5 * PLACE.x) / PLACE.w) * clientWidth,
+      y: (0.5 - (0.5 * PLACE.y) / PLACE.w) * clientHeight,
+      r: (this.cells!.radius[row] * this.camera.projectionMatrix.elements[5] * clientHeight) / 2 / PLACE.w,
+      depth: PLACE.z / PLACE.w,
     };
   }
 
@@ -210,17 +291,28 @@ export class Scene {
     return 2 / (this.camera.projectionMatrix.elements[5] * this.canvas.clientHeight);
   }
 
-  picture(): string { return this.canvas.toDataURL("image/png"); }
-
   draw(): void {
     if (this.waiting) return;
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
       this.camera.updateMatrixWorld();
+      const clip = this.cellMaterial.uniforms.clip.value as THREE.Vector4;
+      if (this.clip) {
+        const seen = this.clip.clone().applyMatrix4(this.camera.matrixWorldInverse);
+        clip.set(seen.normal.x, seen.normal.y, seen.normal.z, seen.constant);
+      } else {
+        clip.copy(NO_CLIP);
+      }
       this.renderer.render(this.scene, this.camera);
       this.onDraw();
     });
+  }
+
+  private moved(): void {
+    this.controls.update();
+    this.draw();
+    this.onMove();
   }
 
   private resize(): void {
@@ -230,8 +322,9 @@ export class Scene {
     this.cellMaterial.uniforms.pixels.value = height * this.renderer.getPixelRatio();
     if (this.camera instanceof THREE.PerspectiveCamera) {
       this.camera.aspect = width / height;
+      this.camera.fov = width > height ? 35 : (35 * height) / width;
     } else {
-      const half = 0.54 * Math.max(this.run.size[1], (this.run.size[0] * height) / width);
+      const half = 0.53 * Math.max(this.run.size[1], (this.run.size[0] * height) / width);
       const wide = (half * width) / height;
       Object.assign(this.camera, { left: -wide, right: wide, top: half, bottom: -half });
     }
@@ -244,6 +337,9 @@ export class Scene {
     this.fieldMaterial.uniforms[name].value = made;
   }
 }
+
+const PLACE = new THREE.Vector4();
+const MIDDLE = new THREE.Vector3();
 
 function texture(bytes: Uint8Array, width: number, height: number, format: THREE.PixelFormat): THREE.DataTexture {
   const made = new THREE.DataTexture(bytes as Uint8Array<ArrayBuffer>, width, height, format, THREE.UnsignedByteType);

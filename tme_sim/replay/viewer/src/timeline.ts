@@ -94,14 +94,24 @@ export class Timeline {
     }
   }
 
+  /** More frames have come. */
+  extend(run: Run): void {
+    this.run = run;
+    this.scrubber.max = String(run.times.length - 1);
+    byId("time").textContent = `${this.frame + 1} / ${run.times.length}`;
+    this.bars();
+  }
+
   private bars(): void {
     const [first, last] = [this.run.times[0], this.run.times[this.run.times.length - 1] || 1];
-    const place = (time: number) => `${(100 * (time - first)) / (last - first || 1)}%`;
+    const place = (time: number) => `${Math.min(100, Math.max(0, (100 * (time - first)) / (last - first || 1)))}%`;
     const host = byId("bars");
     host.replaceChildren();
+    const drugs = [...new Set(this.run.treatments.map((t) => t.drug))];
+    byId("track").style.paddingTop = `${Math.max(1, drugs.length) * 14 + 1}px`;
     this.run.treatments.forEach((t) => {
-      const bar = make("i", { title: t.drug });
-      Object.assign(bar.style, { left: place(t.start), width: `calc(${place(t.end)} - ${place(t.start)})`, background: t.color, top: "5px" });
+      const bar = make("i", { title: `${t.drug}, ${t.doses.length} doses`, textContent: t.drug });
+      Object.assign(bar.style, { left: place(t.start), width: `calc(${place(t.end)} - ${place(t.start)})`, background: t.color, top: `${14 * drugs.indexOf(t.drug)}px` });
       host.append(bar);
     });
     for (const event of this.run.events.filter((e) => e.kind !== "dose")) {

@@ -1,0 +1,161 @@
+"""Everything a run file tells of one cell: columns, surroundings, family, history, survival."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from surrogates.channels import INPUT_CHANNELS, genotype_names
+from tme_sim.output.explanation import Explanation
+from tme_sim.output.layout import RunFileError
+from tme_sim.output.run import Run
+
+MAX_DAUGHTERS = 40  # listed one by one; more are counted
+_BEGINS = ("founder", "birth", "arrival")
+
+
+def cell_facts(run: Run, explanation: Explanation | None, frame: int, row: int) -> dict[str, Any]:
+    """What is known of the cell in one row of a frame.
+
+    Raises:
+        RunFileError: the frame has no such row.
+    """
+    n = int(run.n_cells[frame])
+    if not 0 <= row < n:
+        msg = f"no cell in row {row} of frame {frame}; it has {n} cells"
+        raise RunFileError(msg)
+    values = {name: v[row] for name, v in run.frame(frame, tuple(run.columns)).items()}
+    identity, clone = int(values["id"]), int(values["clone"])
+    return {
+        "row": row,
+        "id": str(identity),
+        "columns": {name: _told(run, name, value) for name, value in values.items()},
+        "genotype": list(genotype_names(_genotype(run, values))),
+        "clone": clone,
+        "senses": _senses(run, frame, values["position"]),
+        "life": life(run, identity),
+        "survival": [] if explanation is None else _survival(explanation, identity),
+    }
+
+
+def row_of(run: Run, frame: int, identity: int) -> int | None:
+    """Where a cell is in a frame; None where it is not (yet, or any more)."""
+    rows = np.flatnonzero(run.frame(frame, ("id",))["id"] == identity)
+    return int(rows[0]) if len(rows) else None
+
+
+def history(run: Run, identity: int, name: str) -> list[float | None]:
+    """One number of a cell in every frame of the run; None where it is not there."""
+    told: list[float | None] = []
+    for frame in range(len(run.times)):
+        row = row_of(run, frame, identity)
+        value = None if row is None else float(run.frame(frame, (name,))[name][row])
+        told.append(value if value is not None and np.isfinite(value) else None)
+    return told
+
+
+def life(run: Run, identity: int) -> dict[str, Any]:
+    """Where a cell came from, what became of it, and its daughters, from the lineage table."""
+    lineage = run.lineage
+    own = lineage[lineage["id"] == identity]
+    begun, ended = own[own["event"].isin(_BEGINS)], own[~own["event"].isin(_BEGINS)]
+    born = lineage[(lineage["mother"] == identity) & (lineage["event"] == "birth")]
+    clone = int(begun["clone"].iloc[0]) if len(begun) else None
+    mother = int(begun["mother"].iloc[0]) if len(begun) else 0
+    return {
+        "origin": str(begun["event"].iloc[0]) if len(begun) else "founder",
+        "from": float(begun["time"].iloc[0]) if len(begun) else float(run.times[0]),
+        "mother": str(mother) if mother not in (0, identity) else None,
+        "mutation": _mutation(run, lineage, mother, clone),
+        "ended": [
+            {"time": float(r.time), "event": r.event, "cause": r.cause} for r in ended.itertuples()
+        ],
+        "daughters": [
+            {"id": str(r.id), "time": float(r.time), "mutation": _fresh(run, clone, int(r.clone))}
+            for r in born.iloc[:MAX_DAUGHTERS].itertuples()
+        ],
+        "n_daughters": len(born),
+    }
+
+
+def _mutation(run: Run, lineage: pd.DataFrame, mother: int, clone: int | None) -> str:
+    """What the cell acquired at its own birth."""
+    of_mother = lineage[(lineage["id"] == mother) & lineage["event"].isin(_BEGINS)]["clone"]
+    if clone is None:
+        return ""
+    if len(of_mother):
+        return _fresh(run, int(of_mother.iloc[0]), clone)
+    first = run.frame(0, ("id", "clone"))
+    found = first["clone"][first["id"] == mother]
+    return _fresh(run, int(found[0]), clone) if len(found) else ""
+
+
+def _fresh(run: Run, mother_clone: int | None, clone: int) -> str:
+    """What a clone has that the clone it arose from has not, where that is the mother's."""
+    if clone < 0 or mother_clone is None or clone == mother_clone:
+        return ""
+    if int(run.clones["parent"].iloc[clone]) != mother_clone:
+        return ""
+    return str(run.clones["name"].iloc[clone]).rpartition(" + ")[2]
+
+
+def _survival(explanation: Explanation, identity: int) -> list[dict[str, Any]]:
+    """Why the cell survives, at each checkpoint that it was explained at."""
+    told = []
+    for index, time in enumerate(explanation.time):
+        cells = explanation.at(index)
+        rows = np.flatnonzero(cells["id"] == identity)
+        if len(rows) == 0:
+            continue
+        row = int(rows[0])
+        effects = zip(explanation.put_back, cells["effect"][row].tolist(), strict=True)
+        told.append({
+            "time": float(time),
+            "cause": explanation.categories[int(cells["cause"][row])],
+            "net": float(cells["net_growth"][row]),
+            "joint": _finite(cells["joint"][row]),
+            "threshold": explanation.threshold,
+            "effects": [{"name": n, "effect": e} for n, e in effects if abs(e) > 5e-4],
+        })
+    return told  # fmt: skip
+
+
+def _senses(run: Run, frame: int, position: np.ndarray) -> list[dict[str, Any]]:
+    """What the recorded fields hold in the voxel of a cell."""
+    nz, ny, nx = run.shape
+    x, y, z = (int(p) for p in np.asarray(position) // run.voxel)
+    voxel = min(z, nz - 1), min(y, ny - 1), min(x, nx - 1)
+    units = {c.name: c.unit for c in INPUT_CHANNELS}
+    return [
+        {"name": name, "units": unit, "value": _finite(run.field_voxel(name, frame, voxel)),
+         "input": units.get(name) == unit}
+        for name, unit in run.fields.items()
+    ]  # fmt: skip
+
+
+def _told(run: Run, name: str, value: Any) -> Any:
+    """A value as JSON: names for codes, null for what is no number."""
+    categories = run.columns[name]["categories"]
+    if categories:
+        return categories[int(value)]
+    if name == "clone":
+        return str(run.clones["name"].iloc[int(value)]) if int(value) >= 0 else None
+    if np.ndim(value):
+        return [float(v) for v in value]
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if name in ("id", "mother"):
+        return str(value)
+    return _finite(value)
+
+
+def _genotype(run: Run, values: dict[str, Any]) -> int:
+    """Bits of the cell's alterations: recorded, or those of its clone."""
+    if "genotype" in values:
+        return int(values["genotype"])
+    clone = int(values["clone"])
+    return int(run.clones["genotype"].iloc[clone]) if clone >= 0 else 0
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,101 @@
+"""The signaling network as a cell's panel draws it: what is known of a cell, and what acts on it.
+
+A run records some nodes of the cell model, not all. An edge between two recorded nodes is drawn as
+it is; where only nodes that are not recorded lie between two that are, the shortest path through
+them is drawn as one edge with the product of its signs, and names what it leads over.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from surrogates.channels import GENOTYPES, INPUT_CHANNELS, NODES, OUTPUTS, read_table
+from surrogates.network import shipped_edges
+from tme_sim.output.run import Run
+
+MAX_VIA_FROM_OUTSIDE = 4  # nodes that a path from an input or alteration may lead over:
+# HGF, MET, RAS, RAF, MEK, ERK
+MAX_VIA = 1  # that a path between recorded nodes may lead over; longer ones are too many to read
+SHIPPED_WIRING = ("tme-cell", "teacher")  # the cell models that have the shipped network
+Path = tuple[int, tuple[str, ...]]  # sign, nodes between
+
+
+def wiring(run: Run) -> dict[str, Any] | None:
+    """Nodes, inputs and edges to draw; None where the cell model has another network."""
+    recorded = {n for n, c in run.columns.items() if c["source"] in ("node", "output", "input")}
+    nodes = [name for name in NODES if _column(name, "node", recorded) in run.columns]
+    outputs = [name for name in OUTPUTS if _column(name, "output", recorded) in run.columns]
+    if str(run.provenance.get("surrogate")) not in SHIPPED_WIRING or not nodes:
+        return None
+    inputs = [c for c in INPUT_CHANNELS if c.name in run.fields or f"input:{c.name}" in recorded
+              or run.columns.get(c.name, {}).get("source") == "input"]  # fmt: skip
+    outside = [*(c.name for c in inputs), *_genotypes(run)]
+    layers = {row["name"]: row["layer"] for row in read_table("nodes")}
+    rows = {row["name"]: row for row in read_table("inputs")}
+    return {
+        "nodes": [{"name": name, "layer": layers[name]} for name in nodes],
+        "inputs": [
+            {"name": c.name, "transform": rows[c.name]["transform"],
+             "a": float(rows[c.name]["a"]), "b": float(rows[c.name]["b"])}
+            for c in inputs
+        ],
+        "outputs": [{"name": c["name"], "high": float(c["high"])}
+                    for c in read_table("outputs") if c["name"] in outputs],
+        "edges": paths(outside, nodes, MAX_VIA_FROM_OUTSIDE)
+        + paths(nodes, [*nodes, *outputs], MAX_VIA),
+    }  # fmt: skip
+
+
+def paths(
+    sources: Iterable[str], targets: Iterable[str], max_via: int
+) -> list[dict[str, Any]]:
+    """The shortest path from each source to each target through nodes that are neither."""
+    known, wanted = set(sources), set(targets)
+    children = _children()
+    found = []
+    for start in sorted(known):
+        reached: dict[str, Path] = {}
+        layer: dict[str, Path] = {start: (1, ())}
+        for _ in range(max_via + 1):
+            layer = _onward(layer, children, start)
+            fresh = {name: path for name, path in layer.items() if name not in reached}
+            reached |= fresh
+            layer = {name: path for name, path in fresh.items() if name not in known | wanted}
+        found += [
+            {"source": start, "target": name, "sign": sign, "via": list(via)}
+            for name, (sign, via) in sorted(reached.items())
+            if name in wanted and name != start
+        ]
+    return found
+
+
+def _onward(
+    layer: dict[str, Path], children: dict[str, list[tuple[str, int]]], start: str
+) -> dict[str, Path]:
+    """One edge further from every node of a layer."""
+    onward: dict[str, Path] = {}
+    for name, (sign, via) in layer.items():
+        between = via if name == start else (*via, name)
+        for child, acts in children.get(name, ()):
+            if child not in between and child != start:
+                onward.setdefault(child, (sign * acts, between))
+    return onward
+
+
+def _children() -> dict[str, list[tuple[str, int]]]:
+    children: dict[str, list[tuple[str, int]]] = {}
+    for edge in shipped_edges():
+        children.setdefault(edge.source, []).append((edge.target, edge.sign))
+    return children
+
+
+def _genotypes(run: Run) -> list[str]:
+    """Alterations that some clone of the run has."""
+    bits = 0
+    for genotype in run.clones["genotype"]:
+        bits |= int(genotype)
+    return [name for k, name in enumerate(GENOTYPES) if bits >> k & 1]
+
+
+def _column(name: str, source: str, recorded: set[str]) -> str:
+    """The column that holds a channel; one whose name was taken has its source before it."""
+    return f"{source}:{name}" if f"{source}:{name}" in recorded else name
