@@ -3,18 +3,18 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from surrogates.channels import INPUT_CHANNELS, genotype_names
 from tme_sim.output.explanation import Explanation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
-
-MAX_DAUGHTERS = 40  # listed one by one; more are counted
-_BEGINS = ("founder", "birth", "arrival")
+from tme_sim.replay.kin import Kin
 
 
-def cell_facts(run: Run, explanation: Explanation | None, frame: int, row: int) -> dict[str, Any]:
+
+def cell_facts(
+    run: Run, kin: Kin, explanation: Explanation | None, frame: int, row: int
+) -> dict[str, Any]:
     """What is known of the cell in one row of a frame.
 
     Raises:
@@ -33,8 +33,8 @@ def cell_facts(run: Run, explanation: Explanation | None, frame: int, row: int) 
         "genotype": list(genotype_names(_genotype(run, values))),
         "clone": clone,
         "senses": _senses(run, frame, values["position"]),
-        "life": life(run, identity),
-        "survival": [] if explanation is None else _survival(explanation, identity),
+        "life": kin.life(identity),
+        "survival": survival(explanation, identity),
     }
 
 
@@ -54,54 +54,28 @@ def history(run: Run, identity: int, name: str) -> list[float | None]:
     return told
 
 
-def life(run: Run, identity: int) -> dict[str, Any]:
-    """Where a cell came from, what became of it, and its daughters, from the lineage table."""
-    lineage = run.lineage
-    own = lineage[lineage["id"] == identity]
-    begun, ended = own[own["event"].isin(_BEGINS)], own[~own["event"].isin(_BEGINS)]
-    born = lineage[(lineage["mother"] == identity) & (lineage["event"] == "birth")]
-    clone = int(begun["clone"].iloc[0]) if len(begun) else None
-    mother = int(begun["mother"].iloc[0]) if len(begun) else 0
-    return {
-        "origin": str(begun["event"].iloc[0]) if len(begun) else "founder",
-        "from": float(begun["time"].iloc[0]) if len(begun) else float(run.times[0]),
-        "mother": str(mother) if mother not in (0, identity) else None,
-        "mutation": _mutation(run, lineage, mother, clone),
-        "ended": [
-            {"time": float(r.time), "event": r.event, "cause": r.cause} for r in ended.itertuples()
-        ],
-        "daughters": [
-            {"id": str(r.id), "time": float(r.time), "mutation": _fresh(run, clone, int(r.clone))}
-            for r in born.iloc[:MAX_DAUGHTERS].itertuples()
-        ],
-        "n_daughters": len(born),
-    }
+def families(
+    run: Run, kin: Kin, explanation: Explanation | None
+) -> list[tuple[str, dict[str, Any]]]:
+    """What ``cell_facts`` tells of every cell that ever lived and that no frame holds."""
+    genotypes = run.clones["genotype"].tolist()
+    told = []
+    for identity in kin.ids:
+        clone = kin.clone_of(identity)
+        told.append((str(identity), {
+            "clone": clone,
+            "genotype": list(genotype_names(genotypes[clone] if clone >= 0 else 0)),
+            "life": kin.life(identity),
+            "survival": survival(explanation, identity),
+        }))
+    return told  # fmt: skip
 
 
-def _mutation(run: Run, lineage: pd.DataFrame, mother: int, clone: int | None) -> str:
-    """What the cell acquired at its own birth."""
-    of_mother = lineage[(lineage["id"] == mother) & lineage["event"].isin(_BEGINS)]["clone"]
-    if clone is None:
-        return ""
-    if len(of_mother):
-        return _fresh(run, int(of_mother.iloc[0]), clone)
-    first = run.frame(0, ("id", "clone"))
-    found = first["clone"][first["id"] == mother]
-    return _fresh(run, int(found[0]), clone) if len(found) else ""
-
-
-def _fresh(run: Run, mother_clone: int | None, clone: int) -> str:
-    """What a clone has that the clone it arose from has not, where that is the mother's."""
-    if clone < 0 or mother_clone is None or clone == mother_clone:
-        return ""
-    if int(run.clones["parent"].iloc[clone]) != mother_clone:
-        return ""
-    return str(run.clones["name"].iloc[clone]).rpartition(" + ")[2]
-
-
-def _survival(explanation: Explanation, identity: int) -> list[dict[str, Any]]:
+def survival(explanation: Explanation | None, identity: int) -> list[dict[str, Any]]:
     """Why the cell survives, at each checkpoint that it was explained at."""
     told = []
+    if explanation is None:
+        return told
     for index, time in enumerate(explanation.time):
         cells = explanation.at(index)
         rows = np.flatnonzero(cells["id"] == identity)

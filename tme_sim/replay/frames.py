@@ -33,6 +33,7 @@ from tme_sim.output.explanation import Explanation, read_beside
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.replay import cell_facts
+from tme_sim.replay.kin import Kin
 from tme_sim.replay.wiring import wiring
 
 POSITION_STEPS = 65535
@@ -66,6 +67,15 @@ class Frames:
     def explanation(self) -> Explanation | None:
         """Why cells survived, where `tme-sim explain` has been asked."""
         return read_beside(self.run)
+
+    @functools.cached_property
+    def kin(self) -> Kin:
+        """Who descends from whom."""
+        return Kin(self.run)
+
+    def families(self) -> list[tuple[str, dict[str, Any]]]:
+        """Life and survival of every cell that ever lived."""
+        return cell_facts.families(self.run, self.kin, self.explanation)
 
     def cells(self, frame: int) -> bytes:
         """Place, size and kind of every cell of a frame."""
@@ -123,7 +133,7 @@ class Frames:
 
     def cell(self, frame: int, row: int) -> dict[str, Any]:
         """Everything recorded of one cell, and what the lineage says of it."""
-        return cell_facts.cell_facts(self.run, self.explanation, frame, row)
+        return cell_facts.cell_facts(self.run, self.kin, self.explanation, frame, row)
 
     def row_of(self, frame: int, identity: int) -> int | None:
         """Where a cell is in a frame; None where it is not (yet, or any more)."""
@@ -171,6 +181,7 @@ class Frames:
         largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONE_CURVES]
         names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
         return {
+            "times": self.run.times.tolist(),
             "metrics": [
                 {"name": name, "units": units[name], "values": _jsonable(thinned[name])}
                 for name in thinned

@@ -26,6 +26,7 @@ export interface Run {
 }
 export interface Metric { name: string; units: string; values: (number | null)[] }
 export interface Curves {
+  times: number[];
   metrics: Metric[];
   clones: { name: string; color: string; values: number[] }[];
 }
@@ -177,21 +178,21 @@ export class Source {
 
   async cellOfId(frame: number, id: string): Promise<Cell | null> {
     if (!alone) return json<Cell | null>(`${this.root}/frames/${frame}/ids/${id}`);
-    const row = (await this.ids(frame)).indexOf(Number(id));
+    const row = (await this.ids(frame)).indexOf(BigInt(id));
     return row < 0 ? null : this.assembled(frame, row);
   }
 
   async history(id: string, name: string): Promise<(number | null)[]> {
     if (!alone) return json<(number | null)[]>(`${this.root}/history/${id}/${encodeURIComponent(name)}`);
     return Promise.all(this.run.times.map(async (_, frame) => {
-      const row = (await this.ids(frame)).indexOf(Number(id));
+      const row = (await this.ids(frame)).indexOf(BigInt(id));
       return row < 0 ? null : value(await this.column(frame, name), row);
     }));
   }
 
-  private ids(frame: number): Promise<Float64Array> {
+  private ids(frame: number): Promise<BigInt64Array> {
     const path = `${this.root}/frames/${frame}/ids`;
-    return memory.get(path, async () => new Float64Array((await transport(path)).body), (ids) => ids.byteLength);
+    return memory.get(path, async () => new BigInt64Array((await transport(path)).body), (ids) => ids.byteLength);
   }
 
   /** A cell as the file holds it: columns to a 254th of their range, and its family. */
@@ -208,13 +209,13 @@ export class Source {
       const levels = await this.field(frame, name, this.run.dim === 3 ? at[2] : 0);
       return { name, units, value: value(levels, at[1] * this.run.shape[2] + at[0]), input: true };
     }));
-    const told = (await this.families()).get(id);
+    const told = (await this.families()).get(String(id));
     return { row, id: String(id), columns, genotype: told?.genotype ?? [], clone: told?.clone ?? -1, senses, life: told?.life ?? null, survival: told?.survival ?? [] };
   }
 
-  private families(): Promise<Map<number, { genotype: string[]; clone: number; life: Life; survival: Survival[] }>> {
+  private families(): Promise<Map<string, { genotype: string[]; clone: number; life: Life; survival: Survival[] }>> {
     const path = `${this.root}/families`;
-    return memory.get(path, async () => new Map((await json<[number, never][]>(path))), () => 0);
+    return memory.get(path, async () => new Map((await json<[string, never][]>(path))), () => 0);
   }
 
   private levels(path: string): Promise<Levels> {

@@ -7,6 +7,8 @@ const STOPS = {
   cividis: "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838",
   inferno: "000004 1b0c41 4a0c6b 781c6d a52c60 cf4446 ed6925 fb9b06 f7d13d fcffa4",
   greys: "f2f2f2 d4d4d4 b5b5b5 969696 787878 5c5c5c 404040 262626 101010",
+  mist: "fcfcfd f0f2f4 e3e7ea d6dbe0 c9d0d6 bcc5cc b0bac2",
+  coal: "0f141a 1a2028 252c35 313943 3d4651 4a545f 57626d",
   pale: "fbfdfd eaf5f3 d5ebe8 bcdfdd a0d1d3 84c2cb 69b0c1 529db6",
   deep: "10141c 12242f 143844 165059 1b6b72 2a8a8c 4fa9a4 86c6bc",
 };
@@ -14,6 +16,12 @@ const STOPS = {
 export type MapName = keyof typeof STOPS;
 /** Maps to choose from for cells; safe for the colour-blind, and in grey. */
 export const CELL_MAPS: MapName[] = ["viridis", "cividis", "inferno", "greys"];
+
+/** The map of a substrate: teal under cells in named colours, grey under those in a map. */
+export function groundMap(named: boolean): MapName {
+  const dark = document.documentElement.dataset.theme === "dark";
+  return named ? (dark ? "deep" : "pale") : dark ? "coal" : "mist";
+}
 
 export function rgb(hex: string): [number, number, number] {
   const value = parseInt(hex.replace("#", ""), 16);

@@ -61,7 +61,7 @@ function head(cell: Cell, run: Run, acts: Acts): HTMLElement {
   }
   const facts = [typeof clone === "string" && clone !== type ? `clone ${clone}` : "", cell.genotype.join(", "), String(cell.columns.status), cell.columns.phase ? `phase ${String(cell.columns.phase)}` : ""];
   return make("div", { className: "cell-head" },
-    make("h2", { className: "cell-name" }, dot, `${plain(type)} `, make("span", { className: "quiet", textContent: `#${cell.id}` })),
+    make("h2", { className: "cell-name" }, dot, `${plain(type)} `, make("span", { className: "quiet", textContent: tag(cell.id), title: `cell ${cell.id}` })),
     make("p", { className: "quiet", textContent: facts.filter(Boolean).join(" · ") }),
     ...(cell.columns.in_domain === false ? [make("p", { className: "warn", textContent: "Outside the network's training domain: its decisions are extrapolated." })] : []),
     buttons);
@@ -91,7 +91,7 @@ function why(told: Survival[], run: Run, time: number, acts: Acts): HTMLElement 
 function family(cell: Cell, acts: Acts): HTMLElement {
   const { life } = cell;
   if (!life) return make("p", { className: "quiet", textContent: "Its family is not in this file." });
-  const link = (id: string) => make("button", { className: "link", textContent: `#${id}`, title: "Show this cell", onclick: () => acts.select(id) });
+  const link = (id: string) => make("button", { className: "link", textContent: tag(id), title: `Show cell ${id}`, onclick: () => acts.select(id) });
   const when = (time: number) => make("button", { className: "link", textContent: `day ${short(time / DAY)}`, title: "Go to this time", onclick: () => acts.goTo(time) });
   const list = make("ul", { className: "life" });
   const origin: Record<string, string> = { founder: "founder, there from the start, ", birth: "born ", arrival: "arrived " };
@@ -161,6 +161,9 @@ function values(cell: Cell, columns: Column[], title: string, open: Set<string |
   details.hidden = rows.length === 0;
   return details;
 }
+
+/** Ids are long: their last digits tell cells apart well enough to read. */
+export function tag(id: string): string { return id.length > 7 ? `#…${id.slice(-5)}` : `#${id}`; }
 
 function told(value: Value): string {
   if (value === null) return "none";

@@ -4,10 +4,10 @@ import "./app.css";
 import * as address from "./address";
 import { type Cell, type Column, type Curves, type Named, type Run, Source, alone, listRuns, memoryUse } from "./api";
 import { Charts } from "./charts";
-import { CELL_MAPS, type MapName, gradient, plain, short, units } from "./colors";
+import { CELL_MAPS, type MapName, gradient, groundMap, plain, short, units } from "./colors";
 import { byId, make, options } from "./dom";
 import { parse } from "./filter";
-import { type Acts, showCell, showNoCell } from "./inspector";
+import { type Acts, showCell, showNoCell, tag } from "./inspector";
 import { DEAD, type Loaded, type Look, Pane } from "./pane";
 import { Timeline } from "./timeline";
 
@@ -141,7 +141,7 @@ class Page {
       if (document.activeElement !== input) input.value = short(end);
     }
     const field = this.run.fields.find((f) => f.name === look.field);
-    byId("field-legend").replaceChildren(...(field ? [ramp(this.dark ? "deep" : "pale", ground, units(field.units))] : []));
+    byId("field-legend").replaceChildren(...(field ? [ramp(groundMap(column.categories !== undefined), ground, units(field.units))] : []));
   }
 
   /** The categories of a column that the run has, and the dead, who keep one colour. */
@@ -258,7 +258,7 @@ class Page {
     this.chosen.cell = cell;
     pane.selected = id;
     if (cell) { pane.mark(cell); showCell(cell, pane.run, pane.time, this.acts(pane)); }
-    else { showNoCell(`Cell #${id} is not there at this time: it is not yet born, or gone.`); }
+    else { showNoCell(`Cell ${tag(id)} is not there at this time: it is not yet born, or gone.`); }
   }
 
   private acts(pane: Pane): Acts {

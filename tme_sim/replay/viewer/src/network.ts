@@ -135,8 +135,9 @@ function node(unit: Unit, edges: () => NodeListOf<SVGElement>): SVGElement {
   const color = table("viridis").subarray(4 * Math.round(255 * level), 4 * Math.round(255 * level) + 3);
   const box = element("rect", { x: String(-width / 2), y: String(-NODE_HEIGHT / 2), width: String(width), height: String(NODE_HEIGHT), rx: unit.kind === "node" ? "10" : "3", fill: `rgb(${[...color].join(" ")})` });
   const light = 0.2126 * color[0] + 0.7152 * color[1] + 0.0722 * color[2] > 110;
-  const label = element("text", { y: "3.5", fill: light ? "#10161e" : "#ffffff", textLength: name.length > 9 ? String(width - 6) : "", lengthAdjust: "spacingAndGlyphs" });
-  if (name.length <= 9) label.removeAttribute("textLength");
+  const label = element("text", { y: "3.5", fill: light ? "#10161e" : "#ffffff" });
+  if (name.length > 9) label.setAttribute("textLength", String(width - 6));
+  if (name.length > 9) label.setAttribute("lengthAdjust", "spacingAndGlyphs");
   label.textContent = name;
   const value = element("text", { y: String(NODE_HEIGHT / 2 + 9), class: "value" });
   value.textContent = unit.text;

@@ -1,7 +1,7 @@
 // One tissue on the page: a run, its picture, and what lies over it.
 
 import { type Cell, type Cells, type Column, type Levels, type Run, Source } from "./api";
-import { type MapName, rgb, short, table } from "./colors";
+import { type MapName, groundMap, rgb, short, table } from "./colors";
 import { cssColor, make } from "./dom";
 import type { Filter } from "./filter";
 import { type Clip, Scene } from "./scene";
@@ -82,7 +82,7 @@ export class Pane {
   async paint(loaded: Loaded, look: Look, range: [number, number], ground: [number, number]): Promise<void> {
     this.loaded = loaded;
     this.frame = loaded.frame;
-    const map: MapName = document.documentElement.dataset.theme === "dark" ? "deep" : "pale";
+    const map = groundMap(loaded.column.categories !== undefined);
     this.scene.setField(loaded.slice && rescaled(loaded.slice, ground), table(map), (look.z + 0.5) * this.run.voxel);
     this.scene.setCells(loaded.cells, this.radii(loaded, look), this.tints(loaded, look, range));
     this.scene.setClip(this.clip(look));
