@@ -5,6 +5,7 @@ them, so that ``tme-sim --help`` answers at once.
 """
 
 import argparse
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ from tme_sim.errors import InputError
 
 MAX_WIDTH = 100  # columns of a text
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 3
-DEFAULT_PORT = 8765
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -66,6 +66,9 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     _add_running(parser)
     parser.add_argument("--until", metavar="TIME", help='stop earlier, such as "10 d"')
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument("--watch", action="store_true", help="show it in the browser as it goes on")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the page to watch")
+    parser.add_argument("--no-browser", action="store_true", help="only print its address")
 
 
 def _add_branch(commands: argparse._SubParsersAction) -> None:
@@ -100,10 +103,10 @@ def _add_examples(commands: argparse._SubParsersAction) -> None:
 
 
 def _add_replay(commands: argparse._SubParsersAction) -> None:
-    parser = _command(commands, "replay", _replay, "show a run in the browser")
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.h5")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N")
-    parser.add_argument("--no-browser", action="store_true")
+    from tme_sim.replay.command import add_arguments
+
+    summary = "show a run, or two side by side, in the browser; or write a page or a movie"
+    add_arguments(_command(commands, "replay", _replay, summary))
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
@@ -196,14 +199,28 @@ def _run(options: argparse.Namespace) -> int:
 
     path = options.output or simulation.default_path(scenario)
     running = {"until": options.until, "device": options.device, "threads": options.threads}
-    with _progress(scenario, quiet=options.quiet) as progress:
-        if options.resume and path.exists():
-            run = simulation.resume(path, progress=progress, **running)
-        else:
-            run = simulation.simulate(
-                scenario, path, force=options.force, progress=progress, **running
-            )
-    return _conclude(run, path, quiet=options.quiet)
+    resumed = options.resume and path.exists()
+    with _watch(options, path, resumed=resumed) as watch:
+        with _progress(scenario, quiet=options.quiet) as progress:
+            if resumed:
+                run = simulation.resume(path, progress=progress, **running)
+            else:
+                run = simulation.simulate(
+                    scenario, path, force=options.force, progress=progress, **running
+                )
+        code = _conclude(run, path, quiet=options.quiet)
+        if watch is not None and code == DONE:
+            watch.wait()
+    return code
+
+
+def _watch(options: argparse.Namespace, path: Path, *, resumed: bool) -> "object":
+    if not options.watch:
+        return contextlib.nullcontext()
+    from tme_sim.replay.watch import watching
+
+    open_browser = not options.no_browser
+    return watching(path, port=options.port, open_browser=open_browser, resumed=resumed)
 
 
 def _branch(options: argparse.Namespace) -> int:
@@ -296,9 +313,9 @@ def _first_comment(file: Path) -> str:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from tme_sim.replay.server import serve
+    from tme_sim.replay.command import replay
 
-    serve(options.runs, port=options.port, open_browser=not options.no_browser)
+    replay(options)
     return DONE
 
 

@@ -20,9 +20,9 @@ def runs(tmp_path_factory):
 def port(runs):
     import uvicorn
 
-    from tme_sim.replay.server import _listen, application
+    from tme_sim.replay.server import application, listen
 
-    listener = _listen(0)
+    listener = listen(0)
     server = uvicorn.Server(uvicorn.Config(application(runs), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -13,7 +13,7 @@ from tme_sim.output.layout import RunFileError
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
 from tme_sim.replay.frames import Frames
-from tme_sim.replay.server import LOOPBACK, _listen, application
+from tme_sim.replay.server import LOOPBACK, listen, application
 
 
 def get(port, path, **headers):
@@ -194,7 +194,7 @@ def test_a_client_that_goes_away_in_mid_frame_does_no_harm(port):
 
 
 def test_a_port_in_use_gives_way_to_a_free_one(port):
-    listener = _listen(port)
+    listener = listen(port)
     assert listener.getsockname()[0] == LOOPBACK
     assert listener.getsockname()[1] != port
     listener.close()

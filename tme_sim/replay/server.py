@@ -59,8 +59,8 @@ def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = Tr
     import uvicorn
 
     app = application(paths)
-    listener = _listen(port)
-    address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/"
+    listener = listen(port)
+    address = address_of(listener)
     print(f"replay at {address}  (stop with Ctrl-C)", flush=True)
     if open_browser:
         webbrowser.open(address)
@@ -251,7 +251,7 @@ def _json(content: Any, status: int = 200) -> Response:
     return JSONResponse(content, status, headers=SAFE)
 
 
-def _listen(port: int) -> socket.socket:
+def listen(port: int) -> socket.socket:
     """A listening socket on the loopback address; on any free port where ``port`` is taken."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -260,3 +260,8 @@ def _listen(port: int) -> socket.socket:
     except OSError:
         listener.bind((LOOPBACK, 0))
     return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address of the page that is served on a socket."""
+    return f"http://{LOOPBACK}:{listener.getsockname()[1]}/"

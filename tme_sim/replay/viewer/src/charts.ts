@@ -7,12 +7,12 @@ import { byId, make, options } from "./dom";
 
 const ACCENT = "--accent";
 const SETS: [string, string, RegExp][] = [
-  ["uncertainty", "uncertainty", /^(sigma_mean|share_out_of_domain)$/],
+  ["uncertainty", "trust", /^(sigma_mean|share_out_of_domain)$/],
   ["populations", "cells by group", /^n_(?!clones)/],
   ["phases", "cell-cycle phases", /^phase_/],
   ["oxygen", "oxygen", /^oxygen_/],
 ];
-const LABELS: Record<string, string> = { share_out_of_domain: "outside domain", sigma_mean: "spread" };
+const LABELS: Record<string, string> = { share_out_of_domain: "outside", sigma_mean: "spread" };
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#8C8C8C", "#882255"];
 
 export class Charts {

@@ -29,7 +29,7 @@ export class Curve {
     const values = (_: uPlot, splits: number[]) => splits.map(short);
     const axes: uPlot.Axis[] = [
       { ...axis, size: 22, gap: 2, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
-      { ...axis, size: 46, gap: 3, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
+      { ...axis, size: 46, gap: 3, space: 24, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
     ];
     if (right) {
       axes.push({ ...axis, scale: "right", side: 1, size: 48, values, label: right, labelSize: 14, labelFont: "11px system-ui, sans-serif", grid: { show: false } });

@@ -47,7 +47,7 @@ const CELL_FRAGMENT = `
         normal = vec3(0.0, 0.0, 1.0);
         color = mix(color, vec3(1.0), 0.16);
       }
-      float light = 0.40 + 0.60 * max(0.0, dot(normal, normalize(vec3(-0.35, 0.55, 0.75))));
+      float light = 0.52 + 0.48 * max(0.0, dot(normal, normalize(vec3(-0.35, 0.55, 0.75))));
       float rim = 1.0 - 0.35 * smoothstep(0.72, 1.0, r2);
       vec4 seen = projectionMatrix * vec4(place, 1.0);
       gl_FragDepth = 0.5 * seen.z / seen.w + 0.5;
@@ -148,7 +148,7 @@ export class Scene {
     if (this.camera instanceof THREE.PerspectiveCamera) {
       const far = 1.05 * Math.hypot(width, height, depth);
       this.camera.up.set(0, 0, 1);
-      this.camera.position.copy(middle).add(new THREE.Vector3(0.62, -1, 0.55).normalize().multiplyScalar(1.45 * far));
+      this.camera.position.copy(middle).add(new THREE.Vector3(0.62, -1, 0.55).normalize().multiplyScalar(1.52 * far));
     } else {
       this.camera.position.set(width / 2, height / 2, 1000);
       this.camera.near = 0.1;
@@ -246,8 +246,9 @@ export class Scene {
     this.clip = null;
     if (clip) {
       const normal = new THREE.Vector3();
-      normal[clip.axis] = clip.flip ? 1 : -1;
-      this.clip = new THREE.Plane(normal, clip.flip ? -clip.at : clip.at);
+      const upper = (clip.axis === "y") !== clip.flip; // the half whose cut face looks at the camera of home()
+      normal[clip.axis] = upper ? 1 : -1;
+      this.clip = new THREE.Plane(normal, upper ? -clip.at : clip.at);
     }
     this.draw();
   }
