@@ -3,17 +3,25 @@
 import http.client
 import json
 import socket
+import struct
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
 
+import h5py
 import numpy as np
 import pytest
 
-from tests.output.stand_in import StandIn, record
+from tests.output.stand_in import StandIn, advance, record
+from tme_sim import cli
 from tme_sim.errors import InputError
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
 from tme_sim.replay.frames import Frames
-from tme_sim.replay.server import LOOPBACK, listen, application
+from tme_sim.replay.server import LOOPBACK, application, listen
+from tme_sim.replay.watch import watching
 
 
 def get(port, path, **headers):
@@ -52,17 +60,35 @@ def test_a_run_is_described(port, runs):
     assert {f["name"]: f["units"] for f in described["fields"]} == run.fields
 
 
-@pytest.mark.parametrize(("index", "bytes_per_cell"), [(0, 6), (1, 8)])
-def test_a_frame_of_cells_is_small_and_holds_their_places(port, runs, index, bytes_per_cell):
+@pytest.mark.parametrize(("index", "bytes_per_cell"), [(0, 6), (1, 7)])
+def test_a_frame_of_cells_and_a_column_is_at_most_8_bytes_per_cell(
+    port, runs, index, bytes_per_cell
+):
     run = open_run(runs[index])
-    body = get(port, f"/api/runs/{index}/frames/3")[2]
     n = int(run.n_cells[3])
-    assert len(body) == bytes_per_cell * n
-    place = np.frombuffer(body, "<u2", n * (bytes_per_cell - 2) // 2).reshape(-1, n)
+    assert len(get(port, f"/api/runs/{index}/frames/3")[2]) == bytes_per_cell * n
+    assert len(get(port, f"/api/runs/{index}/frames/3/columns/ERK")[2]) == n
+    assert bytes_per_cell + 1 <= 8
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_frame_of_cells_holds_their_places_and_sizes(port, runs, index):
+    run = open_run(runs[index])
+    _, headers, body = get(port, f"/api/runs/{index}/frames/3")
+    n, axes = int(run.n_cells[3]), len(run.size)
+    packed = np.frombuffer(body, "<u2", n * axes).reshape(axes, n)
     recorded = run.frame(3, ["position", "radius", "type", "status"])
-    size = np.array(run.size)
-    found = place.T / 65535 * size
-    np.testing.assert_allclose(found, recorded["position"][:, : len(size)], atol=0.01)
+    if axes == 3:
+        place = (packed >> 2) / 16383
+        low = packed & 3
+        size = (low[0] << 4 | low[1] << 2 | low[2]) / 63
+    else:
+        place = packed / 65535
+        size = np.frombuffer(body, "u1", n, 4 * n) / 255
+    largest = float(headers["x-radius"])
+    found = place.T * np.array(run.size)
+    np.testing.assert_allclose(found, recorded["position"][:, :axes], atol=0.02)
+    np.testing.assert_allclose(size * largest, recorded["radius"], atol=largest / 100)
     kind = np.frombuffer(body, "u1")[-n:]
     assert np.array_equal(kind & 15, recorded["type"])
     assert np.array_equal(kind >> 4, recorded["status"])
@@ -95,14 +121,45 @@ def test_a_value_that_is_missing_is_told_apart(runs):
 def test_a_cell_is_read_in_full_and_found_again_by_its_id(port, runs):
     cells = open_run(runs[0]).cells(360)
     cell = json.loads(get(port, "/api/runs/0/frames/6/cells/7")[2])
-    values = {c["name"]: c["value"] for c in cell["columns"]}
+    values = cell["columns"]
     assert cell["id"] == str(cells["id"][7])
     assert values["volume"] == pytest.approx(float(cells["volume"][7]))
     assert values["type"] == cells["type"][7]
-    assert cell["life"][0]["text"] == "founder"
+    assert (cell["life"]["origin"], cell["life"]["from"]) == ("founder", 0.0)
+    oxygen = next(s for s in cell["senses"] if s["name"] == "oxygen")
+    x, y, _ = (int(p // 20) for p in cells.loc[7, ["x", "y", "z"]])
+    assert oxygen["value"] == pytest.approx(float(open_run(runs[0]).field("oxygen", 360)[0, y, x]))
     again = json.loads(get(port, f"/api/runs/0/frames/2/ids/{cell['id']}")[2])
     assert again["id"] == cell["id"]
     assert json.loads(get(port, "/api/runs/0/frames/2/ids/99999999")[2]) is None
+
+
+def test_the_family_of_a_cell_is_told_both_ways(runs):
+    lineage = open_run(runs[0]).lineage
+    birth = lineage[lineage["event"] == "birth"].iloc[0]
+    frames = Frames(open_run(runs[0]))
+    born, mother = frames.kin.life(int(birth["id"])), frames.kin.life(int(birth["mother"]))
+    assert (born["origin"], born["from"]) == ("birth", birth["time"])
+    assert born["mother"] == str(birth["mother"])
+    assert str(birth["id"]) in [d["id"] for d in mother["daughters"]]
+    assert mother["n_daughters"] == int((lineage["mother"] == birth["mother"]).sum())
+
+
+def test_the_history_of_a_cell_is_its_column_in_every_frame(port, runs):
+    run = open_run(runs[0])
+    identity = int(run.frame(0, ("id",))["id"][3])
+    told = json.loads(get(port, f"/api/runs/0/history/{identity}/ERK")[2])
+    for frame, value in enumerate(told):
+        cells = run.frame(frame, ("id", "ERK"))
+        found = cells["ERK"][cells["id"] == identity]
+        assert value == (pytest.approx(float(found[0])) if len(found) else None)
+
+
+def test_tissue_that_is_of_no_clone_has_no_colour_of_a_clone(tmp_path):
+    model = StandIn()
+    model.population["clone"][:] = -1
+    record(tmp_path / "run.h5", model, ticks=2)
+    assert set(Frames(open_run(tmp_path / "run.h5")).column(0, "clone")) == {255}
 
 
 def test_curves_are_valid_json_with_units(port):
@@ -145,9 +202,15 @@ def test_what_is_not_there_is_refused(port, path):
         "/%00",
         "/app.js%00.html",
         "/%ff%fe%c0%ae%c0%ae/server.py",
+        "/link.txt",
+        "/flat.h5",
+        "/api/runs/link.txt",
     ],
 )
-def test_no_path_leads_out_of_what_was_given(port, path):
+def test_no_path_leads_out_of_what_was_given(port, runs, path):
+    link = runs[0].parent / "link.txt"
+    link.unlink(missing_ok=True)
+    link.symlink_to("/etc/passwd")
     status, _, body = get(port, path)
     assert status in (400, 404)
     assert b"import" not in body
@@ -185,9 +248,10 @@ def test_only_reading_is_allowed(port):
 
 
 def test_a_client_that_goes_away_in_mid_frame_does_no_harm(port):
-    for _ in range(5):
+    for path in (b"/app.js", b"/api/runs/1/frames/3", b"/api/runs/1/curves"):
         client = socket.create_connection((LOOPBACK, port))
-        client.sendall(b"GET /app.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         client.recv(10)
         client.close()
     assert get(port, "/api/runs")[0] == 200
@@ -218,3 +282,81 @@ def test_a_run_that_vanishes_is_told_in_words(tmp_path):
     (tmp_path / "run.h5").unlink()
     with pytest.raises(RunFileError, match="does not exist"):
         frames.cells(0)
+
+
+def spoil(path, how):
+    """A run file that cannot be shown, and what is said of it."""
+    record(path, ticks=10)
+    if how == "truncated":
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+        return "truncated"
+    with h5py.File(path, "r+") as file:
+        if how == "newer":
+            file.attrs["format_version"] = 99
+        else:
+            file.attrs["format"] = "another program"
+    return "format 99" if how == "newer" else "no run file"
+
+
+@pytest.mark.parametrize("how", ["truncated", "newer", "foreign"])
+def test_the_terminal_says_why_a_file_cannot_be_shown(tmp_path, capsys, how):
+    said = spoil(tmp_path / "run.h5", how)
+    assert cli.main(["replay", str(tmp_path / "run.h5"), "--no-browser"]) == cli.BAD_INPUT
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+
+
+def test_the_terminal_says_that_another_process_is_still_writing(tmp_path):
+    path = tmp_path / "run.h5"
+    record(path, ticks=10)
+    with h5py.File(path, "r+"):
+        command = [sys.executable, "-m", "tme_sim.cli", "replay", str(path), "--no-browser"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == cli.BAD_INPUT
+    assert "still writing" in done.stderr
+
+
+def test_a_file_that_is_spoiled_while_it_is_served_is_told_in_words(tmp_path):
+    path = tmp_path / "run.h5"
+    record(path, ticks=10)
+    frames = Frames(open_run(path))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+    with pytest.raises(RunFileError, match="truncated"):
+        frames.cells(0)
+
+
+def test_a_run_that_goes_on_is_served_with_what_it_has(tmp_path):
+    path = tmp_path / "run.h5"
+    model = StandIn()
+    recorder = Recorder(path, model)
+    recorder.frame(model)
+    with watching(path, open_browser=False, resumed=True) as watch:
+        port = urlsplit(watch.address).port
+        deadline = time.monotonic() + 20
+        while not watch.serving and time.monotonic() < deadline:
+            time.sleep(0.05)
+        first = json.loads(get(port, "/api/runs/0")[2])
+        assert (len(first["times"]), first["running"]) == (1, True)
+        advance(model, recorder, 20)
+        assert json.loads(get(port, "/api/runs/0/state")[2])["frames"] == 3
+        assert len(json.loads(get(port, "/api/runs/0")[2])["times"]) == 3
+        assert len(get(port, "/api/runs/0/frames/2")[2]) == 6 * open_run(path).n_cells[2]
+        recorder.finish(model, "duration")
+        state = json.loads(get(port, "/api/runs/0/state")[2])
+        assert state == {"frames": 3, "complete": True, "running": False}
+    assert open_run(path).complete
+
+
+def test_an_old_run_of_the_same_name_is_not_shown_for_the_new_one(tmp_path):
+    path = tmp_path / "run.h5"
+    record(path, ticks=10)
+    with watching(path, open_browser=False) as watch:
+        assert not watch.looks_there()
+        model = StandIn()
+        recorder = Recorder(path, model)
+        recorder.frame(model)
+        assert watch.looks_there()
+        recorder.close()

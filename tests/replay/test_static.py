@@ -42,6 +42,9 @@ def contrast(one, other):
         ("quiet", "tissue"),
         ("warn", "warn-page"),
         ("panel", "accent"),
+        ("accent", "panel"),
+        ("panel", "run-a"),
+        ("panel", "run-b"),
     ],
 )
 def test_text_has_aa_contrast(selector, text, ground):
@@ -58,7 +61,9 @@ def test_the_built_page_is_that_of_the_source():
 def test_the_script_uses_every_element_of_the_page():
     script = (REPLAY / "static/app.js").read_text("utf-8")
     named = set(re.findall(r'id="([\w-]+)"', PAGE))
-    assert [n for n in named if f'"{n}"' not in script and f"#{n}" not in STYLE] == []
+    told = set(re.findall(r'aria-(?:labelledby|describedby|controls)="([\w-]+)"', PAGE))
+    used = {n for n in named if f'"{n}"' in script or f"#{n}" in STYLE}
+    assert named - used - told == set()
 
 
 def test_every_control_has_a_name():

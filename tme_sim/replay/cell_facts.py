@@ -11,7 +11,6 @@ from tme_sim.output.run import Run
 from tme_sim.replay.kin import Kin
 
 
-
 def cell_facts(
     run: Run, kin: Kin, explanation: Explanation | None, frame: int, row: int
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Find a cell's own rows and its daughters in the lineage table of a run, without reading it all."""
+"""Find a cell's own rows and its daughters in the lineage of a run, without reading it all."""
 
 from typing import Any
 

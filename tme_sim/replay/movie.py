@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
-from tme_sim.analysis.palette import DEAD_COLOR
 from tme_sim.errors import InputError
 from tme_sim.output.run import Run
 from tme_sim.replay.frames import Frames
@@ -33,6 +32,7 @@ FEWEST, MOST = 4, 30  # frames per second then
 MAX_NAMED = 9  # categories in a legend
 INK, QUIET, LINE, PAPER = "#17212b", "#51606e", "#d5dce3", "#ffffff"
 TISSUE, TISSUE_LINE = "#fbfcfd", "#9aa7b3"
+DEAD = "#6b6f73"
 PALE = "fbfdfd eaf5f3 d5ebe8 bcdfdd a0d1d3 84c2cb 69b0c1 529db6"  # as in viewer/src/colors.ts
 MIST = "fcfcfd f0f2f4 e3e7ea d6dbe0 c9d0d6 bcc5cc b0bac2"
 CODECS = {
@@ -235,7 +235,7 @@ class Pictures:
 
     def _colors(self) -> np.ndarray:
         """The colour of each level of the column, (256, 3)."""
-        palette = np.tile(_rgb(DEAD_COLOR), (256, 1))
+        palette = np.tile(_rgb(DEAD), (256, 1))
         categories = self._column.get("categories")
         if categories is None:
             palette[:255] = colormaps["viridis"](np.linspace(0, 1, 255))[:, :3] * 255
@@ -249,7 +249,7 @@ class Pictures:
         tint[:, :3] = self._palette[levels]
         dead = status > 0
         if self._column["name"] != "status":
-            tint[dead, :3] = _rgb(DEAD_COLOR)
+            tint[dead, :3] = _rgb(DEAD)
         tint[dead, 3] = 150
         return tint
 
@@ -257,12 +257,16 @@ class Pictures:
         """Everything that stays, and places for what changes."""
         width, height = self.size
         self._room = (round(0.64 * width), height)
-        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
+        dpi = DPI * min(height / SIZE[1], width / SIZE[0])  # letters grow with the picture
+        figure = Figure(figsize=(width / dpi, height / dpi), dpi=dpi, facecolor=PAPER)
         self._canvas = FigureCanvasAgg(figure)
         share = self._room[0] / width
         self._image = _image(figure, share, self._room)
-        self._clock = figure.text(0.012, 0.975, "", va="top", fontsize=15, fontweight="bold")
-        self._living = figure.text(0.012, 0.93, "", va="top", fontsize=9, color=QUIET)
+        behind = {"facecolor": TISSUE, "alpha": 0.8, "edgecolor": "none", "pad": 3}
+        self._clock = figure.text(
+            0.012, 0.975, "", va="top", fontsize=15, fontweight="bold", bbox=behind
+        )
+        self._living = figure.text(0.012, 0.927, "", va="top", fontsize=9, bbox=behind)
         if len(self.run.size) == 2:
             self._scale_bar(figure)
         left, wide = share + 0.045, 1 - share - 0.065
@@ -290,7 +294,7 @@ class Pictures:
     def _swatches(self, figure: Figure, left: float, categories: list[dict]) -> None:
         if self._column["name"] == "type":
             categories = [t for t in self._told["types"] if t["present"]]
-        shown = [*categories[:MAX_NAMED], {"name": "dead", "color": DEAD_COLOR}]
+        shown = [*categories[:MAX_NAMED], {"name": "dead", "color": DEAD}]
         handles = [
             Line2D([], [], marker="o", linestyle="", markersize=7, color=c["color"],
                    label=c["name"])
@@ -323,8 +327,8 @@ class Pictures:
             return self._finish(ax, "Drug in plasma [mg/L]")
         for name, color in (("G1", "#0072B2"), ("S", "#D55E00"), ("G2M", "#009E73")):
             ax.plot(days, metrics[f"phase_{name}"], color=color, lw=1.4, label=name)
-        ax.legend(fontsize=7, loc="upper right", ncols=3)
-        return self._finish(ax, "Phases of tumor cells, share")
+        ax.legend(fontsize=8, loc="lower right", ncols=3, bbox_to_anchor=(1.0, 0.96))
+        return self._finish(ax, "Phases of tumor cells")
 
     def _finish(self, ax: Axes, title: str) -> Line2D:
         for t in self._told["treatments"]:
@@ -333,7 +337,7 @@ class Pictures:
         last = max(float(self.run.times[-1]) / DAY, 1e-3)
         ax.set_xlim(0, last)
         ax.set_ylim(bottom=0)
-        ax.set_xlabel("day")
+        ax.xaxis.set_major_formatter("{x:g} d")
         ax.grid(color=LINE, lw=0.6)
         return ax.axvline(0, color=INK, lw=1.4)
 
@@ -346,7 +350,8 @@ class Pictures:
         x, y = 16 / width, 16 / height
         end = x + length * scale / width
         figure.add_artist(Line2D([x, end], [y, y], color=INK, lw=3, solid_capstyle="butt"))
-        figure.text(x, y + 6 / height, f"{length:g} µm", fontsize=8, va="bottom")
+        behind = {"facecolor": TISSUE, "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        figure.text(x, y + 8 / height, f"{length:g} µm", fontsize=8, va="bottom", bbox=behind)
 
 
 def _image(figure: Figure, share: float, room: tuple[int, int]) -> AxesImage:

@@ -65,10 +65,15 @@ class Watch:
         self._thread.join(SLOWEST_STOP)
         self._listener.close()
 
+    @property
+    def serving(self) -> bool:
+        """Whether the page is up."""
+        return self._server is not None and self._server.started
+
     def _serve(self) -> None:
         import uvicorn
 
-        while not self._is_there():
+        while not self.looks_there():
             if self._ended.wait(LOOK_EVERY):
                 return
         app = application([self._path], running=True)
@@ -79,7 +84,7 @@ class Watch:
         self._server = uvicorn.Server(config)
         self._server.run(sockets=[self._listener])
 
-    def _is_there(self) -> bool:
+    def looks_there(self) -> bool:
         """Whether the file is that of this run and holds a frame."""
         try:
             if self._path.stat().st_ino == self._before:

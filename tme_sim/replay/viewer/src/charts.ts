@@ -50,8 +50,8 @@ export class Charts {
   private titles: Record<string, string> = {};
 
   private captions(): void {
-    for (const id of ["burden", "drug", "phases"] as const) {
-      byId(`${id}-title`).replaceChildren(make("b", { textContent: this.titles[id] }), this.curves[id].legend());
+    for (const [id, title] of [["burden", "burden-title"], ["drug", "drug-title"], ["phases", "phases-title"]] as const) {
+      byId(title).replaceChildren(make("b", { textContent: this.titles[id] }), this.curves[id].legend());
     }
     byId("free-title").replaceChildren(this.curves.free.legend());
   }
