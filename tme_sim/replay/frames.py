@@ -14,6 +14,7 @@ Binary layout, little endian, one array after the other (n is the frame's number
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class Frames:
         self.run = run
         self.running = running  # written to by this process, so that it may grow
         size = run.size
+        self._ranges: dict[str, tuple[float, float]] = {}
         self._size = np.array(size if len(size) == 3 else (*size, run.voxel))
 
     @functools.cached_property
@@ -91,15 +93,25 @@ class Frames:
 
     def column(self, frame: int, name: str) -> bytes:
         """One recorded column of every cell of a frame, or why it survives."""
-        if name == SURVIVAL and self.explanation is not None:
+        return self.columns(frame, (name,))[name]
+
+    def columns(self, frame: int, names: Sequence[str]) -> dict[str, bytes]:
+        """Several columns of a frame, read at once."""
+        ranges = self.column_ranges(names)
+        recorded = [name for name in names if name != SURVIVAL or self.explanation is None]
+        values = self.run.frame(frame, recorded)
+        found = {name: self._encoded(v, name, ranges[name]) for name, v in values.items()}
+        if len(recorded) < len(names):
             ids, time = self.run.frame(frame, ("id",))["id"], float(self.run.times[frame])
-            return self.explanation.causes_of(ids, time, nobody=NO_VALUE).tobytes()
-        values = self.run.frame(frame, (name,))[name]
+            causes = self.explanation.causes_of(ids, time, nobody=NO_VALUE)
+            found[SURVIVAL] = causes.tobytes()
+        return found
+
+    def _encoded(self, values: np.ndarray, name: str, ends: tuple[float, float]) -> bytes:
         if self._is_code(name):
             codes = np.clip(values, 0, LEVELS)
             return np.where(values < 0, NO_VALUE, codes).astype("u1").tobytes()
-        low, high = self.column_range(name)
-        return _levels(values, low, high).tobytes()
+        return _levels(values, *ends).tobytes()
 
     def field(self, frame: int, name: str, z: int) -> bytes:
         """One slice of a field of a frame."""
@@ -110,19 +122,19 @@ class Frames:
         low, high = self.field_range(name)
         return _levels(self.run.field_frame(name, frame)[z], low, high).tobytes()
 
-    @functools.cache  # noqa: B019 - as long-lived as the server
     def column_range(self, name: str) -> tuple[float, float]:
         """Ends of the colour range of a column, from a sample of frames."""
-        if self._is_code(name):
-            return 0.0, float(LEVELS)
-        values = [self.run.frame(k, (name,))[name] for k in self._sample()]
-        finite = np.concatenate([v[np.isfinite(v)] for v in values])
-        if len(finite) == 0:
-            return 0.0, 1.0
-        low, high = np.quantile(finite, RANGE_SHARE)
-        return float(low), float(high if high > low else low + 1.0)
+        return self.column_ranges((name,))[name]
 
-    @functools.cache  # noqa: B019
+    def column_ranges(self, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Ends of the colour ranges of several columns, read at once."""
+        fresh = [n for n in dict.fromkeys(names) if n not in self._ranges and not self._is_code(n)]
+        sampled = [self.run.frame(k, fresh) for k in self._sample()] if fresh else []
+        for name in fresh:
+            self._ranges[name] = _ends(np.concatenate([values[name] for values in sampled]))
+        return {n: (0.0, float(LEVELS)) if self._is_code(n) else self._ranges[n] for n in names}
+
+    @functools.cache  # noqa: B019 - as long-lived as the server
     def field_range(self, name: str) -> tuple[float, float]:
         """Zero, or the lowest value above, to the highest value of a field."""
         frames = [self.run.field_frame(name, k) for k in self._sample()]
@@ -284,6 +296,15 @@ def _packed(share: np.ndarray, size: np.ndarray) -> bytes:
     radius = np.round(size * PACKED_SIZES).astype("u2")
     parts = [place[:, axis] | (radius >> 2 * (2 - axis) & 3) for axis in range(3)]
     return b"".join(part.astype("<u2").tobytes() for part in parts)
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """What nearly all finite values lie between."""
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, RANGE_SHARE)
+    return float(low), float(high if high > low else low + 1.0)
 
 
 def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:

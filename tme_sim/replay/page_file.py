@@ -127,11 +127,10 @@ def _frame(
         root: _packed(frames.cells(frame)) | {"radius": frames.max_radius},
         f"{root}/ids": _packed(ids),
     }
-    for name in columns:
-        ends = {"range": list(frames.column_range(name))}
-        parts[f"{root}/columns/{name}"] = _packed(frames.column(frame, name)) | ends
-    for name in IN_CELLS:
-        parts[f"{root}/columns/{name}"] = _packed(frames.column(frame, name))
+    told = frames.columns(frame, (*columns, *IN_CELLS))
+    ranges = frames.column_ranges(tuple(told))
+    for name, levels in told.items():
+        parts[f"{root}/columns/{name}"] = _packed(levels) | {"range": list(ranges[name])}
     for name in fields:
         ends = {"range": list(frames.field_range(name))}
         for z in range(run.shape[0]):
