@@ -1,40 +1,83 @@
-"""The page in a real browser: cells are drawn where they are, and can be read."""
+"""The page in a real browser: cells are drawn where they are, and can be read, told and compared."""
 
+import io
+import os
+import re
 import shutil
-import subprocess
+import time
 
 import matplotlib.image
 import numpy as np
 import pytest
 
+from tests.output.stand_in import StandIn, advance, record
+from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no Chromium is installed")
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytestmark = pytest.mark.browser
 
-SOFTWARE_DRAWING = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--hide-scrollbars",
-    "--window-size=1400,900",
-    "--virtual-time-budget=8000",
-)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SOFTWARE_DRAWING = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+SIZE = {"width": 1400, "height": 900}
+READY = "html[data-ready=yes][data-curves=yes]"
+TUMOR = (0xD5, 0x5E, 0x00)
+WAIT = 60_000  # [ms] for a machine that draws in software and is busy
 
 
-def browse(address, folder, *options):
-    command = [BROWSER, *SOFTWARE_DRAWING, f"--user-data-dir={folder}", *options, address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+@pytest.fixture(scope="module")
+def browser():
+    installed = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    with sync_api.sync_playwright() as playwright:
+        try:
+            found = playwright.chromium.launch(
+                executable_path=installed, args=["--no-sandbox", *SOFTWARE_DRAWING]
+            )
+        except sync_api.Error as error:
+            pytest.skip(f"no Chromium is installed: {error.message.splitlines()[0]}")
+        yield found
+        found.close()
 
 
-def picture(address, folder):
-    browse(address, folder / "profile", f"--screenshot={folder / 'page.png'}")
-    return (matplotlib.image.imread(folder / "page.png")[..., :3] * 255).astype(int)
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport=SIZE, color_scheme="light")
+    context.set_default_timeout(WAIT)
+    opened = context.new_page()
+    opened.errors = []
+    opened.asked = []
+    opened.on("pageerror", lambda error: opened.errors.append(str(error)))
+    opened.on("request", lambda request: opened.asked.append(request.url))
+    yield opened
+    assert opened.errors == []
+    context.close()
+
+
+def visit(page, address, frame=None):
+    page.goto(address)
+    page.wait_for_selector(READY)
+    if frame is not None:
+        shown(page, frame)
+
+
+def shown(page, frame):
+    page.wait_for_selector(f"html[data-frame='{frame}']")
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+
+def until(page, condition):
+    """Wait for a condition in the page; ``wait_for_function`` would break its security policy."""
+    deadline = time.monotonic() + WAIT / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
+def pixels(page, selector=".pane canvas"):
+    content = page.locator(selector).first.screenshot()
+    return (matplotlib.image.imread(io.BytesIO(content))[..., :3] * 255).astype(int)
 
 
 def share_of(image, color, tolerance=24):
@@ -42,32 +85,211 @@ def share_of(image, color, tolerance=24):
     return np.mean(np.abs(image - np.array(color)).max(axis=2) <= tolerance)
 
 
-def test_the_page_reads_the_cell_of_its_address(port, runs, tmp_path):
-    cells = open_run(runs[0]).cells(360)
-    row = int(np.flatnonzero(cells["type"] == "fibroblast")[0])
-    address = f"http://127.0.0.1:{port}/#t=360&color=ERK&field=oxygen&cell={cells['id'][row]}"
-    page = browse(address, tmp_path, "--dump-dom")
-    assert 'data-ready="yes"' in page
-    assert "day 0.25" in page
-    assert "no WebGL" not in page
-    for text in (f">{cells['id'][row]}<", ">fibroblast<", "mmHg", "Signaling state"):
-        assert text in page, text
+def place(page, run, x, y):
+    """Where a point of a 2D tissue is on the canvas, before anybody has moved the camera."""
+    box = page.locator(".pane canvas").first.bounding_box()
+    width, height = run.size[:2]
+    half = 0.53 * max(height, width * box["height"] / box["width"])  # um, half the picture's height
+    scale = box["height"] / (2 * half)
+    across = box["x"] + box["width"] / 2 + scale * (float(x) - width / 2)
+    return across, box["y"] + box["height"] / 2 - scale * (float(y) - height / 2)
 
 
-@pytest.mark.parametrize("index", [0, 1])
-def test_cells_are_drawn_in_the_colours_of_their_types(port, tmp_path, index):
-    image = picture(f"http://127.0.0.1:{port}/?run={index}#t=360&color=type&field=", tmp_path)
-    tumor, fibroblast = (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)
-    if index == 0:
-        assert share_of(image, tumor) > 0.005
-        assert share_of(image, fibroblast) > 0.001
-    red, green, blue = np.moveaxis(image, 2, 0)
-    assert np.mean((red > 100) & (green < 0.6 * red) & (blue < 0.35 * red)) > 0.003
+def loneliest(cells):
+    """The row of a living cell that no other covers."""
+    where = cells[["x", "y"]].to_numpy()
+    away = np.hypot(*(where[:, None] - where[None]).transpose(2, 0, 1))
+    np.fill_diagonal(away, np.inf)
+    alive = (cells["status"] == "alive").to_numpy()
+    inside = ((where > 60) & (where < 540)).all(axis=1)
+    return int(np.where(alive & inside, away.min(axis=1), 0).argmax())
 
 
-def test_a_hidden_layer_and_a_shown_one_differ(port, tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    bare = picture(f"http://127.0.0.1:{port}/#t=360&color=type&field=", tmp_path / "a")
-    layer = picture(f"http://127.0.0.1:{port}/#t=360&color=type&field=oxygen", tmp_path / "b")
-    assert np.mean(np.abs(bare - layer).max(axis=2) > 8) > 0.05
+def test_a_cell_is_clicked_where_it_is_and_read(page, port, runs):
+    run = open_run(runs[0])
+    cells = run.cells(360)
+    row = loneliest(cells)
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=360&color=ERK", 6)
+    page.mouse.click(*place(page, run, cells["x"][row], cells["y"][row]))
+    page.wait_for_selector("#cell .cell-name")
+    told = page.locator("#cell").inner_text()
+    assert f"#{cells['id'][row]}" in told
+    assert cells["type"][row] in told.lower().replace("cd8 t", "cd8_t")
+    page.locator("#cell summary", has_text=re.compile("signaling", re.I)).click()
+    level = page.locator("#cell details tr", has=page.locator("th", has_text=re.compile("^ERK$")))
+    assert float(level.locator("td").first.inner_text()) == pytest.approx(
+        float(cells["ERK"][row]), abs=0.006
+    )
+    assert f"cell={cells['id'][row]}" in page.url
+
+
+def test_colours_types_and_expressions_change_what_is_drawn(page, port, runs):
+    run = open_run(runs[0])
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=360&color=type&field=", 6)
+    by_type = pixels(page)
+    assert share_of(by_type, TUMOR) > 0.005
+    page.select_option("#color", "ERK")
+    page.wait_for_selector("#scale-choice:not([hidden])")
+    shown(page, 6)
+    assert share_of(pixels(page), TUMOR) < 0.2 * share_of(by_type, TUMOR)
+    page.select_option("#color", "type")
+    page.wait_for_selector("#scale-choice", state="hidden")
+    page.fill("#where", "ERK > 0.5 and type == tumor")
+    page.press("#where", "Enter")
+    cells = run.cells(360)
+    n = int(((cells["ERK"] > 0.5) & (cells["type"] == "tumor")).sum())
+    until(page, "document.querySelector('#where-told').textContent.includes('of')")
+    found = int(page.locator("#where-told").inner_text().split(" of ")[0].replace(",", ""))
+    assert abs(found - n) <= 2  # levels come in 254 steps
+    assert 0 < share_of(pixels(page), TUMOR) < share_of(by_type, TUMOR)
+    page.fill("#where", "ERKK > 0.5")
+    page.press("#where", "Enter")
+    page.wait_for_selector("#where-told.warn")
+    assert "nearest: ERK" in page.locator("#where-told").inner_text()
+    page.fill("#where", "")
+    page.press("#where", "Enter")
+    page.locator("#types input").first.uncheck()
+    page.wait_for_timeout(300)
+    assert share_of(pixels(page), TUMOR) < 0.001
+
+
+def test_scrubbing_fetches_what_it_shows_and_nothing_else(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=0&color=ERK&field=oxygen", 0)
+    page.focus("#scrubber")
+    page.keyboard.press("End")
+    shown(page, 6)
+    asked = {re.sub(r".*/frames/", "", a) for a in page.asked if "/frames/" in a}
+    parts = ("", "/columns/ERK", "/fields/oxygen?z=0")
+    assert asked == {f"{frame}{part}" for frame in (0, 6) for part in parts}
+    assert "day 0.25" in page.locator(".clock").inner_text()
+
+
+def test_playing_to_the_end_asks_for_every_frame_once(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=0&color=type&field=", 0)
+    page.select_option("#speed", "24")
+    page.keyboard.press("Escape")
+    page.click("#play")
+    shown(page, 6)
+    page.click("#back")
+    shown(page, 5)
+    asked = [a for a in page.asked if re.search(r"/frames/\d+$", a)]
+    assert len(asked) == len(set(asked)) <= 7
+    use = page.evaluate("memoryUse()")
+    assert 0 < use["held"] <= use["limit"]
+
+
+def test_two_runs_are_shown_in_step_with_their_difference(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=0&beside=2#t=180&color=type&field=", 3)
+    assert page.locator(".pane").count() == 2
+    assert page.locator(".clock").all_inner_texts()[1].startswith("day 0.13")
+    page.keyboard.press("End")
+    shown(page, 6)
+    assert [t.split("\n")[0] for t in page.locator(".clock").all_inner_texts()] == ["day 0.25"] * 2
+    assert "Difference B − A" in page.locator("#phases-title").inner_text()
+    one, other = pixels(page, ".pane >> nth=0"), pixels(page, ".pane >> nth=1")
+    assert share_of(one, TUMOR) > 0.003
+    assert share_of(other, TUMOR) > 0.003
+
+
+def test_a_click_on_a_curve_goes_to_its_time(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=0", 0)
+    box = page.locator("#burden .u-over").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 20)
+    page.mouse.click(box["x"] + 0.52 * box["width"], box["y"] + 20)
+    shown(page, 3)
+
+
+def test_a_solid_tissue_is_cut_open_and_its_address_keeps_it(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=1#t=360&color=type", 6)
+    whole = pixels(page)
+    page.select_option("#clip-axis", "y")
+    until(page, "location.hash.includes('clip=y')")
+    shown(page, 6)
+    assert np.mean(np.abs(pixels(page) - whole).max(axis=2) > 30) > 0.003
+    page.focus(".pane canvas")
+    page.keyboard.press("Shift+ArrowLeft")
+    until(page, "location.hash.includes('camera=')")
+    page.evaluate("document.activeElement.blur()")  # its ring is no part of the picture
+    turned = pixels(page)
+    kept = page.url
+    visit(page, kept.replace("run=1", "run=1&again=1"), 6)
+    assert np.mean(np.abs(pixels(page) - turned).max(axis=2) > 30) < 0.002
+
+
+def test_the_file_opens_from_disk_without_a_server(page, runs, tmp_path):
+    from tme_sim.replay.page_file import write
+
+    run = open_run(runs[0])
+    path = write([run], tmp_path / "run.html")
+    cells = run.cells(360)
+    row = loneliest(cells)
+    visit(page, f"file://{path}#t=360&color=type&field=oxygen", 6)
+    assert share_of(pixels(page), TUMOR) > 0.005
+    page.mouse.click(*place(page, run, cells["x"][row], cells["y"][row]))
+    page.wait_for_selector("#cell .cell-name")
+    told = page.locator("#cell").inner_text()
+    assert f"#{cells['id'][row]}" in told
+    assert all(a.startswith(("file:", "data:", "blob:")) for a in page.asked)
+
+
+def test_a_file_that_breaks_is_told_in_the_page(page, tmp_path, serving):
+    path = tmp_path / "run.h5"
+    record(path, ticks=20)
+    with serving([path]) as port:
+        visit(page, f"http://127.0.0.1:{port}/#t=0", 0)
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+        page.keyboard.press("End")
+        page.wait_for_selector("#message:not([hidden])")
+        assert "truncated" in page.locator("#message").inner_text()
+
+
+def test_a_run_that_goes_on_grows_in_the_page(page, tmp_path, serving):
+    path, model = tmp_path / "run.h5", StandIn()
+    recorder = Recorder(path, model)
+    recorder.frame(model)
+    advance(model, recorder, 10)
+    with serving([path], running=True) as port:
+        visit(page, f"http://127.0.0.1:{port}/#t=60", 1)
+        assert page.locator("#live").is_visible()
+        advance(model, recorder, 20)
+        shown(page, 3)
+        recorder.finish(model, "duration")
+        page.wait_for_selector("#live", state="hidden")
+
+
+def test_every_control_is_reached_by_the_keyboard_and_has_a_name(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=1#t=360&color=ERK&field=oxygen&cell=3", 6)
+    page.click("#tab-view")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, .pane canvas, summary")]
+          .filter(e => e.offsetParent && !(e.ariaLabel || e.getAttribute("aria-label")
+            || e.textContent.trim() || (e.labels && e.labels.length)))
+          .map(e => e.outerHTML)"""
+    )
+    assert nameless == []
+    wanted = set(page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input")]
+          .filter(e => e.offsetParent && !e.disabled && e.id && e.tabIndex >= 0)
+          .map(e => e.id)"""
+    ))  # fmt: skip
+    reached = set()
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+    assert wanted - reached == set()
+    page.focus("#tab-view")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#inspector").is_visible()
+
+
+def test_the_keyboard_moves_time_and_reads_the_cell_in_the_middle(page, port):
+    visit(page, f"http://127.0.0.1:{port}/?run=0#t=0", 0)
+    page.keyboard.press("ArrowRight")
+    shown(page, 1)
+    page.keyboard.press("]")
+    until(page, "document.documentElement.dataset.frame > 1")
+    page.keyboard.press("d")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()

@@ -173,7 +173,7 @@ def test_curves_are_valid_json_with_units(port):
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/runs/2",
+        "/api/runs/3",
         "/api/runs/-1",
         "/api/runs/0/frames/99",
         "/api/runs/0/frames/0/columns/nonsense",

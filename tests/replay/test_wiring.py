@@ -1,5 +1,7 @@
 """The drawn network: shortest signed paths over what is not recorded."""
 
+import itertools
+
 import h5py
 import pytest
 
@@ -32,7 +34,7 @@ def test_a_path_has_the_product_of_its_signs():
     for edge in paths(["AKT", "ERK", "HIF1A", "oxygen"], ["mTORC1", "CASP3", "HIF1A"], 4):
         steps = [edge["source"], *edge["via"], edge["target"]]
         product = 1
-        for one, other in zip(steps[:-1], steps[1:], strict=True):
+        for one, other in itertools.pairwise(steps):
             product *= signs[one, other]
         assert edge["sign"] == product, edge
 

@@ -51,9 +51,16 @@ export class Charts {
 
   private captions(): void {
     for (const [id, title] of [["burden", "burden-title"], ["drug", "drug-title"], ["phases", "phases-title"]] as const) {
+      this.name(id, `${this.titles[id]}: ${this.curves[id].labels.join(", ")}`);
       byId(title).replaceChildren(make("b", { textContent: this.titles[id] }), this.curves[id].legend());
     }
+    this.name("free", this.curves.free.labels.join(", "));
     byId("free-title").replaceChildren(this.curves.free.legend());
+  }
+
+  private name(id: string, text: string): void {
+    byId(id).setAttribute("role", "img");
+    byId(id).setAttribute("aria-label", `Curve over time. ${text}. A click goes to its time.`);
   }
 
   private single(): void {

@@ -66,6 +66,8 @@ export class Curve {
     this.plot.over.style.cursor = "pointer";
   }
 
+  get labels(): string[] { return (this.given?.lines ?? []).map((line) => line.label); }
+
   /** A legend of the lines, for a caption. */
   legend(): HTMLElement {
     return make("span", { className: "key" }, ...(this.given?.lines ?? []).map((line) => {
