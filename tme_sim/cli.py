@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_schema(commands)
     _add_examples(commands)
     _add_branch(commands)
+    _add_scan(commands)
     _add_replay(commands)
     _add_report(commands)
     _add_info(commands)
@@ -72,6 +73,15 @@ def _add_branch(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--at", required=True, metavar="TIME", help='when to branch, such as "5 d"')
     parser.add_argument("-o", "--output", type=Path, metavar="OTHER.h5")
     _add_running(parser)
+
+
+def _add_scan(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "scan", _scan, "run a scenario under many conditions")
+    parser.add_argument("scan", type=Path, metavar="SCAN.yaml")
+    parser.add_argument("--workers", type=int, metavar="N", help="one per core unless said")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler")
+    parser.add_argument("--resume", action="store_true", help="compute only what is not done")
+    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -209,6 +219,40 @@ def _branch(options: argparse.Namespace) -> int:
             progress=progress,
         )
     return _conclude(run, run.path, quiet=options.quiet)
+
+
+def _scan(options: argparse.Namespace) -> int:
+    import os
+
+    if options.workers is not None and options.workers < 1:
+        msg = f"--workers {options.workers}: at least 1 is needed"
+        raise InputError(msg)
+    scan = _needs_extra(importlib.import_module, "tme_sim.scan.scan")
+    planned = scan.plan(options.scan)
+    print(planned.text(options.workers or os.cpu_count() or 1), flush=True)
+    if options.plan:
+        return DONE
+    from tme_sim.scan.telling import telling
+
+    with telling(planned) as told:
+        table = scan.run(
+            planned,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            resume=options.resume,
+            told=told,
+        )
+    n_failed = int((table["status"] != "done").sum())
+    print(f"{len(table)} runs, {n_failed} failed: {planned.store.folder / 'results.parquet'}")
+    return DONE if n_failed == 0 else FAILED
+
+
+def _needs_extra(function: Callable, *arguments: object) -> object:
+    try:
+        return function(*arguments)
+    except ModuleNotFoundError as error:
+        msg = f"{error.name} is not installed; scans need: pip install 'tme-sim[scan]'"
+        raise InputError(msg) from error
 
 
 def _conclude(run: "object", path: Path, *, quiet: bool) -> int:

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (  # each may import itself and what stands below it
     ("cli",),
     ("bench",),
+    ("scan",),
     ("simulation", "progress", "analysis", "replay"),
     ("model", "tick", "seeding", "newcomers", "bodies", "clones", "agents", "cell_set", "output"),
     ("processes", "therapy"),
@@ -27,7 +28,12 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "tick": ("channels",),
     "scenario": ("channels",),
     "output": ("channels",),
+<<<<<<< HEAD
     "analysis": ("", "channels", "phenotype"),
+=======
+    "analysis": ("", "channels"),
+    "scan": ("", "registry"),  # the hash of code and weights
+>>>>>>> 0a6790f (Scans: arms of one scenario share their past and their luck, one store, nothing computed twice)
 }
 MODULES = sorted((ROOT / "tme_sim").rglob("*.py"))
 

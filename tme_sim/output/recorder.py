@@ -175,6 +175,8 @@ class Recorder:
         file.attrs["stop_reason"] = ""
         file.attrs.modify("committed", np.array(self._extent, "i8"))
         _cut(file, self._extent)
+        _drop(file, "cells", {q.name for q in self._quantities})
+        _drop(file, "fields", set(self._fields))
         self._lay_out(file, model, facts)
         file.flush()
         return file
@@ -307,6 +309,12 @@ def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> None:
     dataset.attrs["column_units"] = list(columns.values())
     if past is not None:
         dataset[:] = past
+
+
+def _drop(file: h5py.File, group: str, wanted: set[str]) -> None:
+    """Remove what a branch no longer records; half a course would pass for a whole one."""
+    for name in set(file[group]) - wanted:
+        del file[group][name]
 
 
 def _cut(file: h5py.File, extent: Extent) -> None:
