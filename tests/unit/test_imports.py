@@ -28,12 +28,8 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "tick": ("channels",),
     "scenario": ("channels",),
     "output": ("channels",),
-<<<<<<< HEAD
     "analysis": ("", "channels", "phenotype"),
-=======
-    "analysis": ("", "channels"),
     "scan": ("", "registry"),  # the hash of code and weights
->>>>>>> 0a6790f (Scans: arms of one scenario share their past and their luck, one store, nothing computed twice)
 }
 MODULES = sorted((ROOT / "tme_sim").rglob("*.py"))
 

@@ -188,14 +188,15 @@ def _events(scenario: Scenario) -> list[Event]:
     duration = scenario.time.duration
     found = []
     for k, entry in enumerate(scenario.therapy):
-        if entry.adaptive is not None:
-            what = entry.model_dump_json()
-        else:
-            drug = scenario.drugs[entry.drug]
-            route = entry.route or drug.route
-            infusion = drug.infusion if entry.infusion is None else entry.infusion
-            what = f"{entry.drug} {entry.dose!r} {route} {infusion!r}"
-        found += [(moment, k, what) for moment in Schedule(entry).due(-math.inf, duration)]
+        if entry.adaptive is not None or entry.toxicity is not None:
+            # what it does depends on visits: one that stands elsewhere in the list counts as other
+            found.append((entry.start, k, f"{k} {entry.model_dump_json()}"))
+            continue
+        drug = scenario.drugs[entry.drug]
+        route = entry.route or drug.route
+        infusion = drug.infusion if entry.infusion is None else entry.infusion
+        for moment, amount in Schedule(entry, seed=scenario.seed).due(-math.inf, duration):
+            found.append((moment, k, f"{entry.drug} {amount!r} {route} {infusion!r}"))
     return [(moment, what) for moment, _, what in sorted(found)]
 
 
