@@ -9,6 +9,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from tme_sim import __version__
 from tme_sim.errors import InputError
@@ -47,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_examples(commands)
     _add_branch(commands)
     _add_scan(commands)
+    _add_optimize(commands)
+    _add_sensitivity(commands)
     _add_replay(commands)
     _add_report(commands)
     _add_info(commands)
@@ -77,11 +80,25 @@ def _add_branch(commands: argparse._SubParsersAction) -> None:
 
 def _add_scan(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "scan", _scan, "run a scenario under many conditions")
-    parser.add_argument("scan", type=Path, metavar="SCAN.yaml")
+    _add_computing(parser, "SCAN.yaml")
+    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+
+
+def _add_optimize(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "optimize", _optimize, "search for schedules")
+    _add_computing(parser, "STUDY.yaml")
+
+
+def _add_sensitivity(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "sensitivity", _sensitivity, "rank the parameters of a scenario")
+    _add_computing(parser, "STUDY.yaml")
+
+
+def _add_computing(parser: argparse.ArgumentParser, study: str) -> None:
+    parser.add_argument("study", type=Path, metavar=study)
     parser.add_argument("--workers", type=int, metavar="N", help="one per core unless said")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler")
     parser.add_argument("--resume", action="store_true", help="compute only what is not done")
-    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -222,34 +239,53 @@ def _branch(options: argparse.Namespace) -> int:
 
 
 def _scan(options: argparse.Namespace) -> int:
-    import os
-
-    if options.workers is not None and options.workers < 1:
-        msg = f"--workers {options.workers}: at least 1 is needed"
-        raise InputError(msg)
-    scan = _needs_extra(importlib.import_module, "tme_sim.scan.scan")
-    planned = scan.plan(options.scan)
-    print(planned.text(options.workers or os.cpu_count() or 1), flush=True)
+    scan, cluster = _scanning("scan", options), _scanning("cluster", options)
+    planned = scan.plan(options.study)
+    print(planned.text(options.workers or cluster.n_cores()), flush=True)
     if options.plan:
         return DONE
-    from tme_sim.scan.telling import telling
-
-    with telling(planned) as told:
-        table = scan.run(
-            planned,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            resume=options.resume,
-            told=told,
-        )
+    with _scanning("telling", options).telling(planned) as told:
+        table = scan.run(planned, told=told, **_computing(options))
     n_failed = int((table["status"] != "done").sum())
-    print(f"{len(table)} runs, {n_failed} failed: {planned.store.folder / 'results.parquet'}")
+    print(f"{len(table)} runs, {n_failed} failed: tables and figures in {planned.store.folder}")
     return DONE if n_failed == 0 else FAILED
 
 
-def _needs_extra(function: Callable, *arguments: object) -> object:
+def _optimize(options: argparse.Namespace) -> int:
+    optimize = _scanning("optimize", options)
+    study = optimize.plan(options.study)
+    found = optimize.run(study, told=_tell_line, **_computing(options))
+    print(found.best.drop(columns=["state", "message"]).to_string(index=False))
+    print(f"{len(found.trials)} trials: tables and figure in {study.folder()}")
+    return DONE
+
+
+def _sensitivity(options: argparse.Namespace) -> int:
+    sensitivity, cluster = _scanning("sensitivity", options), _scanning("cluster", options)
+    sampled = sensitivity.plan(options.study)
+    print(sampled.planned.text(options.workers or cluster.n_cores()), flush=True)
+    with _scanning("telling", options).telling(sampled.planned) as told:
+        table = sensitivity.run(sampled, told=told, **_computing(options))
+    print(table.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
+    print(f"tables and figures in {sampled.study.folder()}")
+    return DONE
+
+
+def _computing(options: argparse.Namespace) -> dict[str, object]:
+    return {name: getattr(options, name) for name in ("workers", "scheduler", "resume")}
+
+
+def _tell_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _scanning(name: str, options: argparse.Namespace) -> ModuleType:
+    """A module of scans; their libraries are an extra."""
+    if options.workers is not None and options.workers < 1:
+        msg = f"--workers {options.workers}: at least 1 is needed"
+        raise InputError(msg)
     try:
-        return function(*arguments)
+        return importlib.import_module(f"tme_sim.scan.{name}")
     except ModuleNotFoundError as error:
         msg = f"{error.name} is not installed; scans need: pip install 'tme-sim[scan]'"
         raise InputError(msg) from error

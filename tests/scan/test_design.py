@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tests.scan.scans import write
-from tme_sim.scan.design import arms_of, read_study
+from tme_sim.scan.design import Scan, arms_of
+from tme_sim.scan.study import read_study
 
 
 def arms(tmp_path, **sections):
-    return arms_of(read_study(write(tmp_path, **sections)))
+    return arms_of(read_study(write(tmp_path, **sections), Scan))
 
 
 def test_axes_are_combined_and_zipped_lists_step_together(tmp_path):
@@ -37,7 +38,7 @@ def test_a_sample_has_one_point_in_every_slice_of_each_range(method, tmp_path):
 def test_a_range_in_the_logarithm_reads_other_units(tmp_path):
     ranges = {"therapy.0.dose": {"low": "1 mg", "high": "0.1 g", "log": True}}
     sample = {"method": "sobol", "n": 4, "ranges": ranges}
-    study = read_study(write(tmp_path, axes=None, sample=sample))
+    study = read_study(write(tmp_path, axes=None, sample=sample), Scan)
 
     spec = study.sample.ranges["therapy.0.dose"]
     assert float(spec.at(0.5).removesuffix(" mg")) == pytest.approx(10.0)
@@ -47,7 +48,7 @@ def test_a_table_gives_an_arm_per_row(tmp_path):
     path = write(tmp_path, axes=None, table="arms.csv")
     (tmp_path / "arms.csv").write_text("therapy.0.dose, cells.tumor.count\n1 mg, 10\n2 mg, 20\n")
 
-    found = arms_of(read_study(path))
+    found = arms_of(read_study(path, Scan))
 
     assert [arm.label for arm in found] == [
         "therapy.0.dose=1 mg, cells.tumor.count=10",

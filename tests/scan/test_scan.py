@@ -65,7 +65,7 @@ def here(monkeypatch):
     def cluster(*_args, **_options):
         yield client
 
-    monkeypatch.setattr(scan, "cluster", cluster)
+    monkeypatch.setattr(scan, "connect", cluster)
     monkeypatch.setattr("dask.distributed.wait", lambda *_a, **_k: None)
     return client
 

@@ -1,38 +1,70 @@
 """What a scan will cost, before it runs: wall time from a short timing of its first run."""
 
 import heapq
+import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from tme_sim.model import TumorModel
 from tme_sim.scan.sharing import Task
+from tme_sim.simulation import simulate
 
 PILOT_SECONDS = 5.0
-WARM_UP = 3  # ticks: compiling, first allocation
+SHORT = 3  # ticks
 
 
-def seconds_per_tick(task: Task) -> float:
-    """Wall time of a tick of the first run of a scan, timed on this machine for a few seconds.
+@dataclass(frozen=True)
+class Cost:
+    """Wall times [s].
 
-    Numbers of cells change in a run and its cost with them: the timing is of its first ticks.
+    Attributes:
+        start: Until a new worker is ready: it loads the code and compiles, or finds it compiled.
+        task: To build a model and to open and close its files.
+        tick: Of a tick with what it records.
     """
-    model = TumorModel(task.scenario, device="cpu")
-    for _ in range(WARM_UP):
-        model.step()
-    start, ticks = time.perf_counter(), 0
-    while time.perf_counter() - start < PILOT_SECONDS and model.tick_index < task.end + WARM_UP:
-        model.step()
-        ticks += 1
-    return (time.perf_counter() - start) / ticks
+
+    start: float
+    task: float
+    tick: float
 
 
-def makespan(tasks: Sequence[Task], per_tick: float, workers: int) -> float:
+def timed(task: Task) -> Cost:
+    """Cost on this machine, from the first ticks of one run, for some seconds.
+
+    Numbers of cells change in a run and its cost with them: the timing is of its beginning.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        first = _seconds(task, SHORT, folder)  # as in a new worker: nothing is loaded
+        short = _seconds(task, SHORT, folder)
+        longer = min(max(20 * SHORT, _ticks_in(PILOT_SECONDS, task, folder)), task.end)
+        if longer <= SHORT:
+            return Cost(first - short, 0.0, short / SHORT)
+        tick = (_seconds(task, longer, folder) - short) / (longer - SHORT)
+    return Cost(first - short, max(short - SHORT * tick, 0.0), max(tick, 0.0))
+
+
+def makespan(tasks: Sequence[Task], cost: Cost, workers: int) -> float:
     """Wall time of the tasks on a number of workers [s]: each takes the next that is ready."""
     ends: dict[str, float] = {}
-    free = [0.0] * workers
+    free = [cost.start] * workers
     for task in tasks:
         start = heapq.heappop(free)
         ready = ends.get(task.parent.key, 0.0) if task.parent else 0.0
-        ends[task.key] = max(start, ready) + (task.end - task.start) * per_tick
+        ends[task.key] = max(start, ready) + cost.task + (task.end - task.start) * cost.tick
         heapq.heappush(free, ends[task.key])
     return max(ends.values(), default=0.0)
+
+
+def _ticks_in(seconds: float, task: Task, folder: str) -> int:
+    """Ticks that take about this long, judged by some more than the shortest."""
+    ticks = min(10 * SHORT, task.end)
+    return int(seconds / _seconds(task, ticks, folder) * ticks)
+
+
+def _seconds(task: Task, ticks: int, folder: str) -> float:
+    """Wall time of the first ticks of a run, recorded as a run of the scan would be."""
+    start = time.perf_counter()
+    until = ticks * task.scenario.time.tick
+    simulate(task.scenario, Path(folder) / "pilot.h5", until=until, threads=1, force=True)
+    return time.perf_counter() - start

@@ -6,61 +6,18 @@ dotted paths of ``tme-sim run --set``.
 """
 
 import itertools
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tme_sim.scenario import Scenario, ScenarioError, load_scenario
-from tme_sim.scenario.document import Document, parse_value, read_document
+from tme_sim.scan.study import Overrides, Range, Study
+from tme_sim.scenario import ScenarioError
+from tme_sim.scenario.document import parse_value
 from tme_sim.scenario.errors import nearest
-from tme_sim.scenario.load import first_error
 from tme_sim.scenario.quantities import Strict, refuse
-from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity, split_quantity
-
-Overrides = dict[str, Any]
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
-KEEP = ("all", "failed", "best", "none")
-
-
-class Range(Strict):
-    """An interval of a value with its unit; ``log``: even in the logarithm."""
-
-    low: str | float
-    high: str | float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Range":
-        low, high = self.bounds()
-        if not low < high or (self.log and low <= 0):
-            refuse(f"low ({self.low}) must be below high ({self.high}), and above 0 where log")
-        return self
-
-    @property
-    def unit(self) -> str:
-        """Unit of ``low``, in which values are written; empty for a number."""
-        return split_quantity(self.low)[1]
-
-    def bounds(self) -> tuple[float, float]:
-        """Low and high in the unit of ``low``."""
-        try:
-            low, unit = split_quantity(self.low)
-            return low, parse_quantity(self.high, unit or "1")
-        except UnitError as err:
-            return refuse(str(err), "high")
-
-    def at(self, share: float) -> str | float:
-        """The value at a share in [0, 1] of the interval, as a scenario would say it."""
-        low, high = self.bounds()
-        if self.log:
-            number = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
-        else:
-            number = low + share * (high - low)
-        return format_quantity(number, self.unit) if self.unit else number
 
 
 class Sample(Strict):
@@ -90,79 +47,17 @@ class Best(Strict):
     direction: Literal["maximize", "minimize"] = "maximize"
 
 
-class Study(Strict):
-    """What scan, optimisation and sensitivity files share.
+class Scan(Study):
+    """A scan file: where arms come from, see above.
 
     Attributes:
-        scenario: Scenario file, relative to this one.
-        set: Overrides that all arms share.
-        replicates: Number of seeds, counted up from the scenario's; or
-        seeds: the seeds themselves. Arms of one seed share their draws.
-        outcomes: Column -> {outcome: parameters}, see ``tme_sim.scan.outcomes``.
-        keep: Which run files stay: all, failed, best, none.
-        store: Folder; ``outputs/<name>`` otherwise.
-        cluster: ``{slurm: {...}}``: options of dask-jobqueue's ``SLURMCluster``.
+        keep: As of every study, or ``best``: only that of the ``best`` run.
+        reference: Label of the arm that others are compared with; the first unless given.
     """
 
-    format: Literal[1] = 1
-    name: str = Field(default="scan", pattern=NAME)
-    scenario: str
-    set: dict[str, Any] = Field(default_factory=dict)
-    replicates: int = Field(default=1, ge=1)
-    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
-    outcomes: dict[str, dict[str, Any]] = Field(min_length=1)
     keep: Literal["all", "failed", "best", "none"] = "failed"
     best: Best | None = None
-    store: str | None = None
-    cluster: dict[Literal["slurm"], dict[str, Any]] = Field(default_factory=dict)
-
-    _document: Document = PrivateAttr(default=Document(None))
-
-    @model_validator(mode="after")
-    def _together(self) -> "Study":
-        if self.seeds is not None and self.replicates != 1:
-            refuse("both replicates and seeds are given; use one", "seeds")
-        if (self.keep == "best") != (self.best is not None):
-            refuse("`keep: best` and `best: {outcome: ...}` belong together", "keep")
-        return self
-
-    @property
-    def document(self) -> Document:
-        """The file, with the line of every value."""
-        return self._document
-
-    def folder(self) -> Path:
-        """The store."""
-        return Path("outputs") / self.name if self.store is None else Path(self.store)
-
-    def beside(self, name: str) -> Path:
-        """A file that this one names."""
-        path = self.document.path
-        return (path.parent if path is not None else Path()) / name
-
-    def all_seeds(self, first: int) -> tuple[int, ...]:
-        """Seeds of the replicates, where the scenario's own is ``first``."""
-        return self.seeds or tuple(range(first, first + self.replicates))
-
-    def load(self, overrides: Mapping[str, Any], *at: Any) -> Scenario:
-        """The scenario under overrides; errors about them name this file's line."""
-        values = {**self.set, **overrides}
-        try:
-            return load_scenario(self.beside(self.scenario), values)
-        except ScenarioError as err:
-            path = _override_at_fault(err.where, values)
-            if path is None:
-                raise
-            sections = ((s, path) for s in ("axes", "zip", "set", "search", "parameters"))
-            places = [*sections, ("sample", "ranges", path), (*at, path)]
-            place = next((p for p in places if p in self.document.lines), at)
-            msg = f"{path}: {err.message.removeprefix(f'{path}: ')}"
-            raise ScenarioError(msg, self.document.where(place)) from err
-
-
-class Scan(Study):
-    """A scan file."""
-
+    reference: str | None = None
     axes: dict[str, Any] = Field(default_factory=dict)
     zip: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -172,18 +67,15 @@ class Scan(Study):
     @field_validator("axes", mode="before")
     @classmethod
     def _axes(cls, value: Any) -> Any:
-        for name, values in value.items() if isinstance(value, dict) else ():
-            entries = values.values() if isinstance(values, dict) else ("no labels",)
-            labelled = all(isinstance(entry, dict) for entry in entries)
-            if not values or not (isinstance(values, list) or labelled):
-                refuse("a list of values, or labels with overrides each, is needed", name)
-        return value
+        return require_values(value)
 
     @model_validator(mode="after")
-    def _equally_long(self) -> "Scan":
+    def _together_in_a_scan(self) -> "Scan":
         if len({len(values) for values in self.zip.values()}) > 1:
             lengths = {name: len(values) for name, values in self.zip.items()}
             refuse(f"zipped lists must be equally long, found {lengths}", "zip")
+        if (self.keep == "best") != (self.best is not None):
+            refuse("`keep: best` and `best: {outcome: ...}` belong together", "keep")
         return self
 
 
@@ -197,27 +89,19 @@ class Arm:
     at: tuple[Any, ...] = ()  # keys in the scan file that messages about it point to
 
 
-def read_study(path: str | Path, kind: type[Study] = Scan) -> Study:
-    """Read a scan, optimisation or sensitivity file.
-
-    Raises:
-        ScenarioError: with file and line.
-    """
-    document = read_document(Path(path))
-    if not isinstance(document.data, dict):
-        raise document.error((), "a mapping (key: value) is needed")
-    data = {"name": Path(path).stem, **document.data}
-    try:
-        study = kind.model_validate(data)
-    except ValidationError as err:
-        raise first_error(err, document) from err
-    study._document = document
-    return study
+def require_values(axes: Any) -> Any:
+    """Axes as they are, if each is a list of values, or labels with overrides each."""
+    for name, values in axes.items() if isinstance(axes, dict) else ():
+        entries = values.values() if isinstance(values, dict) else ("no labels",)
+        labelled = all(isinstance(entry, dict) for entry in entries)
+        if not values or not (isinstance(values, list) or labelled):
+            refuse("a list of values, or labels with overrides each, is needed", name)
+    return axes
 
 
 def arms_of(scan: Scan) -> list[Arm]:
     """All arms of a scan in a fixed order; each label stands once."""
-    parts = [_axis(name, values) for name, values in scan.axes.items()]
+    parts = [axis_arms(name, values, "axes") for name, values in scan.axes.items()]
     if scan.zip:
         rows = zip(*scan.zip.values(), strict=True)
         parts.append([_part(dict(zip(scan.zip, row, strict=True)), ("zip",)) for row in rows])
@@ -228,12 +112,33 @@ def arms_of(scan: Scan) -> list[Arm]:
     if scan.arms:
         named = scan.arms.items()
         parts.append([Arm(name, {"arm": name}, dict(o), ("arms", name)) for name, o in named])
-    arms = [_combined(combination) for combination in itertools.product(*parts)]
+    arms = [combined(combination) for combination in itertools.product(*parts)]
     labels = [arm.label for arm in arms]
     for label in labels:
         if labels.count(label) > 1:
             raise scan.document.error((), f"the arm {label!r} stands twice")
     return arms
+
+
+def axis_arms(name: str, values: Any, section: str) -> list[Arm]:
+    """An arm per value of an axis in a section of a file."""
+    at = (section, name)
+    if isinstance(values, dict):
+        return [Arm(f"{k}", {name: k}, dict(o), (*at, k)) for k, o in values.items()]
+    return [_part({name: value}, (*at, k)) for k, value in enumerate(values)]
+
+
+def combined(parts: Sequence[Arm]) -> Arm:
+    """One arm with the conditions of several."""
+    if not parts:
+        return Arm("base", {}, {})
+    values: Overrides = {}
+    overrides: Overrides = {}
+    for part in parts:
+        values |= part.values
+        overrides |= part.overrides
+    label = ", ".join(part.label for part in parts)
+    return Arm(label, values, overrides, parts[0].at if len(parts) == 1 else ())
 
 
 def read_table(scan: Scan) -> list[Overrides]:
@@ -290,13 +195,6 @@ def _unknown_path(dotted: str, data: Any) -> str | None:
     return None
 
 
-def _axis(name: str, values: Any) -> list[Arm]:
-    at = ("axes", name)
-    if isinstance(values, dict):
-        return [Arm(f"{k}", {name: k}, dict(o), (*at, k)) for k, o in values.items()]
-    return [_part({name: value}, (*at, k)) for k, value in enumerate(values)]
-
-
 def _part(overrides: Overrides, at: tuple[Any, ...]) -> Arm:
     values = {path: _told(value) for path, value in overrides.items()}
     label = ", ".join(f"{path}={value}" for path, value in values.items())
@@ -307,22 +205,3 @@ def _told(value: Any) -> Any:
     """A value as a table holds it: number or text."""
     value = parse_value(value, "value") if isinstance(value, str) else value
     return value if isinstance(value, (str, int, float)) else str(value)
-
-
-def _combined(parts: tuple[Arm, ...]) -> Arm:
-    if not parts:
-        return Arm("base", {}, {})
-    values: Overrides = {}
-    overrides: Overrides = {}
-    for part in parts:
-        values |= part.values
-        overrides |= part.overrides
-    label = ", ".join(part.label for part in parts)
-    return Arm(label, values, overrides, parts[0].at if len(parts) == 1 else ())
-
-
-def _override_at_fault(where: str, values: Mapping[str, Any]) -> str | None:
-    if not where.startswith("--set "):
-        return None
-    fits = [path for path in values if where.removeprefix("--set ").startswith(path)]
-    return max(fits, key=len, default=None)

@@ -2,19 +2,26 @@
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tme_sim.analysis.explain import explain
+from tme_sim.errors import InputError
+from tme_sim.output.explanation import FATES
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE, baseline_row
-from tme_sim.scan.design import Study
+from tme_sim.scan.study import Study
+from tme_sim.scan.version import file_hash
+from tme_sim.scenario import Scenario, ScenarioError
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.units import minutes
 from tme_sim.state.columns import ALIVE
 
 DAY = 1440.0
+EPITHELIUM = "epithelium"
+REFERENCES = ("baseline", "nadir")  # what progression is measured from
 
 
 def burden(run: Run, *, at: str | None = None) -> float:
@@ -37,9 +44,6 @@ def time_to_progression(
 
     Where it never does: the days that were followed, and ``event`` is false (censored).
     """
-    if of not in ("baseline", "nadir"):
-        msg = f"of: found {of!r}; {nearest(of, ('baseline', 'nadir'))}"
-        raise ValueError(msg)
     table = run.metrics.iloc[baseline_row(run) or 0 :]
     cells, time = table["burden"].to_numpy(), table["time"].to_numpy()
     reference = cells[0] if of == "baseline" else np.minimum.accumulate(cells)
@@ -64,14 +68,50 @@ def cumulative_dose(run: Run, *, drug: str) -> float:
     return float(sum(float(words[1]) for words in given if words[0] == drug))
 
 
+def toxicity(run: Run) -> float:
+    """Largest share of healthy epithelium that was lost after the first dose.
+
+    1 - min(epithelial cells) / epithelial cells at the first dose; NaN without such cells.
+    """
+    groups = [name for name, group in run.scenario.cells.items() if group.type == EPITHELIUM]
+    cells = run.metrics[[f"n_{name}" for name in groups]].sum(axis=1).to_numpy()
+    cells = cells[baseline_row(run) or 0 :]
+    return float(1.0 - cells.min() / cells[0]) if cells[0] > 0 else float("nan")
+
+
+def mechanisms(run: Run, *, at: str | None = None, cells: int = 200) -> dict[str, float]:
+    """Shares of causes why tumor cells survive (see ``tme-sim explain``), of ``cells`` drawn.
+
+    At the last checkpoint, or the last one not after ``at``; nothing where no therapy has begun.
+    """
+    last = run.times[-1] if at is None else minutes(at)
+    try:
+        (found,) = explain(run, at=[float(last)], cells=cells)
+    except InputError:
+        return {}
+    causes = (*FATES, *found.verdict.put_back)
+    counts = np.bincount(found.verdict.cause, minlength=len(causes))
+    total = max(int(counts.sum()), 1)
+    return {name: float(n / total) for name, n in zip(causes, counts, strict=True)}
+
+
+FUNCTION = "function"  # of a user: ``function: {path: "package.module:name", ...}``
 OUTCOMES: dict[str, Callable[..., Any]] = {
     f.__name__: f
-    for f in (burden, nadir, time_to_progression, resistant_fraction, cumulative_dose)
+    for f in (
+        burden,
+        nadir,
+        time_to_progression,
+        resistant_fraction,
+        cumulative_dose,
+        toxicity,
+        mechanisms,
+    )
 }
 
 
-def check(study: Study) -> None:
-    """Refuse an outcome or a parameter that does not exist.
+def check(study: Study, scenarios: Sequence[Scenario]) -> None:
+    """Refuse an outcome or a parameter that does not exist, or that no run can have.
 
     Raises:
         ScenarioError: with file, line and the nearest valid name.
@@ -81,15 +121,27 @@ def check(study: Study) -> None:
         if len(spec) != 1:
             raise study.document.error(path, f"found {spec!r}; one outcome is needed")
         ((name, parameters),) = spec.items()
-        parameters = parameters or {}
-        if name not in OUTCOMES and name != "function":
-            hint = nearest(name, (*OUTCOMES, "function"))
+        if name not in OUTCOMES and name != FUNCTION:
+            hint = nearest(name, (*OUTCOMES, FUNCTION))
             raise study.document.error(path, f"unknown outcome {name!r}; {hint}")
-        try:
-            function, given = _resolved(name, parameters)
-            inspect.signature(function).bind(None, **given)
-        except (TypeError, ValueError, ImportError, AttributeError, KeyError) as err:
-            raise study.document.error((*path, name), f"{name}: {err}") from err
+        fault = _fault(name, parameters or {}, scenarios)
+        if fault is not None:
+            raise study.document.error((*path, name), fault)
+
+
+def need_checkpoints(outcomes: dict[str, dict[str, Any]]) -> bool:
+    """Whether a run file alone does not tell them."""
+    return any(mechanisms.__name__ in spec for spec in outcomes.values())
+
+
+def asked(outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Outcomes with the hash of the code of a user's functions: another code, another result."""
+    own = {}
+    for column, spec in outcomes.items():
+        if FUNCTION in spec:
+            source = inspect.getsourcefile(_resolved(FUNCTION, spec[FUNCTION])[0])
+            own[column] = file_hash(source) if source else ""
+    return {**outcomes, "code": own} if own else outcomes
 
 
 def measure(run: Run, outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -105,9 +157,42 @@ def measure(run: Run, outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _resolved(name: str, parameters: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function behind an outcome; that of a user as ``function: {path: "package:name"}``."""
-    if name != "function":
+    """The function behind an outcome, and its parameters."""
+    if name != FUNCTION:
         return OUTCOMES[name], parameters
     module, _, attribute = str(parameters["path"]).partition(":")
     given = {key: value for key, value in parameters.items() if key != "path"}
     return getattr(importlib.import_module(module), attribute), given
+
+
+def _fault(
+    name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario]
+) -> str | None:
+    """Why an outcome cannot be asked for; None where it can."""
+    try:
+        function, given = _resolved(name, parameters)
+        inspect.signature(function).bind(None, **given)
+    except TypeError as err:
+        known = list(inspect.signature(function).parameters)[1:]
+        return f"{name}: {err}; its parameters are {known}"
+    except (ValueError, ImportError, AttributeError, KeyError) as err:
+        return f"{name}: {err}"
+    drugs = {entry.drug for scenario in scenarios for entry in scenario.therapy}
+    if name == cumulative_dose.__name__ and given["drug"] not in drugs:
+        return f"{given['drug']!r} is given in no run; {nearest(given['drug'], drugs)}"
+    healthy = any(g.type == EPITHELIUM for s in scenarios for g in s.cells.values())
+    if name == toxicity.__name__ and not healthy:
+        return f"toxicity needs cells of type {EPITHELIUM}; no run has them"
+    return _bad_value(name, given)
+
+
+def _bad_value(name: str, given: dict[str, Any]) -> str | None:
+    of = given.get("of", "baseline")
+    if name == time_to_progression.__name__ and of not in REFERENCES:
+        return f"of: found {of!r}; {nearest(of, REFERENCES)}"
+    try:
+        if given.get("at") is not None:
+            minutes(given["at"])
+    except ScenarioError as err:
+        return f"at: {err.message}"
+    return None

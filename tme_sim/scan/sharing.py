@@ -15,6 +15,7 @@ from typing import Any
 
 from tme_sim.scan import version
 from tme_sim.scenario import Scenario, load_scenario
+from tme_sim.scenario.schedules import Dose
 from tme_sim.therapy.schedule import ROUNDING, Schedule
 
 CLOSED = ("no_flux", "periodic")
@@ -60,6 +61,12 @@ def plan(scenarios: Sequence[Scenario], *, share: bool = True) -> list[Task]:
     for family in _families(different):
         _grow(family, None, tasks)
     return tasks
+
+
+def plan_alone(scenario: Scenario) -> list[Task]:
+    """Tasks of one run: its days before therapy are a segment that later runs will share."""
+    untreated = scenario.model_copy(update={"therapy": ()})
+    return [t for t in plan([untreated, scenario]) if not t.is_run or t.scenario is scenario]
 
 
 def first_difference(a: Scenario, b: Scenario) -> int:
@@ -123,9 +130,10 @@ def _segment(scenarios: list[Scenario], end: int, parent: Task | None) -> Task:
     data["time"]["duration"] = longest.resolved()["time"]["duration"]
     scenario = load_scenario(data)
     past = [event for event in _events(scenario) if _tick_of(event[0], scenario.time.tick) < end]
-    drugs = {name: data["drugs"][name] for name in sorted(data["drugs"])}
-    facts = [_static(scenario), drugs, past, end, version.code(), version.weights(scenario)]
-    return Task(_hash(facts), scenario, parent.end if parent else 0, end, parent, False)
+    recorded = sorted(data["output"]["fields"])
+    state = [_static(scenario), _drug_specs(scenario), recorded, past, end]
+    key = _hash([*state, version.code(), version.weights(scenario)])
+    return Task(key, scenario, parent.end if parent else 0, end, parent, False)
 
 
 def _families(runs: dict[str, Scenario]) -> list[list[tuple[str, Scenario]]]:
@@ -148,7 +156,7 @@ def _static(scenario: Scenario) -> dict[str, Any]:
     """Content without what is dated: therapy, its drugs while they are empty, the end."""
     data = _content(scenario)
     empty = _inert(scenario)
-    del data["therapy"], data["drugs"]
+    del data["therapy"], data["policies"], data["drugs"]
     data["time"] = {key: value for key, value in data["time"].items() if key != "duration"}
     data["substrates"] = {n: v for n, v in data["substrates"].items() if n not in empty}
     data["output"] = {**data["output"], "fields": sorted(set(data["output"]["fields"]) - empty)}
@@ -179,6 +187,7 @@ def _content(scenario: Scenario) -> dict[str, Any]:
         table = (group.get("placement") or {}).get("file")
         if table is not None:
             group["placement"]["file"] = version.file_hash(table)
+    data["policies"] = [_policy_code(entry) for entry in scenario.therapy]
     data["surrogate"].pop("path", None)  # its weights enter by their hash
     return data
 
@@ -190,7 +199,8 @@ def _events(scenario: Scenario) -> list[Event]:
     for k, entry in enumerate(scenario.therapy):
         if entry.adaptive is not None or entry.toxicity is not None:
             # what it does depends on visits: one that stands elsewhere in the list counts as other
-            found.append((entry.start, k, f"{k} {entry.model_dump_json()}"))
+            what = f"{k} {entry.model_dump_json()} {_policy_code(entry)}"
+            found.append((entry.start, k, what))
             continue
         drug = scenario.drugs[entry.drug]
         route = entry.route or drug.route
@@ -198,6 +208,13 @@ def _events(scenario: Scenario) -> list[Event]:
         for moment, amount in Schedule(entry, seed=scenario.seed).due(-math.inf, duration):
             found.append((moment, k, f"{entry.drug} {amount!r} {route} {infusion!r}"))
     return [(moment, what) for moment, _, what in sorted(found)]
+
+
+def _policy_code(entry: Dose) -> str:
+    """Hash of the file that holds a user's policy; another code, another result."""
+    policy = entry.adaptive.policy if entry.adaptive is not None else None
+    place = (policy or "").rpartition(":")[0]
+    return version.file_hash(place) if place.endswith(".py") else ""
 
 
 def _tick_of(moment: float, tick: float) -> int:

@@ -1,7 +1,8 @@
 """The store of a scan: finished runs by key, written beside and moved, claimed by locks.
 
 - ``manifest.json``: the scan file and the versions it was last run with
-- ``results.parquet``: one row per run: arm, values, seed, status, outcomes, digest
+- ``results.parquet``, ``.csv``: one row per run: arm, values, seed, status, outcomes, digest;
+  beside it other tables and ``figures/``
 - ``runs/KEY/``: row.json and, by policy, run.h5: there only once the run is finished
 - ``segments/KEY/``: a shared past with the checkpoint that runs branch from
 - ``work/KEY/``: what is being simulated, or was when somebody was killed
@@ -69,12 +70,22 @@ class Store:
             shutil.rmtree(place)
         work.rename(place)
 
-    def write_results(self, table: Any, manifest: dict[str, Any]) -> None:
-        """Replace results and manifest."""
+    def write_row(self, key: str, row: dict[str, Any]) -> None:
+        """Replace the result of a finished run."""
+        place = self.place(key, is_run=True)
+        part = place / f"{ROW}.part"
+        part.write_text(json.dumps(row), "utf-8")
+        part.replace(place / ROW)
+
+    def write_results(self, tables: dict[str, Any], manifest: dict[str, Any]) -> None:
+        """Replace the tables, each as Parquet and CSV, and the manifest."""
         with FileLock(self.folder / "locks" / "results"):
-            part = self.folder / "results.parquet.part"
-            table.to_parquet(part, index=False)
-            part.replace(self.folder / "results.parquet")
+            for name, table in tables.items():
+                part = self.folder / f"{name}.part"
+                table.to_parquet(part, index=False)
+                part.replace(self.folder / f"{name}.parquet")
+                table.to_csv(part, index=False)
+                part.replace(self.folder / f"{name}.csv")
             part = self.folder / "manifest.json.part"
             part.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
             part.replace(self.folder / "manifest.json")

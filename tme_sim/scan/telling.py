@@ -19,11 +19,11 @@ def telling(planned: Planned) -> Iterator[Told]:
     """A callback that shows how many runs are done, running and failed, and the time left."""
     total = sum(task.is_run for task in planned.tasks)
     if not sys.stderr.isatty():
-        yield _plain(planned.scan.name, total)
+        yield _plain(planned.study.name, total)
         return
     columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(planned.scan.name, total=total, state="")
+        task = bar.add_task(planned.study.name, total=total, state="")
 
         def told(done: int, running: int, failed: int) -> None:
             bar.update(task, completed=done, state=_state(done, running, failed, total))
