@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tme_sim.analysis.report import DPI, STYLE
+from tme_sim.analysis.report import STYLE
 from tme_sim.scan.response import EVENT, changes
 
+DPI = 130
 ARM_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288",
               "#882255", "#117733", "#999933", "#661100", "#8C8C8C")  # fmt: skip
 RESPONSE, PROGRESSION = -30.0, 20.0  # [%] of RECIST 1.1 (Eisenhauer 2009), there of diameters

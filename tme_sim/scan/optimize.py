@@ -16,9 +16,9 @@ from optuna.trial import TrialState
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from tme_sim.analysis.report import DPI, STYLE
+from tme_sim.analysis.report import STYLE
 from tme_sim.errors import InputError
-from tme_sim.scan import outcomes, scan, sharing, version
+from tme_sim.scan import figures, outcomes, scan, sharing, version
 from tme_sim.scan.cluster import connect, n_cores
 from tme_sim.scan.design import Arm, axis_arms, combined, require_values
 from tme_sim.scan.execute import DONE, execute
@@ -176,7 +176,7 @@ def draw(study: Search, found: Found, path: Path) -> Path:
             ax.set(xlabel=_told_axis(study, across), ylabel=_told_axis(study, up))
             ax.legend()
         figure.suptitle(f"{study.name}: {len(done)} trials", x=0.01, ha="left", fontsize=11)
-        figure.savefig(path, dpi=DPI)
+        figure.savefig(path, dpi=figures.DPI)
     return path
 
 

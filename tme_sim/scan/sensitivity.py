@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
-from tme_sim.analysis.report import DPI, STYLE
+from tme_sim.analysis.report import STYLE
 from tme_sim.errors import InputError
-from tme_sim.scan import scan, version
+from tme_sim.scan import figures, scan, version
 from tme_sim.scan.cluster import connect
 from tme_sim.scan.design import Arm
 from tme_sim.scan.execute import DONE, Told, execute
@@ -160,7 +160,7 @@ def draw(study: Sensitivity, table: pd.DataFrame, folder: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         for name, one in table.groupby("outcome", sort=False):
             paths.append(folder / f"tornado_{name}.png")
-            tornado(one, study.method, f"{study.name}: {name}").savefig(paths[-1], dpi=DPI)
+            tornado(one, study.method, f"{study.name}: {name}").savefig(paths[-1], dpi=figures.DPI)
     return paths
 
 
