@@ -337,13 +337,13 @@ def _schema(options: argparse.Namespace) -> int:
 def _examples(options: argparse.Namespace) -> int:
     import shutil
 
-    files = sorted(_examples_folder().glob("*.yaml"))
-    if options.copy is not None:
-        options.copy.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        print(f"{file.name:28s} {_first_comment(file)}")
+    folder = _examples_folder()
+    for file in sorted(folder.glob("*.yaml")) + sorted(folder.glob("scans/*.yaml")):
+        name = file.relative_to(folder)
+        print(f"{name!s:38s} {_first_comment(file)}")
         if options.copy is not None:
-            shutil.copyfile(file, options.copy / file.name)
+            (options.copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, options.copy / name)
     copied = f"copied to {options.copy}"
     print(copied if options.copy else "copy them with: tme-sim examples --copy DIR")
     return DONE

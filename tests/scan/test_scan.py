@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -215,14 +216,20 @@ def test_another_outcome_is_measured_in_the_files_that_were_kept(tmp_path, monke
 def test_a_run_that_another_process_has_is_waited_for(tmp_path, here):
     planned = scan.plan(write(tmp_path, axes=None, replicates=1, set={"time.duration": "1 h"}))
     planned.store.create()
-    lock = planned.store.claim(planned.tasks[0].key)
-    lock.acquire()
-    timer = threading.Timer(1.5, lock.release)
-    timer.start()
+    held = threading.Event()
+
+    def hold():
+        with planned.store.claim(planned.tasks[0].key):
+            held.set()
+            time.sleep(1.5)
+
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait()
 
     table = scan.run(planned, resume=True)
 
-    timer.join()
+    other.join()
     assert list(table["status"]) == ["done"]
     assert len(here.submitted) >= 2  # refused at first
 
