@@ -241,6 +241,7 @@ def _branch(options: argparse.Namespace) -> int:
 def _scan(options: argparse.Namespace) -> int:
     scan, cluster = _scanning("scan", options), _scanning("cluster", options)
     planned = scan.plan(options.study)
+    scan.check_store(planned.study, resume=options.resume or options.plan)
     print(planned.text(options.workers or cluster.n_cores()), flush=True)
     if options.plan:
         return DONE
@@ -263,6 +264,7 @@ def _optimize(options: argparse.Namespace) -> int:
 def _sensitivity(options: argparse.Namespace) -> int:
     sensitivity, cluster = _scanning("sensitivity", options), _scanning("cluster", options)
     sampled = sensitivity.plan(options.study)
+    sensitivity.scan.check_store(sampled.study, resume=options.resume)
     print(sampled.planned.text(options.workers or cluster.n_cores()), flush=True)
     with _scanning("telling", options).telling(sampled.planned) as told:
         table = sensitivity.run(sampled, told=told, **_computing(options))

@@ -1,6 +1,7 @@
 """Search for schedules by Optuna: doses, intervals, times on and off, criteria, orders of drugs."""
 
 import itertools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +215,7 @@ def _opened(study: Search, *, resume: bool) -> optuna.Study:
     """The study in its storage; a trial whose process died is tried again."""
     url = study.storage or f"sqlite:///{(study.folder() / 'study.db').resolve()}"
     pruner = optuna.pruners.MedianPruner() if study.prune else optuna.pruners.NopPruner()
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the heartbeat
     try:
         storage = RDBStorage(
             url,

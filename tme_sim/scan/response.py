@@ -65,7 +65,7 @@ def survival(table: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
         if known["arm"].nunique() > 1 and event.any():
             p = float(multivariate_logrank_test(days, known["arm"], event).p_value)
         for arm, runs in known.groupby("arm", sort=False):
-            fit = KaplanMeierFitter().fit(runs[name], event[runs.index])
+            fit = KaplanMeierFitter().fit(runs[name], runs[name + EVENT].astype(bool))
             interval = fit.confidence_interval_.to_numpy()
             columns = {
                 "outcome": name,

@@ -1,5 +1,6 @@
 """Run a scan: read it, refuse what is wrong with it, plan, carry out, write tables and figures."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,12 +102,22 @@ def open_store(study: Study, *, resume: bool) -> Store:
     Raises:
         InputError: it exists and ``resume`` is not set, or cannot be written.
     """
+    check_store(study, resume=resume)
     store = Store(study.folder())
-    if (store.folder / "work").exists() and not resume:
-        msg = f"{store.folder} exists: go on with --resume, or give the study another name or store"
-        raise InputError(msg)
     store.create()
     return store
+
+
+def check_store(study: Study, *, resume: bool) -> None:
+    """Refuse a store that ``open_store`` would refuse; nothing is written."""
+    folder = study.folder()
+    if (folder / "work").exists() and not resume:
+        msg = f"{folder} exists: go on with --resume, or give the study another name or store"
+        raise InputError(msg)
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        msg = f"{folder}: the store cannot be written; {place} is no folder that you may write to"
+        raise InputError(msg)
 
 
 def run(
