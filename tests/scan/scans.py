@@ -17,8 +17,12 @@ RATES = {
 SCENARIO = {
     **SMALL,
     "time": {"duration": "4 h", "tick": "12 min", "frame_every": "1 h", "checkpoint_every": "1 h"},
+    "cells": {
+        **SMALL["cells"],
+        "tumor": {k: v for k, v in SMALL["cells"]["tumor"].items() if k != "represents"},
+    },
     "surrogate": {"name": "constant", "rates": RATES},
-    "output": {"fields": "all", "columns": "standard"},
+    "output": {"fields": "all", "columns": ["volume"]},
     "therapy": [{"drug": "vemurafenib", "dose": "960 mg", "every": "1 h", "start": "2 h"}],
 }
 SCAN = {

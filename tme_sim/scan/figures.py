@@ -17,7 +17,7 @@ from tme_sim.scan.response import EVENT, changes
 DPI = 130
 ARM_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288",
               "#882255", "#117733", "#999933", "#661100", "#8C8C8C")  # fmt: skip
-RESPONSE, PROGRESSION = -30.0, 20.0  # [%] of RECIST 1.1 (Eisenhauer 2009), there of diameters
+RESPONSE = -30.0  # [%] partial response in RECIST 1.1 (Eisenhauer 2009), there of diameters
 COLUMNS = 3
 WRAP = 30  # characters of a label
 NAMED = 24  # arms in a legend
@@ -79,7 +79,7 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(means.to_numpy()):
         dark = value < (low + high) / 2
-        ax.text(column, row, f"{value:.3g}", ha="center", va="center",
+        ax.text(column, row, f"{value:.4g}", ha="center", va="center",
                 color="white" if dark else "black")  # fmt: skip
     ax.set_xticks(range(means.shape[1]), [str(v) for v in means.columns])
     ax.set_yticks(range(means.shape[0]), [str(v) for v in means.index])
@@ -108,7 +108,7 @@ def burden_bands(bands: pd.DataFrame) -> Figure:
         ax.plot(one["day"], one["median"], color=color)
         ax.set_title(wrapped(arms[k]), fontsize=8, fontweight="normal")
         ax.margins(x=0.0)
-        ax.set_ylim(bottom=0)
+    panels[0, 0].set_ylim(bottom=0)  # of all; last, so that it leaves room for every band
     figure.supxlabel("time [d]", fontsize=9)
     figure.supylabel("living tumor cells", fontsize=9)
     return figure
@@ -128,15 +128,15 @@ def spider(courses: pd.DataFrame) -> Figure:
 
 
 def waterfall(responses: pd.DataFrame) -> Figure:
-    """Best change of burden from baseline of every run, the largest growth first."""
+    """Best change of burden from baseline of every run, dots where it only grew from there."""
     arms = list(dict.fromkeys(responses["arm"]))
     ranked = responses.sort_values("best", ascending=False, kind="stable")
     figure, ax = _with_legend(arms)
     colors = [arm_color(arms.index(arm)) for arm in ranked["arm"]]
     ax.bar(np.arange(len(ranked)), ranked["best"], color=colors, width=0.85)
+    ax.scatter(np.arange(len(ranked)), ranked["best"], color=colors, s=14, zorder=3)
     ax.axhline(0.0, color="#4D4D4D", linewidth=0.8)
-    for level in (RESPONSE, PROGRESSION):
-        ax.axhline(level, color="#8C8C8C", linewidth=0.8, linestyle=":")
+    ax.axhline(RESPONSE, color="#8C8C8C", linewidth=0.8, linestyle=":")
     ax.set(xlabel="runs", xticks=[], ylabel="best change from baseline [%]")
     return figure
 

@@ -30,8 +30,10 @@ def changes(courses: pd.DataFrame) -> pd.DataFrame:
 
 
 def responses(courses: pd.DataFrame) -> pd.DataFrame:
-    """Best (lowest) and last change from baseline of every run [%]: arm, seed, best, last."""
-    runs = changes(courses).groupby(["arm", "seed"], sort=False)["change"]
+    """Best (lowest) and last change of every run after its baseline [%]: arm, seed, best, last."""
+    table = changes(courses)
+    after = table[table.duplicated(["arm", "seed"])]
+    runs = after.groupby(["arm", "seed"], sort=False)["change"]
     return runs.agg(best="min", last="last").reset_index()
 
 

@@ -25,7 +25,7 @@ INDICES = {  # what SALib calls the indices of a method, the main one first
     "sobol": ("ST", "S1"),
 }
 MEANING = {
-    "mu_star": "mean absolute effect over the whole range",
+    "mu_star": "mean absolute effect over the range,\norange: raises it, blue: lowers it",
     "ST": "share of variance: total (light), alone (dark)",
 }
 POSITIVE, NEGATIVE, ALONE = "#D55E00", "#0072B2", "#1B3A6B"
@@ -171,7 +171,7 @@ def tornado(table: pd.DataFrame, method: str, title: str) -> Figure:
     """
     main = INDICES[method][0]
     ranked = table.sort_values(main, kind="stable").reset_index(drop=True)
-    figure = Figure(figsize=(7.0, 1.3 + 0.36 * len(ranked)), layout="constrained")
+    figure = Figure(figsize=(7.0, 1.5 + 0.36 * len(ranked)), layout="constrained")
     ax = figure.subplots()
     if method == "morris":
         colors = [POSITIVE if mu >= 0 else NEGATIVE for mu in ranked["mu"]]
@@ -182,8 +182,7 @@ def tornado(table: pd.DataFrame, method: str, title: str) -> Figure:
     ax.hlines(ranked.index, ranked[f"{main}_low"], ranked[f"{main}_high"], color="black",
               linewidth=1.2, zorder=3)  # fmt: skip
     ax.set_yticks(ranked.index, ranked["parameter"])
-    sign = "; orange: raises it, blue: lowers it" if method == "morris" else ""
-    ax.set_xlabel(f"{MEANING[main]}{sign}; 95 % bootstrap")
+    ax.set_xlabel(f"{MEANING[main]}; lines: 95 % of a bootstrap")
     ax.set_title(title)
     return figure
 
