@@ -10,6 +10,7 @@ import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from tme_sim import __version__
 from tme_sim.errors import InputError
@@ -47,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_schema(commands)
     _add_examples(commands)
     _add_branch(commands)
+    _add_scan(commands)
+    _add_optimize(commands)
+    _add_sensitivity(commands)
     _add_replay(commands)
     _add_report(commands)
     _add_info(commands)
@@ -77,6 +81,29 @@ def _add_branch(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--at", required=True, metavar="TIME", help='when to branch, such as "5 d"')
     parser.add_argument("-o", "--output", type=Path, metavar="OTHER.h5")
     _add_running(parser)
+
+
+def _add_scan(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "scan", _scan, "run a scenario under many conditions")
+    _add_computing(parser, "SCAN.yaml")
+    parser.add_argument("--plan", action="store_true", help="say what would be run, and stop")
+
+
+def _add_optimize(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "optimize", _optimize, "search for schedules")
+    _add_computing(parser, "STUDY.yaml")
+
+
+def _add_sensitivity(commands: argparse._SubParsersAction) -> None:
+    parser = _command(commands, "sensitivity", _sensitivity, "rank the parameters of a scenario")
+    _add_computing(parser, "STUDY.yaml")
+
+
+def _add_computing(parser: argparse.ArgumentParser, study: str) -> None:
+    parser.add_argument("study", type=Path, metavar=study)
+    parser.add_argument("--workers", type=int, metavar="N", help="one per core unless said")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running Dask scheduler")
+    parser.add_argument("--resume", action="store_true", help="compute only what is not done")
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -242,6 +269,61 @@ def _branch(options: argparse.Namespace) -> int:
     return _conclude(run, run.path, quiet=options.quiet)
 
 
+def _scan(options: argparse.Namespace) -> int:
+    scan, cluster = _scanning("scan", options), _scanning("cluster", options)
+    planned = scan.plan(options.study)
+    scan.check_store(planned.study, resume=options.resume or options.plan)
+    print(planned.text(options.workers or cluster.n_cores()), flush=True)
+    if options.plan:
+        return DONE
+    with _scanning("telling", options).telling(planned) as told:
+        table = scan.run(planned, told=told, **_computing(options))
+    n_failed = int((table["status"] != "done").sum())
+    print(f"{len(table)} runs, {n_failed} failed: tables and figures in {planned.store.folder}")
+    return DONE if n_failed == 0 else FAILED
+
+
+def _optimize(options: argparse.Namespace) -> int:
+    optimize = _scanning("optimize", options)
+    study = optimize.plan(options.study)
+    found = optimize.run(study, told=_tell_line, **_computing(options))
+    print(found.best.drop(columns=["state", "message"]).to_string(index=False))
+    print(f"{len(found.trials)} trials: tables and figure in {study.folder()}")
+    return DONE
+
+
+def _sensitivity(options: argparse.Namespace) -> int:
+    sensitivity, cluster = _scanning("sensitivity", options), _scanning("cluster", options)
+    sampled = sensitivity.plan(options.study)
+    sensitivity.scan.check_store(sampled.study, resume=options.resume)
+    print(sampled.planned.text(options.workers or cluster.n_cores()), flush=True)
+    with _scanning("telling", options).telling(sampled.planned) as told:
+        table = sensitivity.run(sampled, told=told, **_computing(options))
+    print(table.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
+    print(f"tables and figures in {sampled.study.folder()}")
+    return DONE
+
+
+def _computing(options: argparse.Namespace) -> dict[str, object]:
+    return {name: getattr(options, name) for name in ("workers", "scheduler", "resume")}
+
+
+def _tell_line(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _scanning(name: str, options: argparse.Namespace) -> ModuleType:
+    """A module of scans; their libraries are an extra."""
+    if options.workers is not None and options.workers < 1:
+        msg = f"--workers {options.workers}: at least 1 is needed"
+        raise InputError(msg)
+    try:
+        return importlib.import_module(f"tme_sim.scan.{name}")
+    except ModuleNotFoundError as error:
+        msg = f"{error.name} is not installed; scans need: pip install 'tme-sim[scan]'"
+        raise InputError(msg) from error
+
+
 def _conclude(run: "object", path: Path, *, quiet: bool) -> int:
     from tme_sim.analysis import report
     from tme_sim.output.layout import INTERRUPTED as STOPPED
@@ -288,13 +370,13 @@ def _schema(options: argparse.Namespace) -> int:
 def _examples(options: argparse.Namespace) -> int:
     import shutil
 
-    files = sorted(_examples_folder().glob("*.yaml"))
-    if options.copy is not None:
-        options.copy.mkdir(parents=True, exist_ok=True)
-    for file in files:
-        print(f"{file.name:28s} {_first_comment(file)}")
+    folder = _examples_folder()
+    for file in sorted(folder.glob("*.yaml")) + sorted(folder.glob("scans/*.yaml")):
+        name = file.relative_to(folder)
+        print(f"{name!s:38s} {_first_comment(file)}")
         if options.copy is not None:
-            shutil.copyfile(file, options.copy / file.name)
+            (options.copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, options.copy / name)
     copied = f"copied to {options.copy}"
     print(copied if options.copy else "copy them with: tme-sim examples --copy DIR")
     return DONE

@@ -77,12 +77,14 @@ def resume(
     return _continue(path, path, saved, None, until=until, device=device, progress=progress)
 
 
-def branch(  # noqa: PLR0913
+def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulate
     path: str | Path,
     at: str | float,
     *,
     overrides: dict[str, object] | None = None,
+    scenario: Scenario | None = None,
     output: str | Path | None = None,
+    until: str | float | None = None,
     device: str = "auto",
     threads: int | None = None,
     force: bool = False,
@@ -91,18 +93,21 @@ def branch(  # noqa: PLR0913
     """Continue a run from its last checkpoint not after ``at``, under other conditions.
 
     The new run file holds the shared past and the new future; without overrides it has the digest
-    of the run it branched from.
+    of the run it branched from. The conditions are overrides of the run's scenario, or a whole
+    ``scenario``: substrates that it lacks are dropped, new ones start at their initial values.
     """
     path = Path(path)
-    parent = open_run(path)
-    scenario = load_scenario(parent.resolved, overrides)
+    if scenario is None:
+        scenario = load_scenario(open_run(path).resolved, overrides)
     output = _branch_path(path, at) if output is None else Path(output)
     _refuse_overwrite(output, force=force)
     _use_threads(threads)
     output.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
     shutil.copyfile(path, output)
-    return _continue(path, output, scenario, minutes(at), device=device, progress=progress)
+    return _continue(
+        path, output, scenario, minutes(at), until=until, device=device, progress=progress
+    )
 
 
 def default_path(scenario: Scenario) -> Path:

@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = (  # each may import itself and what stands below it
     ("cli",),
     ("bench",),
+    ("scan",),
     ("simulation", "progress", "analysis", "replay"),
     ("model", "tick", "seeding", "newcomers", "bodies", "clones", "agents", "cell_set", "output"),
     ("processes", "therapy"),
@@ -28,6 +29,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "scenario": ("channels",),
     "output": ("channels",),
     "analysis": ("", "channels", "phenotype"),
+    "scan": ("", "registry"),  # the hash of code and weights
 }
 MODULES = sorted((ROOT / "tme_sim").rglob("*.py"))
 

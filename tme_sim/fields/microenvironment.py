@@ -377,12 +377,13 @@ class Microenvironment:
         }
 
     def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over what `state` returned."""
-        if set(state) != set(self._fields):
-            msg = f"the state holds the substrates {sorted(state)}, not {sorted(self._fields)}"
-            raise ValueError(msg)
-        for name, saved in state.items():
-            field = self._field(name)
+        """Take over what `state` returned.
+
+        A branch may have other substrates: new ones stay at their initial values, those that are
+        gone are passed over.
+        """
+        for name in set(state) & set(self._fields):
+            field, saved = self._field(name), state[name]
             field.concentration[...] = saved["concentration"]
             field.constants[...] = saved["constants"]
             field.next_substep = float(saved["next_substep"])

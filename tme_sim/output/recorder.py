@@ -1,7 +1,7 @@
 """Write a run file while the model runs (the format is ``tme_sim.output.layout``)."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.metrics import Tally, row, units
 
 _COUNTERS = ("tick", "start", "count")
+COPIED_ROWS = 1 << 18  # at a time
 BUFFERED_TICKS = 240  # a day of ticks; bounds what a run with rare frames keeps in memory
 
 
@@ -161,20 +162,18 @@ class Recorder:
 
     def _reopen(self, model: Any, facts: Mapping[str, str | int]) -> h5py.File:
         """An existing file, cut back to the extent of the checkpoint."""
-        try:
-            file = h5py.File(self.path, "r+")
-        except OSError as err:
-            msg = f"{self.path}: cannot be continued: {err}"
-            raise RunFileError(msg) from err
-        held = Extent(*(int(n) for n in file.attrs["committed"]))
-        if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
-            file.close()
-            msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
-            raise RunFileError(msg)
-        file.attrs["complete"] = False
-        file.attrs["stop_reason"] = ""
-        file.attrs.modify("committed", np.array(self._extent, "i8"))
-        _cut(file, self._extent)
+        with _opened(self.path) as old:
+            held = Extent(*(int(n) for n in old.attrs["committed"]))
+            if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
+                msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
+                raise RunFileError(msg)
+            part = self.path.with_name(self.path.name + ".part")
+            with h5py.File(part, "w") as new:
+                _copy_whole(old, new, self._extent)
+        part.replace(self.path)
+        file = h5py.File(self.path, "r+")
+        _drop(file, "cells", {q.name for q in self._quantities})
+        _drop(file, "fields", set(self._fields))
         self._lay_out(file, model, facts)
         file.flush()
         return file
@@ -309,12 +308,60 @@ def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> None:
         dataset[:] = past
 
 
-def _cut(file: h5py.File, extent: Extent) -> None:
-    """Drop all rows beyond ``extent``."""
+def _drop(file: h5py.File, group: str, wanted: set[str]) -> None:
+    """Remove what a branch no longer records; half a course would pass for a whole one."""
+    for name in set(file[group]) - wanted:
+        del file[group][name]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except OSError as err:
+        msg = f"{path}: cannot be continued: {err}"
+        raise RunFileError(msg) from err
+
+
+def _copy_whole(old: h5py.File, new: h5py.File, extent: Extent) -> None:
+    """Copy what lies within ``extent`` into a new file.
+
+    The bookkeeping of HDF5 beyond it may be in pieces where the writer was killed inside a write:
+    such a file can be read, but changing it in place corrupts memory.
+    """
+    new.attrs.update(old.attrs)
+    new.attrs["complete"] = False
+    new.attrs["stop_reason"] = ""
+    new.attrs["committed"] = np.array(extent, "i8")
     rows = {"frames": extent.frames, "cells": extent.rows, "fields": extent.frames}
-    if situations.GROUP in file:
-        rows[situations.GROUP] = extent.frames
-    rows |= {"metrics": extent.metrics, **{name: getattr(extent, name) for name in TABLES}}
-    for group, n_rows in rows.items():
-        for dataset in file[group].values():
-            dataset.resize(n_rows, axis=0)
+    rows |= {situations.GROUP: extent.frames, "metrics": extent.metrics}
+    rows |= {name: getattr(extent, name) for name in TABLES}
+    for name, group in old.items():
+        if name not in rows:
+            old.copy(group, new, name)
+            continue
+        target = new.create_group(name, track_order=name in ("cells", "fields"))
+        target.attrs.update(group.attrs)
+        for key, dataset in group.items():
+            _copy_rows(dataset, target, key, rows[name])
+
+
+def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, n_rows: int) -> None:
+    """The first rows of a data set, stored as it is."""
+    kept = group.create_dataset(
+        name,
+        (n_rows, *source.shape[1:]),
+        source.dtype,
+        maxshape=source.maxshape,
+        chunks=source.chunks,
+        compression=source.compression,
+        shuffle=source.shuffle,
+        fillvalue=source.fillvalue if source.dtype.kind == "f" else None,
+    )
+    kept.attrs.update(source.attrs)
+    step = max(source.chunks[0], COPIED_ROWS // source.chunks[0] * source.chunks[0])
+    step = source.chunks[0] if source.ndim > 2 else step
+    for start in range(0, n_rows, step):
+        end = min(start + step, n_rows)
+        kept[start:end] = source[start:end]

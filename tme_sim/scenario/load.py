@@ -41,7 +41,7 @@ def load_scenario(
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as err:
-        raise _first_error(err, document) from err
+        raise first_error(err, document) from err
     scenario._document = document
     check(scenario)
     return scenario
@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
     return value.item() if callable(getattr(value, "item", None)) else str(value)
 
 
-def _first_error(err: ValidationError, document: Document) -> ScenarioError:
+def first_error(err: ValidationError, document: Document) -> ScenarioError:
     """The first error in the file's order, in words; the others are counted."""
     found = [_in_words(error) for error in err.errors()]
     path, message = min(found, key=lambda item: _line(item[0], document))

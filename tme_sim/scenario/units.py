@@ -83,6 +83,21 @@ def format_quantity(number: float, unit: str) -> str:
     return f"{float(number)!r} {unit}"
 
 
+def split_quantity(value: object) -> tuple[float, str]:
+    """Number and unit text of a value; the unit of a bare number is empty.
+
+    Raises:
+        UnitError: Not a number, with or without a unit.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value), ""
+    match = _NUMBER.match(value) if isinstance(value, str) else None
+    if match is None:
+        msg = f"found {value!r}, but a number with or without a unit is needed"
+        raise UnitError(msg)
+    return float(match[1]), match[2]
+
+
 def _split(value: object, unit: str) -> tuple[float, str]:
     """Number and unit text of a value; refuses a missing unit."""
     bare = unit in BARE_UNITS

@@ -1,0 +1,1 @@
+"""Scans of a scenario: many runs, shared pasts, paired arms, one store."""

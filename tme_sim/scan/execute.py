@@ -1,0 +1,245 @@
+"""Carry out the tasks of a scan on Dask workers, one thread and one task at a time each."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from tme_sim import simulation
+from tme_sim.output.layout import RunFileError
+from tme_sim.output.run import Run, open_run
+from tme_sim.output.summary import dose_times
+from tme_sim.scan.outcomes import asked, measure, need_checkpoints
+from tme_sim.scan.sharing import Task
+from tme_sim.scan.store import RUN_FILE, Store
+from tme_sim.scenario import load_scenario
+from tme_sim.state import checkpoint
+
+DONE = "done"
+FAILED = "failed"
+BUSY = "busy"  # another process has this task; ask again later
+LOOK_EVERY = 1.0  # [s]
+N_COURSE = 200  # points of a course that a row holds, about
+DAY = 1440.0
+Told = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for all tasks of a study: where results go, what is measured, what stays."""
+
+    folder: str
+    outcomes: dict[str, Any]
+    keep: str
+
+    @property
+    def store(self) -> Store:
+        """The store in that folder."""
+        return Store(Path(self.folder))
+
+
+def carry_out(job: dict[str, Any], terms: Terms, parent: str = "") -> str:
+    """Simulate one task in a worker and publish it; returns done, failed, busy or the error."""
+    if parent == BUSY:
+        return BUSY
+    try:
+        with terms.store.claim(job["key"]):
+            if _is_done(job, terms):
+                return DONE
+            if parent.startswith("error: "):
+                what = f"in the shared past: {parent.removeprefix('error: ')}"
+                return _fail(job, terms, what)
+            return _make(job, terms)
+    except Timeout:
+        return BUSY
+
+
+def job_of(task: Task) -> dict[str, Any]:
+    """A task as plain data."""
+    return {
+        "key": task.key,
+        "scenario": task.scenario.resolved(),
+        "is_run": task.is_run,
+        "until": task.end * task.scenario.time.tick,
+        "parent": task.parent.key if task.parent else None,
+        "branch_time": task.branch_time,
+    }
+
+
+def execute(tasks: list[Task], client: Any, terms: Terms, told: Told | None = None) -> None:
+    """Carry out all tasks that are not done; a lost worker costs only its unfinished ones.
+
+    ``told`` hears, about once a second, how many runs are done, running and failed.
+    """
+    todo = needed(tasks, terms)
+    finished = sum(task.is_run for task in tasks) - sum(task.is_run for task in todo)
+    failed = 0
+    while todo:
+        busy = set()
+        for task, answer in _answers(_submit(todo, client, terms), terms):
+            if task is None:
+                _tell(told, finished, _n_running(client), failed)
+            elif answer == BUSY:
+                busy.add(task.key)
+            elif task.is_run:
+                finished += 1
+                failed += answer != DONE
+        todo = [task for task in todo if task.key in busy]
+        if todo:
+            time.sleep(LOOK_EVERY)  # another process is at them
+    _tell(told, finished, 0, failed)
+
+
+def needed(tasks: list[Task], terms: Terms) -> list[Task]:
+    """The runs that are not done, and the segments that they branch from, in order."""
+    keys: set[str] = set()
+    for task in reversed(tasks):  # what branches stands behind what it branches from
+        wanted = task.is_run or task.key in keys
+        if wanted and not _is_done(job_of(task), terms):
+            keys |= {task.key} | ({task.parent.key} if task.parent else set())
+        else:
+            keys.discard(task.key)
+    return [task for task in tasks if task.key in keys]
+
+
+def _submit(todo: list[Task], client: Any, terms: Terms) -> dict[Any, Task]:
+    futures: dict[str, Any] = {}
+    for task in todo:
+        above = futures.get(task.parent.key, "") if task.parent else ""
+        futures[task.key] = client.submit(carry_out, job_of(task), terms, above, pure=False)
+    return {futures[task.key]: task for task in todo}
+
+
+def _answers(futures: dict[Any, Task], terms: Terms) -> Iterator[tuple[Task | None, str]]:
+    """(task, answer) of each task as it ends; (None, "") once a second."""
+    from dask.distributed import TimeoutError as NotYet
+    from dask.distributed import wait
+
+    waiting = set(futures)
+    while waiting:
+        with contextlib.suppress(NotYet):
+            wait(list(waiting), timeout=LOOK_EVERY, return_when="FIRST_COMPLETED")
+        for future in [f for f in futures if f in waiting and f.done()]:
+            waiting.discard(future)
+            task = futures[future]
+            yield task, future.result() if future.status == "finished" else _lost(task, terms)
+        yield None, ""
+
+
+def _lost(task: Task, terms: Terms) -> str:
+    """A task whose workers died with it, again and again, or whose shared past did."""
+    job = job_of(task)
+    try:
+        with terms.store.claim(job["key"]):
+            return _fail(job, terms, "its workers died, or those of its shared past")
+    except Timeout:
+        return BUSY
+
+
+def _tell(told: Told | None, *numbers: int) -> None:
+    if told is not None:
+        told(*numbers)
+
+
+def _n_running(client: Any) -> int:
+    return sum(bool(keys) for keys in client.processing().values())
+
+
+def _is_done(job: dict[str, Any], terms: Terms) -> bool:
+    """Whether nothing is left to do; failed runs and those without an outcome are repeated."""
+    store = terms.store
+    if not job["is_run"]:
+        return (store.place(job["key"], is_run=False) / RUN_FILE).is_file()
+    row = store.row(job["key"])
+    return row is not None and row["status"] == DONE and row["asked"] == asked(terms.outcomes)
+
+
+def _make(job: dict[str, Any], terms: Terms) -> str:
+    """Simulate, measure, publish; a failed run is a row with its message, whatever it was."""
+    store, key = terms.store, job["key"]
+    path = store.work(key) / RUN_FILE
+    try:
+        if _measure_again(job, terms):
+            return DONE
+        run = _simulate(store, job, path)
+        row = _row(run, terms) if job["is_run"] else None
+    except Exception as error:
+        return _fail(job, terms, f"{type(error).__name__}: {error}")
+    if row is not None:
+        shutil.rmtree(simulation.checkpoint_folder(path), ignore_errors=True)
+        if terms.keep not in ("all", "best"):
+            path.unlink()
+    store.publish(key, is_run=job["is_run"], row=row)
+    return DONE
+
+
+def _measure_again(job: dict[str, Any], terms: Terms) -> bool:
+    """Whether a finished run, whose file was kept, could be asked for other outcomes."""
+    store, key = terms.store, job["key"]
+    row, kept = store.row(key), store.place(key, is_run=True) / RUN_FILE
+    if row is None or row["status"] != DONE or not kept.is_file():
+        return False
+    if need_checkpoints(terms.outcomes):
+        return False
+    store.write_row(key, _row(open_run(kept), terms))
+    return True
+
+
+def _row(run: Run, terms: Terms) -> dict[str, Any]:
+    if not run.complete:
+        msg = f"stopped by a signal at {run.times[-1] / DAY:g} d"
+        raise InterruptedError(msg)
+    return {
+        "status": DONE,
+        "message": "",
+        "asked": asked(terms.outcomes),
+        "outcomes": measure(run, terms.outcomes),
+        "course": _course(run),
+        "digest": run.digest(),
+    }
+
+
+def _course(run: Run) -> dict[str, Any]:
+    """Burden over time in at most some hundred points, the last of them included."""
+    metrics, time = run.metrics, run.scenario.time
+    step = max(1, round(time.duration / time.tick) // N_COURSE)
+    rows = sorted({*range(0, len(metrics), step), len(metrics) - 1})
+    first = dose_times(run)
+    return {
+        "day": (metrics["time"].iloc[rows] / DAY).tolist(),
+        "burden": metrics["burden"].iloc[rows].tolist(),
+        "first_dose": float(first.min()) / DAY if len(first) else None,
+    }
+
+
+def _simulate(store: Store, job: dict[str, Any], path: Path) -> Run:
+    """The run of a task: resumed where somebody was stopped, else branched or from its start."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = {"until": job["until"], "threads": 1, "device": "auto"}
+    if path.exists() and checkpoint.ticks(simulation.checkpoint_folder(path)):
+        with contextlib.suppress(RunFileError):
+            return simulation.resume(path, **until)
+    scenario = load_scenario(job["scenario"])
+    if job["parent"] is None:
+        return simulation.simulate(scenario, path, force=True, **until)
+    parent = store.place(job["parent"], is_run=False) / RUN_FILE
+    return simulation.branch(
+        parent, job["branch_time"], scenario=scenario, output=path, force=True, **until
+    )
+
+
+def _fail(job: dict[str, Any], terms: Terms, message: str) -> str:
+    """Publish a failed run as a row; a failed segment only tells those that wait for it."""
+    if not job["is_run"]:
+        return f"error: {message}"
+    store = terms.store
+    if terms.keep == "none":
+        shutil.rmtree(store.work(job["key"]), ignore_errors=True)
+    row = {"status": FAILED, "message": message, "asked": {}, "outcomes": {}, "digest": ""}
+    store.publish(job["key"], is_run=True, row=row)
+    return FAILED
