@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tme_sim.analysis.report import STYLE
+from tme_sim.analysis.style import STYLE
 from tme_sim.scan.response import EVENT, changes
 
 DPI = 130
