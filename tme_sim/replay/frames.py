@@ -14,6 +14,7 @@ Binary layout, little endian, one array after the other (n is the frame's number
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -191,7 +192,7 @@ class Frames:
         units = metrics.attrs["units"]
         by_clone = burden_by_clone(self.run)
         largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONE_CURVES]
-        names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
+        names = self._clone_names()
         return {
             "times": self.run.times.tolist(),
             "metrics": [
@@ -252,8 +253,10 @@ class Frames:
 
     def _categories(self, name: str) -> list[dict[str, str]]:
         if name == "clone":
-            clones = zip(self.run.clones["index"], self.run.clones["name"], strict=True)
-            return [{"name": str(n), "color": clone_color(int(c))} for c, n in clones][:LEVELS]
+            return [
+                {"name": name, "color": clone_color(index)}
+                for index, name in enumerate(self._clone_names()[:LEVELS])
+            ]
         if name == "in_domain":
             return [
                 {"name": "outside the training domain", "color": "#CC3377"},
@@ -268,6 +271,12 @@ class Frames:
             {"name": n, "color": fixed.get(n, palette[k % len(palette)])}
             for k, n in enumerate(names)
         ]
+
+    def _clone_names(self) -> list[str]:
+        """Names of the clones; one that several have gets their number behind it."""
+        names = [str(name) for name in self.run.clones["name"]]
+        shared = {name for name, n in Counter(names).items() if n > 1}
+        return [f"{n} ({k})" if n in shared else n for k, n in enumerate(names)]
 
     def _treatments(self) -> list[dict[str, Any]]:
         if len(self.run.metrics) == 0:

@@ -32,7 +32,7 @@ FEWEST, MOST = 4, 30  # frames per second then
 MAX_NAMED = 9  # categories in a legend
 INK, QUIET, LINE, PAPER = "#17212b", "#51606e", "#d5dce3", "#ffffff"
 TISSUE, TISSUE_LINE = "#fbfcfd", "#9aa7b3"
-DEAD = "#6b6f73"
+DEAD, NONE = "#6b6f73", "#a9b4be"
 PALE = "fbfdfd eaf5f3 d5ebe8 bcdfdd a0d1d3 84c2cb 69b0c1 529db6"  # as in viewer/src/colors.ts
 MIST = "fcfcfd f0f2f4 e3e7ea d6dbe0 c9d0d6 bcc5cc b0bac2"
 CODECS = {
@@ -235,7 +235,7 @@ class Pictures:
 
     def _colors(self) -> np.ndarray:
         """The colour of each level of the column, (256, 3)."""
-        palette = np.tile(_rgb(DEAD), (256, 1))
+        palette = np.tile(_rgb(NONE), (256, 1))
         categories = self._column.get("categories")
         if categories is None:
             palette[:255] = colormaps["viridis"](np.linspace(0, 1, 255))[:, :3] * 255

@@ -17,7 +17,7 @@ export function write(kept: Kept, look: Look): void {
   if (look.z) out.set("z", String(look.z));
   if (look.hidden.size) out.set("hide", [...look.hidden].join(","));
   if (look.filter) out.set("where", look.filter.text);
-  if (look.clone) out.set("clone", look.clone);
+  if (look.clone !== null) out.set("clone", String(look.clone));
   if (look.clip.axis) out.set("clip", `${look.clip.axis},${look.clip.share},${Number(look.clip.flip)}`);
   if (kept.cell) out.set("cell", kept.cell);
   if (kept.follow) out.set("follow", "1");
@@ -41,7 +41,7 @@ export function read(look: Look, run: Run): Kept {
   try {
     if (kept.get("where")) look.filter = parse(kept.get("where")!, run);
   } catch { /* an expression for another run */ }
-  look.clone = kept.get("clone");
+  look.clone = /^\d+$/.test(kept.get("clone") ?? "") ? Number(kept.get("clone")) : null;
   const [axis, share, flip] = (kept.get("clip") ?? "").split(",");
   if (axis === "x" || axis === "y" || axis === "z") look.clip = { axis, share: Math.min(1, Math.max(0, Number(share) || 0)), flip: flip === "1" };
   return {

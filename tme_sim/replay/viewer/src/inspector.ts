@@ -15,9 +15,9 @@ export interface Acts {
   select: (id: string) => void;
   goTo: (time: number) => void;
   follow: () => void;
-  highlight: (clone: string) => void;
+  highlight: (clone: number) => void;
   history: (id: string, name: string) => Promise<(number | null)[]>;
-  following: boolean; highlighted: string | null; column: string; chooseHistory: (name: string) => void;
+  following: boolean; highlighted: number | null; column: string; chooseHistory: (name: string) => void;
 }
 
 export function showCell(cell: Cell, run: Run, time: number, acts: Acts): void {
@@ -54,9 +54,9 @@ function head(cell: Cell, run: Run, acts: Acts): HTMLElement {
   const follow = make("button", { textContent: "Follow", title: "Keep it in the middle (F)", onclick: acts.follow });
   follow.setAttribute("aria-pressed", String(acts.following));
   const buttons = make("div", { className: "pair" }, follow);
-  if (typeof clone === "string") {
-    const highlight = make("button", { textContent: "Highlight clone", title: "Fade all other cells (H)", onclick: () => acts.highlight(clone) });
-    highlight.setAttribute("aria-pressed", String(acts.highlighted === clone));
+  if (cell.clone >= 0) {
+    const highlight = make("button", { textContent: "Highlight clone", title: "Fade all other cells (H)", onclick: () => acts.highlight(cell.clone) });
+    highlight.setAttribute("aria-pressed", String(acts.highlighted === cell.clone));
     buttons.append(highlight);
   }
   const facts = [typeof clone === "string" && clone !== type ? `clone ${clone}` : "", cell.genotype.join(", "), String(cell.columns.status), cell.columns.phase ? `phase ${String(cell.columns.phase)}` : ""];

@@ -8,7 +8,7 @@ import { CELL_MAPS, type MapName, gradient, groundMap, plain, short, units } fro
 import { byId, make, options } from "./dom";
 import { parse } from "./filter";
 import { type Acts, showCell, showNoCell, tag } from "./inspector";
-import { DEAD, type Loaded, type Look, Pane } from "./pane";
+import { DEAD, NONE, type Loaded, type Look, Pane } from "./pane";
 import { Timeline } from "./timeline";
 
 const DAY = 1440;
@@ -148,8 +148,8 @@ class Page {
   private named(column: Column): Named[] {
     const names = column.name === "type" ? [] : column.categories!; // types stand beside their boxes
     if (column.name === "status") return names;
-    const none = column.name === "clone" || column.name === "survival" ? "dead or none" : "dead";
-    return [...names.slice(0, 24), { name: none, color: DEAD }];
+    const none = column.name === "clone" || column.name === "survival" ? [{ name: `no ${plain(column.name)} known`, color: NONE }] : [];
+    return [...names.slice(0, 24), ...none, { name: "dead", color: DEAD }];
   }
 
   private counts(loaded: Loaded[]): void {
@@ -288,7 +288,7 @@ class Page {
     this.again();
   }
 
-  private highlight(clone: string | null): void {
+  private highlight(clone: number): void {
     this.look.clone = clone === this.look.clone ? null : clone;
     this.again();
   }
@@ -423,7 +423,7 @@ class Page {
       ["+", "+", "zoom in", () => zoom(1.3)], ["-", "-", "zoom out", () => zoom(1 / 1.3)],
       ["0", "0", "show all", () => this.home()],
       ["f", "F", "follow the chosen cell", () => this.follow()],
-      ["h", "H", "highlight its clone", () => { const clone = this.chosen?.cell?.columns.clone; if (typeof clone === "string") this.highlight(clone); }],
+      ["h", "H", "highlight its clone", () => { const clone = this.chosen?.cell?.clone ?? -1; if (clone >= 0) this.highlight(clone); }],
       ["o", "O", "colour by training domain", () => this.colorBy("in_domain")],
       ["p", "P", "save a picture", () => this.savePicture()],
       ["c", "C", "copy the address of this view", () => void this.share()],

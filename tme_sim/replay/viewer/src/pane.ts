@@ -8,12 +8,13 @@ import { type Clip, Scene } from "./scene";
 
 const DAY = 1440;
 export const DEAD = "#6b6f73";
+export const NONE = "#a9b4be"; // of cells that have no value
 const FADED = 0.82; // how far cells outside a highlighted clone go towards the ground
 
 /** How cells and substrate are shown, in all panes alike. */
 export interface Look {
   color: string; map: MapName; range: [number, number] | null;
-  field: string; z: number; hidden: Set<string>; filter: Filter | null; clone: string | null;
+  field: string; z: number; hidden: Set<string>; filter: Filter | null; clone: number | null;
   clip: { axis: "" | "x" | "y" | "z"; share: number; flip: boolean };
 }
 
@@ -69,7 +70,7 @@ export class Pane {
       this.source.cells(frame),
       this.coded(column) ? null : this.source.column(frame, column.name),
       this.run.fields.some((f) => f.name === look.field) ? this.source.field(frame, look.field, Math.min(look.z, this.run.shape[0] - 1)) : null,
-      look.clone ? this.source.column(frame, "clone") : null,
+      look.clone !== null ? this.source.column(frame, "clone") : null,
       ...[...wanted].map((name) => this.source.column(frame, name)),
     ]);
     return {
@@ -124,7 +125,7 @@ export class Pane {
     const palette = colors(column, levels, look.map, range);
     const dead = rgb(DEAD);
     const ground = rgb(cssColor("--tissue"));
-    const kept = clones ? this.column("clone").categories!.findIndex((c) => c.name === look.clone) : -1;
+    const kept = look.clone;
     const tint = new Uint8Array(4 * cells.n);
     for (let i = 0, k = 0; i < cells.n; i++, k += 4) {
       const gone = cells.kind[i] >> 4 > 0;
@@ -199,7 +200,7 @@ function own(cells: Cells, name: string): Levels {
 /** The colour of each of the 256 levels of a column. */
 function colors(column: Column, levels: Levels, map: MapName, [low, high]: [number, number]): Uint8Array {
   const out = new Uint8Array(256 * 4);
-  const none = rgb(DEAD);
+  const none = rgb(NONE);
   const scale = column.categories ? null : table(map);
   const [from, to] = levels.range;
   for (let level = 0; level < 256; level++) {
