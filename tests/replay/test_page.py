@@ -293,3 +293,28 @@ def test_the_keyboard_moves_time_and_reads_the_cell_in_the_middle(page, port):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
+
+
+@pytest.mark.validation
+def test_a_large_run_is_there_within_2_seconds_and_fits_its_memory(page, tmp_path, serving):
+    path, n, n_frames = tmp_path / "run.h5", 100_000, 200
+    model = StandIn(n_cells=n, columns=("ERK",))
+    recorder = Recorder(path, model)
+    recorder.frame(model)
+    for k in range(1, n_frames):
+        model.tick_index, model.time = 60 * k, 360.0 * k
+        recorder.tick(model)
+        recorder.frame(model)
+    recorder.finish(model, "duration")
+    with serving([path]) as port:
+        page.goto(f"http://127.0.0.1:{port}/#color=ERK")
+        shown(page, 0)
+        first = page.evaluate("performance.getEntriesByName('first picture')[0].startTime")
+        assert first < 2000, f"{first:.0f} ms"
+        page.wait_for_selector(READY)
+        page.select_option("#speed", "24")
+        page.keyboard.press("Escape")
+        page.click("#play")
+        page.wait_for_selector(f"html[data-frame='{n_frames - 1}']", timeout=10 * WAIT)
+        use = page.evaluate("memoryUse()")
+        assert 0.5 * use["limit"] < use["held"] <= use["limit"]

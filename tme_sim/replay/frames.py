@@ -259,7 +259,7 @@ class Frames:
             ]
         if name == "in_domain":
             return [
-                {"name": "outside the training domain", "color": "#CC3377"},
+                {"name": "outside", "color": "#CC3377"},
                 {"name": "inside", "color": "#8FA7B3"},
             ]
         names = self.run.columns[name]["categories"]

@@ -13,6 +13,7 @@ import { Timeline } from "./timeline";
 
 const DAY = 1440;
 const UNSURE = 0.05; // share of cells outside the training domain that is worth a warning
+const FIRST = "first picture"; // the mark of the moment when a frame has been drawn
 const POLL = 2000; // [ms] between questions whether a run that goes on has new frames
 
 class Page {
@@ -63,6 +64,7 @@ class Page {
       const ends = this.look.range ?? joint(loaded.map((l) => l.levels.range));
       const ground = joint(loaded.flatMap((l) => (l.slice ? [l.slice.range] : [])));
       await Promise.all(this.panes.map((p, k) => p.paint(loaded[k], this.look, ends, ground)));
+      if (performance.getEntriesByName(FIRST).length === 0) requestAnimationFrame(() => performance.mark(FIRST));
       this.legends(column, ends, ground);
       this.counts(loaded);
       this.charts.at(time);
@@ -106,7 +108,7 @@ class Page {
     options(byId("map"), new Map([["", CELL_MAPS.map((m): [string, string] => [m, m])]]), this.look.map);
     options(byId("field"), new Map([["", [["", "none"], ...run.fields.map((f): [string, string] => [f.name, plain(f.name)])]]]), this.look.field);
     byId<HTMLInputElement>("where").value = this.look.filter?.text ?? "";
-    const examples = [...run.columns.filter((c) => c.source === "node").slice(0, 3).map((c) => `${c.name} > 0.5`), "status == alive", "phase == S and crowding < 1", "in_domain == outside_the_training_domain"];
+    const examples = [...run.columns.filter((c) => c.source === "node").slice(0, 3).map((c) => `${c.name} > 0.5`), "status == alive", "phase == S and crowding < 1", "in_domain == outside"];
     byId("where-examples").replaceChildren(...examples.map((value) => make("option", { value })));
     this.listEvents();
   }
@@ -121,7 +123,7 @@ class Page {
     });
     byId("events").replaceChildren(...shown.slice(0, 200).map((e) => {
       const text = e.kind === "dose" ? `first dose: ${e.text}` : e.text;
-      return make("li", {}, make("button", { className: "link", title: `${e.kind}: go there`, onclick: () => this.timeline.seek(this.after(e.time)) }, make("span", { textContent: `${short(e.time / DAY)} d` }), ` ${text}`));
+      return make("li", {}, make("button", { className: "link", title: `${text} (${e.kind}; go there)`, onclick: () => this.timeline.seek(this.after(e.time)) }, make("span", { textContent: `${short(e.time / DAY)} d` }), ` ${text}`));
     }));
     byId("events-section").hidden = shown.length === 0;
   }
