@@ -71,9 +71,9 @@ def test_plot_of_a_3d_tissue_draws_the_cut_through_its_middle(tmp_path):
 def test_plot_colours_cells_by_a_column_over_its_range_in_the_run(run):
     drawn = drawn_cells(run.plot("2 h", color="ERK"))
     cells = run.cells("2 h")
-    values = np.concatenate([run.cells(t)["ERK"] for t in run.times])
+    values = np.concatenate([run.cells(t)["ERK"] for t in run.times]).astype(float)
     lowest, highest = values.min(), values.max()
-    share = (cells["ERK"] - lowest) / (highest - lowest)
+    share = (cells["ERK"].astype(float) - lowest) / (highest - lowest)
     alive = (cells["status"] == "alive").to_numpy()
     wanted = mpl.colormaps["viridis"](share.to_numpy())
     found = drawn.get_facecolors()

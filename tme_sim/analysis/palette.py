@@ -10,7 +10,7 @@ TYPE_COLORS = {
     "cd8_t": "#0072B2",
     "macrophage": "#56B4E9",
     "endothelial": "#CC79A7",
-    "epithelium": "#8C8C8C",
+    "epithelium": "#C4C0B4",
 }
 TYPE_LABELS = {"cd8_t": "CD8 T cell"}
 CLONE_COLORS = (
@@ -42,7 +42,7 @@ CAUSE_COLORS = {  # why a cell survives therapy
     "unexplained": "#C8C8C8",
     "dying": "#4D4D4D",
 }
-DRUG_COLORS = ("#6A3D9A", "#1B7F79", "#B15928", "#2F4B7C")
+DRUG_COLORS = ("#6A3D9A", "#1B7F79", "#B15928", "#C9A227")
 OTHER_COLORS = ("#332288", "#44AA99", "#117733", "#88CCEE", "#AA4499", "#999933")
 DEAD_COLOR = "#4D4D4D"
 
