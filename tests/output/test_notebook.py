@@ -64,7 +64,7 @@ def test_plot_of_a_3d_tissue_draws_the_cut_through_its_middle(tmp_path):
     cut = off < cells["radius"]
     drawn = drawn_cells(run.plot(0.0))
     assert 0 < len(drawn.get_offsets()) == cut.sum()
-    widths = 2 * np.sqrt(cells["radius"] ** 2 - off**2)[cut]
+    widths = 2 * np.sqrt((cells["radius"] ** 2 - off**2)[cut])
     np.testing.assert_allclose(drawn.get_widths(), widths, rtol=1e-3)
 
 

@@ -86,14 +86,6 @@ def test_a_run_that_is_still_being_written_says_so(command, tmp_path, capsys):
     assert sorted(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_that_this_process_is_writing_says_so(tmp_path):
-    recorder = Recorder(tmp_path / "run.h5", StandIn(20))
-    with pytest.raises(RunFileError, match="a simulation is still writing this file"):
-        open_run(tmp_path / "run.h5")
-    recorder.close()
-    assert len(open_run(tmp_path / "run.h5").times) == 0
-
-
 def test_a_part_that_cannot_be_read_says_which(tmp_path):
     path = tmp_path / "run.h5"
     record(path, StandIn(20), ticks=2)
@@ -118,9 +110,9 @@ def test_a_killed_run_can_be_read_up_to_its_last_whole_frame(tmp_path, capsys):
     recorder.close()
 
     assert cli.main(["info", str(path)]) == 0
-    text = capsys.readouterr().out
-    assert "incomplete: continue it with tme-sim run SCENARIO --resume" in text
-    assert "frames      2 up to 18 min" in text
+    words = " ".join(capsys.readouterr().out.split())
+    assert "incomplete: continue it with tme-sim run SCENARIO --resume" in words
+    assert "frames 2 up to 18 min" in words
 
 
 @pytest.mark.parametrize("width", [80, 60])
@@ -146,6 +138,6 @@ def test_info_fits_the_terminal_and_says_what_was_run(width, tmp_path, monkeypat
         "vemurafenib [uM]",
         "stand-in, " + "0" * 64,
         "fields 67%, signaling 33%",
-        f"{len(run.columns)}: id type",
+        f"columns {len(run.columns)}:",
     ):
         assert fact in words

@@ -346,10 +346,10 @@ def _open_file(path: Path) -> h5py.File:
         raise RunFileError(msg)
     try:
         return h5py.File(path, "r")
+    except BlockingIOError as err:
+        msg = f"{path}: a simulation is still writing this file; look again when it has ended"
+        raise RunFileError(msg) from err
     except OSError as err:
-        if isinstance(err, BlockingIOError) or "already open for" in str(err):
-            msg = f"{path}: a simulation is still writing this file; look again when it has ended"
-            raise RunFileError(msg) from err
         cause = "is truncated" if "truncated" in str(err) else "is no run file of tme-sim"
         msg = f"{path}: {cause} ({err})"
         raise RunFileError(msg) from err
