@@ -78,7 +78,7 @@ except tme_sim.errors.InputError:
 
 
 def test_a_run_killed_fifty_times_reads_to_its_last_frame_and_ends_the_same(tmp_path):
-    scenario = {**SCENARIO, "time": {**SCENARIO["time"], "duration": "20 d"}}
+    scenario = {**SCENARIO, "time": {**SCENARIO["time"], "duration": "3 d"}}
     scenario["time"] |= {"frame_every": "1 h", "checkpoint_every": "2 h"}
     file, path = tmp_path / "a.yaml", tmp_path / "killed.h5"
     file.write_text(yaml.safe_dump(scenario))

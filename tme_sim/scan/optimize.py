@@ -31,6 +31,7 @@ from tme_sim.scenario.quantities import refuse
 
 HEARTBEAT, GRACE = 5, 20  # [s]; a trial that is silent for longer died with its process
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+TOLD_ERRORS = (InputError, RuntimeError, ValueError)  # a trial that fails with one is a row
 FRONT, OTHERS = "#D55E00", "#9DB4CE"
 ToldTrial = Callable[[str], None]
 
@@ -148,7 +149,7 @@ def run(
             lambda trial: _objective(study, client, trial),
             n_trials=max(study.trials - finished, 0),
             n_jobs=workers or n_cores(),
-            catch=(InputError, RuntimeError),
+            catch=TOLD_ERRORS,
             callbacks=[lambda _study, trial: told(_said(trial)) if told else None],
         )
     if not found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
@@ -194,7 +195,7 @@ def _objective(study: Search, client: Any, trial: Any) -> float | tuple[float, .
                 trial.report(sum(row[0] for row in rows) / len(rows), step)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-    except (InputError, RuntimeError) as err:
+    except TOLD_ERRORS as err:
         trial.set_user_attr("message", str(err))
         raise
     means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
