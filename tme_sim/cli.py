@@ -165,7 +165,9 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--at", action="append", metavar="TIME", help=(
         'checkpoint to explain, such as "5 d"; may be repeated. '
         "Otherwise those around nadir and progression, and the last"))
-    parser.add_argument("--cells", type=int, metavar="N", help="explain a sample of each")
+    parser.add_argument("--cells", type=int, metavar="N", help=(
+        "explain a random sample of the tumor cells of each checkpoint; all of them otherwise, at "
+        "about 9 ms of a core each"))
     parser.add_argument("--threshold", type=float, default=0.0, metavar="G", help=(
         "net growth from which on a cell survives, in doublings per day (0)"))
     parser.add_argument("--threads", type=int, metavar="N")
