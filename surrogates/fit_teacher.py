@@ -1,11 +1,13 @@
 """Fit the teacher's MAPK module to the training split of the pERK measurements.
 
     min_p  sum_conditions [w (offset + scale ERK(p) - pERK) / NOISE]^2
+         + sum_peaks [ABSOLUTE (ERK(p) / ERK_untreated(p) - pERK) / NOISE]^2
          + sum_anchors [w (ERK(p) - wanted) / ANCHOR_NOISE]^2 + sum_p [PULL (z_p - z_start)]^2
 
 over the numbers listed in `prior/fitted.tsv` with their bounds and starting values; z is the logit
 of a strength and the logarithm of anything else. ERK is latent: offset and scale are solved for per
-plate inside (variable projection, Golub & Pereyra 1973). Anchors hold the level of ERK in cells and
+plate inside (variable projection, Golub & Pereyra 1973). Peaks are the responses 15 min after EGF
+or HGF by time on drug, which are to be right without scale and offset too. Anchors hold the level of ERK in cells and
 genotypes that no measurement covers, as the literature teacher had it: what lies downstream of ERK
 was tuned to that. Only the nodes of MODULE move; the others rest at the state they are in. A run
 that was stopped goes on from its checkpoint.
@@ -46,8 +48,9 @@ from surrogates.teacher import Teacher, compile_parameters, teacher_parameters
 MODULE = ("EGFR", "MET", "EGFR_internal", "MET_internal", "IGF1R", "ERBB3", "RTK_expr", "RAS",
           "BRAF_V600", "RAF_dimer", "MEK_free", "MEK", "ERK", "DUSP6", "SPRY2", "SRC_FAK",
           "PERSISTER", "erlotinib_affinity", "VEGFR", "TCR", "LCK", "CD28")
-NOISE, ANCHOR_NOISE, PULL = 0.12, 0.05, 0.25
-EARLY_HGF, LATE_HGF = 1.7, 0.2  # weights: A375 forgets HGF in 2 h, other melanomas are rescued
+NOISE, ANCHOR_NOISE, PULL, ABSOLUTE = 0.12, 0.05, 0.25, 2.0
+PEAK = 15.0  # [min] after ligand
+EARLY_HGF, LATE_HGF = 1.7, 0.3  # weights: A375 forgets HGF in 2 h, other melanomas are rescued
 STEPS = ((20.0, 0.5), (60.0, 1.0), (1440.0, 3.0))  # [min] after ligand: until, internal step
 SLOW_STEPS = ((120.0, 4.0), (1e9, 10.0))  # without ligand
 DAY = 1440.0
@@ -73,13 +76,16 @@ BRAF = ("BRAF_V600E",)
 ON_DRUG = {"vemurafenib": 1.0}
 ANCHORS = (
     Anchor("tumor", BRAF, {}, 24, 0.461),
-    Anchor("tumor", BRAF, ON_DRUG, 2.5, 0.0045, 30.0),
-    Anchor("tumor", BRAF, ON_DRUG, 24, 0.0125, 30.0),
-    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 1.0}, 24, 0.33, 2.0),
-    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 1.0}, 72, 0.33, 2.0),
-    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 0.2}, 24, 0.25),
-    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 0.02}, 24, 0.022),
-    Anchor("tumor", (*BRAF, "NRAS_Q61"), ON_DRUG, 24, 0.52),
+    Anchor("tumor", BRAF, ON_DRUG, 2.5, 0.018, 20.0),
+    Anchor("tumor", BRAF, ON_DRUG, 24, 0.045, 20.0),
+    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 1.0}, 24, 0.25, 2.0),
+    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 1.0}, 72, 0.25, 2.0),
+    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 0.2}, 24, 0.22, 2.0),
+    Anchor("tumor", BRAF, ON_DRUG | {"HGF": 0.02}, 24, 0.06, 2.0),
+    Anchor("tumor", (*BRAF, "NRAS_Q61"), ON_DRUG, 24, 0.46, 2.0),
+    Anchor("tumor", ("NRAS_Q61",), {}, 24, 0.36, 3.0),
+    Anchor("tumor", ("NRAS_Q61",), ON_DRUG, 2, 0.46, 4.0),
+    Anchor("tumor", ("NRAS_Q61",), ON_DRUG, 24, 0.43, 4.0),
     Anchor("tumor", (*BRAF, "MET_amp"), ON_DRUG, 24, 0.42),
     Anchor("tumor", (*BRAF, "MEK1_mut"), ON_DRUG, 24, 0.416),
     Anchor("tumor", (*BRAF, "BRAF_amp"), ON_DRUG, 24, 0.419),
@@ -98,6 +104,7 @@ ANCHORS = (
     Anchor("cd8_t", (), {}, 24, 0.0),
     Anchor("cd8_t", (), {"antigen": 1.0}, 24, 0.444),
 )
+UNTREATED = 0  # the anchor that `peaks` are relative to
 
 
 @dataclass(frozen=True)
@@ -160,6 +167,9 @@ class Problem:
         self._weight = np.array([anchor.weight for anchor in anchors])
         hgf = np.where(self.rows.time > 20.0, LATE_HGF, EARLY_HGF)
         self._row_weight = np.where(self.rows.HGF > 0.0, hgf, 1.0)
+        self._peak = np.flatnonzero(
+            (self.rows.plate == marm.COURSES) & (self.rows.time == PEAK)
+            & (self.rows.adapted > 0.0) & ((self.rows.EGF > 0.0) | (self.rows.HGF > 0.0)))
         self._plate = np.unique(self.rows.plate, return_inverse=True)[1]
         self._logit = np.array([number.field == "strength" for number in self.numbers])
         self._start = self.to_z(np.array([number.start for number in self.numbers]))
@@ -174,13 +184,14 @@ class Problem:
         return np.where(self._logit, 1.0 / (1.0 + np.exp(-z)), np.exp(z))
 
     def residuals(self, z: np.ndarray) -> np.ndarray:
-        """Measurements, anchors, pull to the start."""
+        """Measurements, peaks, anchors, pull to the start."""
         erk, anchors = self.module.run(self.from_z(z))
         measured = self.rows.pERK[:, None]
         seen = observation.fit(erk[:, None], measured, plate=self._plate,
                                weight=self._row_weight[:, None] ** 2)
         error = (seen.predict(erk[:, None], self._plate) - measured)[:, 0]
-        return np.concatenate([error * self._row_weight / NOISE,
+        peaks = erk[self._peak] / anchors[UNTREATED] - self.rows.pERK[self._peak]
+        return np.concatenate([error * self._row_weight / NOISE, ABSOLUTE * peaks / NOISE,
                                (anchors - self._wanted) / ANCHOR_NOISE * self._weight,
                                PULL * (z - self._start)])
 
