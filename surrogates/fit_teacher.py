@@ -7,10 +7,10 @@
 over the numbers listed in `prior/fitted.tsv` with their bounds and starting values; z is the logit
 of a strength and the logarithm of anything else. ERK is latent: offset and scale are solved for per
 plate inside (variable projection, Golub & Pereyra 1973). Peaks are the responses 15 min after EGF
-or HGF by time on drug, which are to be right without scale and offset too. Anchors hold the level of ERK in cells and
-genotypes that no measurement covers, as the literature teacher had it: what lies downstream of ERK
-was tuned to that. Only the nodes of MODULE move; the others rest at the state they are in. A run
-that was stopped goes on from its checkpoint.
+or HGF by time on drug, which are to be right without scale and offset too. Anchors hold the level
+of ERK in cells and genotypes that no measurement covers, as the literature teacher had it: what
+lies downstream of ERK was tuned to that. Only the nodes of MODULE move; the others rest at the
+state they are in. A run that was stopped goes on from its checkpoint.
 
     python -m surrogates.fit_teacher DATA CHECKPOINT [--rounds N] [--write]
 """
