@@ -24,6 +24,7 @@ def render(card: dict) -> str:
         f"- drugs: {card['drug_unit']}",
         f"- never together in training: {_pairs(card['training']['held_out_pairs'])}",
         f"- gated residual: {card['residual_share']:.0%} of the drive (there is none)\n",
+        _stages(card.get("stages", [])),
         _fidelity(metrics),
         _baselines(metrics["baselines"]),
         _real_data(card),
@@ -35,6 +36,18 @@ def render(card: dict) -> str:
 
 def _pairs(pairs: list) -> str:
     return ", ".join(" + ".join(pair) for pair in pairs)
+
+
+def _stages(stages: list) -> str:
+    """How far the drives moved from the teacher's, stage by stage; nothing in older cards."""
+    if not stages:
+        return ""
+    lines = ["## Stages of training\n", "Distance of the drives from the teacher's on validation "
+             "courses after each; losses over steps in `curves.csv`.\n",
+             "| stage | RMSE | worst unit | its RMSE |", "|---|---|---|---|"]
+    lines += [f"| {s['stage']} | {s['drive_rmse']:.5f} | {s['worst_unit']} | "
+              f"{s['worst_rmse']:.4f} |" for s in stages]
+    return "\n".join([*lines, ""])
 
 
 def _fidelity(metrics: dict) -> str:

@@ -76,8 +76,12 @@ def _evaluate_on_data(folder: Path, data: Path, progress: Progress | None) -> st
     return f"{scores.text()}\nThe table is {where}.\n"
 
 
-def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None = None) -> dict:
-    """Measure freshly trained weights and write their card."""
+def card_of(folder: Path, config, teacher: Teacher, *, stages: list[dict] = (),
+            progress: Progress | None = None) -> dict:
+    """Measure freshly trained weights and write their card; `stages`: see `train.Training`."""
+    measured = any(stage["stage"] == "measurements" for stage in stages)
+    entered = ("pERK of the training split of A375 cells entered the last stage" if measured
+               else "no measurement entered the network directly")
     card = {
         "name": config.name,
         "about": "ensemble of scaffolded monotone networks, trained on the mechanistic teacher",
@@ -85,7 +89,8 @@ def card_of(folder: Path, config, teacher: Teacher, *, progress: Progress | None
         "training": asdict(config) | {"teacher_hash": teacher.hash,
                                       "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
         "data": "samples of the mechanistic teacher, whose ERK pathway is fitted to pERK of A375 "
-                "cells (Gerosa 2020, Froehlich 2023); no measurement entered the network directly",
+                f"cells (Gerosa 2020, Froehlich 2023); {entered}",
+        "stages": list(stages),
         "drug_unit": "nominal concentration in a medium with 10 % serum",
         "residual_share": 0.0,
         "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,

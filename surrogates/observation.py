@@ -35,6 +35,10 @@ class Observation:
         row = self._row(len(node), plate)
         return self.offset[row] + self.scale[row] * node
 
+    def gain(self, n: int, plate: np.ndarray | None = None) -> np.ndarray:
+        """Scale (n, n_readouts) of `n` measurements on plates (n,)."""
+        return self.scale[self._row(n, plate)]
+
     def sd(self, n: int, plate: np.ndarray | None = None) -> np.ndarray:
         """Noise (n, n_readouts) of `n` measurements on plates (n,)."""
         return self.noise[self._row(n, plate)]

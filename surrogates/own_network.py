@@ -35,12 +35,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from surrogates.descent import BETAS, cycle
 from surrogates.linear_part import LinearPart, fit_linear_part
 from surrogates.missing_inputs import MissingInputs, marginal_cost
 from surrogates.network import Network
 from surrogates.parameters import Raw
 from surrogates.steady_state import MAX_SWEEPS, TOLERANCE, Memory, SteadyState
-from surrogates.train import BETAS, cycle
 
 TRAINING_LIMITS = (1e-4, 12)  # every search starts from the solution of the step before
 FAR = 1e-3  # a steady state that is not found to FAR is told

@@ -4,15 +4,18 @@ The sweeps are those of `cell_model.relax` and of inference. Time constants are 
 are learned, the prior's times stay. Kernels: `rollout_kernels`.
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numba import get_num_threads
 from torch import Tensor
 
 from surrogates.cell_model import MonotoneUnits, Sources
 from surrogates.network import Network
-from surrogates.rollout_kernels import LANES, pull_tiles, roll_tiles
+from surrogates.rollout_kernels import LANES, pull_tile, roll_tile
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,7 @@ class _Rollout(torch.autograd.Function):
         start, reads, n = asked
         states = np.empty((len(start), len(course[2]) + 1, *start.shape[1:]), np.float32)
         states[:, 0] = start
-        roll_tiles(acting, tables, course, states)
+        _each_tile(lambda k: roll_tile(acting, tables, _part(course, k), states[k]), len(states))
         ctx.kept = acting, tables, course, states, reads
         return torch.from_numpy(untiled(states[:, reads], n))
 
@@ -91,8 +94,19 @@ class _Rollout(torch.autograd.Function):
         acting, tables, course, states, reads = ctx.kept
         pull = tiled(outer.numpy().transpose(1, 0, 2), repeat=False)
         gradients = tuple(np.zeros((len(states), *a.shape)) for a in acting)
-        pull_tiles(acting, tables, course, states, reads, pull, gradients)
+        _each_tile(lambda k: pull_tile(acting, tables, _part(course, k), states[k], reads, pull[k],
+                                       tuple(g[k] for g in gradients)), len(states))
         return *(torch.from_numpy(g.sum(axis=0).astype(np.float32)) for g in gradients), *[None] * 3
+
+
+def _part(course: tuple, tile: int) -> tuple:
+    return (course[0][tile], course[1][tile], *course[2:])
+
+
+def _each_tile(work: Callable[[int], None], n_tiles: int) -> None:
+    """Tiles on as many threads as numba may use; the kernels hold no interpreter lock."""
+    with ThreadPoolExecutor(get_num_threads()) as pool:
+        list(pool.map(work, range(n_tiles)))
 
 
 def tiled(rows: np.ndarray, *, repeat: bool = True) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A sweep updates node i from the newest values x of its parents, all members on one state,
 
-    h_i <- competence_i sum_m g_mi F_mi(x) + (1 - sum_m g_mi) h_i,      g_mi = (1 - e_mi) / n_members
+    h_i <- competence_i sum_m g_mi F_mi(x) + (1 - sum_m g_mi) h_i,   g_mi = (1 - e_mi) / n_members
 
 and the adjoint goes through the same updates backwards: from dL/dh_i after the update come
 
@@ -15,51 +15,37 @@ numbers (a test compares them) about a hundred times slower.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from surrogates.parameters import FACTORS, GROUPS, HIDDEN
 
+_summing = njit(error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,
+                no_cfunc_wrapper=True)
 LANES = 64  # cells side by side; a batch is filled up to a multiple of it
 _HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
-_inner = njit(error_model="numpy", fastmath={"contract"})
+_inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
+              no_cfunc_wrapper=True)
 
 
-@njit(error_model="numpy", cache=True, parallel=True)
-def roll_tiles(acting, tables, course, states):
-    """Fill `states` (n_tiles, n_sweeps + 1, n_nodes, LANES), whose first entries are given.
+@njit(error_model="numpy", cache=True, nogil=True)
+def roll_tile(acting, tables, course, states):
+    """Fill `states` (n_sweeps + 1, n_nodes, LANES), whose first entry is given.
 
     `acting`: weight, bias, share as in `gradient.drive_loss`; `tables`: parent, gate, n_parents,
-    used (bool per node); `course`: fixed sources (n_tiles, n_segments, n_fixed, LANES), competence
-    (n_tiles, n_nodes, LANES), segment and pace of every sweep (n_sweeps,), gain (n_paces,
-    n_members, n_nodes).
+    used (bool per node); `course`: fixed sources (n_segments, n_fixed, LANES), competence
+    (n_nodes, LANES), segment and pace of every sweep (n_sweeps,), gain (n_paces, n_members,
+    n_nodes).
     """
-    for tile in prange(states.shape[0]):
-        _roll_tile(acting, tables, (course[0][tile], course[1][tile], *course[2:]), states[tile])
-
-
-@njit(error_model="numpy", cache=True, parallel=True)
-def pull_tiles(acting, tables, course, states, reads, pull, d_acting):
-    """Add the gradient of a loss to `d_acting`, per tile; `pull` is dL/dstate at the reads.
-
-    `reads` (n_reads,) are rising numbers of sweeps done, `pull` (n_tiles, n_reads, n_nodes, LANES).
-    """
-    for tile in prange(states.shape[0]):
-        _pull_tile(acting, tables, (course[0][tile], course[1][tile], *course[2:]), states[tile],
-                   reads, pull[tile], (d_acting[0][tile], d_acting[1][tile], d_acting[2][tile]))
-
-
-@njit(error_model="numpy")
-def _roll_tile(acting, tables, course, states):
     fixed, competence, segment, pace, gain = course
     n_nodes, n_members = states.shape[1], gain.shape[1]
     x, z, f, _ = _room(n_nodes, fixed.shape[1], tables[0].shape[1])
     mix = np.empty(LANES, np.float32)
-    x[:n_nodes] = states[0]
+    _copy(states[0], x, 0)
     for sweep in range(segment.size):
-        x[n_nodes:] = fixed[segment[sweep]]
+        _copy(fixed[segment[sweep]], x, n_nodes)
         for node in range(n_nodes):
             loss, drive = _ZERO, states[sweep + 1, node]
-            drive[:] = _ZERO
+            _clear(drive)
             width = _parents(node, tables, x, z)
             for m in range(n_members):
                 g = gain[pace[sweep], m, node]
@@ -70,26 +56,34 @@ def _roll_tile(acting, tables, course, states):
                     _add(drive, g, mix)
             for j in range(LANES):
                 x[node, j] += competence[node, j] * drive[j] - loss * x[node, j]
-        states[sweep + 1] = x[:n_nodes]
+                drive[j] = x[node, j]
 
 
-@njit(error_model="numpy")
-def _pull_tile(acting, tables, course, states, reads, pull, d_acting):
+@njit(error_model="numpy", cache=True, nogil=True)
+def pull_tile(acting, tables, course, states, reads, pull, d_acting):
+    """Add the gradient of a loss to `d_acting`; `pull` is dL/dstate at the reads.
+
+    `reads` (n_reads,) are rising numbers of sweeps done, `pull` (n_reads, n_nodes, LANES).
+    """
     fixed, competence, segment, pace, gain = course
     n_nodes, n_members = states.shape[1], gain.shape[1]
     x, z, f, slope = _room(n_nodes, fixed.shape[1], tables[0].shape[1])
     adjoint, d_z = np.zeros((n_nodes, LANES), np.float32), np.empty_like(z)
-    force, read = np.empty(LANES, np.float32), reads.size - 1
+    force, delta = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    read = reads.size - 1
     for sweep in range(segment.size - 1, -1, -1):
         if read >= 0 and reads[read] == sweep + 1:
-            adjoint += pull[read]
+            for node in range(n_nodes):
+                _add(adjoint[node], _ONE, pull[read, node])
             read -= 1
-        x[:n_nodes], x[n_nodes:] = states[sweep + 1], fixed[segment[sweep]]
+        _copy(states[sweep + 1], x, 0)
+        _copy(fixed[segment[sweep]], x, n_nodes)
         for node in range(n_nodes - 1, -1, -1):
-            x[node] = states[sweep, node]
+            _copy(states[sweep, node : node + 1], x, node)
             loss = _ZERO
             width = _parents(node, tables, x, z)
-            d_z[:width] = _ZERO
+            for k in range(width):
+                _clear(d_z[k])
             for m in range(n_members):
                 g = gain[pace[sweep], m, node]
                 loss += g
@@ -98,7 +92,7 @@ def _pull_tile(acting, tables, course, states, reads, pull, d_acting):
                         force[j] = g * competence[node, j] * adjoint[node, j]
                     w, share = acting[0][m, node], acting[2][m, node]
                     _sigmoids_and_slopes(z, width, w, acting[1][m, node], f, slope)
-                    _back(z, width, w, share, (f, slope, force), d_z,
+                    _back(z, width, w, share, (f, slope, force, delta), d_z,
                           (d_acting[0][m, node], d_acting[1][m, node], d_acting[2][m, node]))
             for j in range(LANES):
                 adjoint[node, j] *= _ONE - loss
@@ -106,7 +100,21 @@ def _pull_tile(acting, tables, course, states, reads, pull, d_acting):
                 _hand_on(node, width, tables, x, d_z, adjoint)
 
 
-@njit(error_model="numpy")
+@_inner
+def _copy(rows, x, first):
+    for k in range(rows.shape[0]):
+        source, target = rows[k], x[first + k]
+        for j in range(LANES):
+            target[j] = source[j]
+
+
+@_inner
+def _clear(row):
+    for j in range(LANES):
+        row[j] = _ZERO
+
+
+@_inner
 def _room(n_nodes, n_fixed, widest):
     """Work space: sources, products of parents and gates, sigmoids, slopes."""
     return (np.empty((n_nodes + n_fixed, LANES), np.float32),
@@ -161,7 +169,7 @@ def _weigh(z, width, w, b, h, y):
 
 @_inner
 def _mix(f, share, out):
-    out[:] = _ZERO
+    _clear(out)
     for g in range(GROUPS):
         a, b, c, part = f[g * FACTORS], f[g * FACTORS + 1], f[g * FACTORS + 2], share[g]
         for j in range(LANES):
@@ -177,8 +185,7 @@ def _add(row, factor, other):
 @_inner
 def _back(z, width, w, share, values, d_z, d_acting):
     """Gradients of one unit and member from `force`, dL/dF."""
-    f, slope, force = values
-    delta = np.empty(LANES, np.float32)
+    f, slope, force, delta = values
     for g in range(GROUPS):
         base, part = g * FACTORS, share[g]
         a, b, c = f[base], f[base + 1], f[base + 2]
@@ -196,7 +203,7 @@ def _back(z, width, w, share, values, d_z, d_acting):
                 _add(d_z[p], w[p, h], delta)
 
 
-@njit(error_model="numpy", fastmath={"contract", "reassoc"})
+@_summing
 def _dot(a, b):
     total = _ZERO
     for j in range(LANES):
@@ -204,7 +211,7 @@ def _dot(a, b):
     return total
 
 
-@njit(error_model="numpy", fastmath={"contract", "reassoc"})
+@_summing
 def _sum(a):
     total = _ZERO
     for j in range(LANES):
@@ -226,4 +233,4 @@ def _hand_on(node, width, tables, x, d_z, adjoint):
                 adjoint[opened, j] += row[j] * x[source, j]
 
 
-__all__ = ["LANES", "pull_tiles", "roll_tiles"]
+__all__ = ["LANES", "pull_tile", "roll_tile"]

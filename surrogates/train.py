@@ -4,35 +4,43 @@
 
 averaged over members, each of which sees the trajectories in its own bootstrap weights and starts
 from its own draw. Units share no weights, so their relative weight in the loss does not matter.
-Everything follows from the configuration and its seeds; a run that was stopped goes on from its
-last checkpoint to the same weights.
+After it come, as far as the configuration gives them steps, on-policy rows and rollouts
+(`rollout_training`) and measurements (`measurements`); the loss of drives stays in every sum.
+Everything follows from the configuration and its seeds; a run that was stopped goes on from the
+checkpoints of its stages to the same weights.
 """
 
-import math
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
 from surrogates.cell_model import MonotoneUnits, Sources
-from surrogates.datasets.sampling import Rows, Sampling, sample, split
+from surrogates.datasets import marm
+from surrogates.datasets.sampling import Rows, Sampling, join, sample, split
+from surrogates.descent import Progress, Stage, descend, write_curves
 from surrogates.gradient import drive_loss
+from surrogates.measurements import Measurements, PlateLikelihood
 from surrogates.network import Network, load_network
-from surrogates.parameters import LARGEST_DRIVE, random_raw
+from surrogates.parameters import random_raw
+from surrogates.real_data import find_data
 from surrogates.registry import Weights, save_weights
+from surrogates.rollout import Roller
+from surrogates.rollout_training import Relabelling, Rollouts, draw_pool, rollout_loss
+from surrogates.scores import drive_of
 from surrogates.teacher import Teacher
-from surrogates.uncertainty import calibrate, fit_domain
+from surrogates.trained import TmeCell
+from surrogates.uncertainty import calibrate, everywhere, fit_domain
 
 VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified beyond this
 LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
-BETAS = (0.9, 0.98)
-DRIVE_SHARE = 0.95  # of what the kernel can take, split among the parents and the bias of a unit
-WARM_UP = 0.1  # share of the steps
-Progress = Callable[[str, float], None]  # what is being done, share done
+CURVE_FILE = "curves.csv"
+MEASURED = marm.FOLDER  # sub-folder of the measurements that train
+PARTS = {"sampling": Sampling, "relabelling": Relabelling, "rollouts": Rollouts,
+         "measurements": Measurements}  # tables of a configuration
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,9 @@ class Config:
     validation_share: float = 0.1
     checkpoint_every: int = 500
     sampling: Sampling = field(default_factory=Sampling)
+    relabelling: Relabelling = field(default_factory=Relabelling)
+    rollouts: Rollouts = field(default_factory=Rollouts)
+    measurements: Measurements = field(default_factory=Measurements)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +77,13 @@ class Batches:
         return tuple(np.ascontiguousarray(a[rows].T) for a in arrays)
 
 
-def train(config_path: str | Path, out_dir: str | Path, progress: Progress | None = None) -> Path:
-    """Train from a configuration file into `out_dir`; returns the folder of weights and card."""
+def train(config_path: str | Path, out_dir: str | Path, progress: Progress | None = None,
+          data: str | Path | None = None) -> Path:
+    """Train from a configuration file into `out_dir`; returns the folder of weights and card.
+
+    With a folder of public data (`data`, or the variable TME_SIM_DATA) and steps for it in the
+    configuration, measurements enter in a last stage; without one the card says that none did.
+    """
     from surrogates.evaluate import card_of  # evaluate needs a trained model, as does training
 
     config = load_config(config_path)
@@ -79,20 +95,111 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
     training, validation = split(
         sample(teacher, config.sampling), config.validation_share, config.seed
     )
-    units = fit(network, training, config, folder / "checkpoint.safetensors", report)
+    course = Training(network, teacher, config, folder, report)
+    units = course.run(training, validation, find_data(data))
     weights = Weights(units.raw(), with_domain(network, units, training, validation))
     save_weights(folder, weights)
+    write_curves(folder / CURVE_FILE, course.curves)
     report("evaluating", 0.0)
-    card_of(folder, config, teacher, progress=report)
-    (folder / "checkpoint.safetensors").unlink(missing_ok=True)
+    card_of(folder, config, teacher, stages=course.stages, progress=report)
+    for path in folder.glob("checkpoint-*.safetensors"):
+        path.unlink()
     return folder
+
+
+class Training:
+    """The stages in their order; `curves` and `stages` say afterwards what they did."""
+
+    def __init__(self, network: Network, teacher: Teacher, config: Config, folder: Path,
+                 report: Progress) -> None:
+        self._network, self._teacher, self._config = network, teacher, config
+        self._folder, self._report = folder, report
+        self.curves: dict[str, dict[str, np.ndarray]] = {}
+        self.stages: list[dict] = []
+
+    def run(self, rows: Rows, validation: Rows, data: Path | None,
+            units: MonotoneUnits | None = None) -> MonotoneUnits:
+        """All stages; with `units` given, those after the regression of drives."""
+        config = self._config
+        if units is None:
+            start = random_raw(self._network, config.n_members, config.seed)
+            units = MonotoneUnits(self._network, start)
+            self._regress(units, rows, "drives", config.steps, config.learning_rate)
+            self._note("drives", units, validation)
+        rows = self._relabelled(units, rows, validation)
+        losses = {"drives": drive_losses(units, self._network, rows, config)}
+        for ticks, steps in zip(config.rollouts.ticks, config.rollouts.steps, strict=True):
+            losses["rollouts"] = self._rollouts(units, rows, ticks, config.rollouts.weight)
+            self._descend(units, losses, f"rollouts-{ticks}", steps, config.rollouts.learning_rate)
+            self._note(f"rollouts of {ticks} ticks", units, validation)
+        if data is not None and (data / MEASURED).is_dir() and config.measurements.steps:
+            self._measured(units, rows, losses, data)
+            self._note("measurements", units, validation)
+        return units
+
+    def _relabelled(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Rows:
+        """Training rows with those that the network's own rollouts visit, round after round."""
+        table = self._config.relabelling
+        for k in range(table.rounds):
+            self._report(f"on-policy rows, round {k + 1}", 0.0)
+            model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
+            sampling = replace(self._config.sampling, seed=self._config.sampling.seed + 1000 + k,
+                               n_trajectories=table.n_trajectories)
+            rows = join(rows, sample(self._teacher, sampling, follower=model))
+            self._regress(units, rows, f"on-policy-{k + 1}", table.steps, table.learning_rate)
+            self._note(f"on-policy rows {k + 1}", units, validation)
+        return rows
+
+    def _rollouts(self, units: MonotoneUnits, rows: Rows, ticks: int, weight: float):
+        """Loss of rollouts of so many ticks as a function of the step."""
+        seed, table = self._config.seed, self._config.rollouts
+        pool = draw_pool(self._teacher, rows, table.n_courses, ticks, seed)
+        roll = Roller(self._network)
+
+        def loss(step: int) -> torch.Tensor:
+            draw = np.random.default_rng([seed, ticks, step])
+            chosen = draw.integers(0, table.n_courses, table.batch)
+            return weight * rollout_loss(units, roll, self._network, pool, chosen)
+
+        return loss
+
+    def _measured(self, units: MonotoneUnits, rows: Rows, losses: dict, data: Path) -> None:
+        table = self._config.measurements
+        likelihood = PlateLikelihood(self._network, marm.training(data))
+        losses["rollouts"] = self._rollouts(units, rows, table.ticks, table.rollout_weight)
+        losses["measurements"] = lambda _step: table.weight * likelihood(units)
+        self._descend(units, losses, "measurements", table.steps, table.learning_rate)
+
+    def _regress(self, units, rows: Rows, name: str, steps: int, rate: float) -> None:
+        losses = {"drives": drive_losses(units, self._network, rows, self._config)}
+        self._descend(units, losses, name, steps, rate)
+
+    def _descend(self, units, losses: dict, name: str, steps: int, rate: float) -> None:
+        if not steps:
+            return
+        path = self._folder / f"checkpoint-{name}.safetensors"
+        stage = Stage(name, steps, rate, path, self._config.checkpoint_every)
+        self.curves[name] = descend(
+            units, lambda step: {k: loss(step) for k, loss in losses.items()}, stage,
+            self._network.n_parents, self._report)
+
+    def _note(self, name: str, units: MonotoneUnits, validation: Rows) -> None:
+        """How far the drives are from the teacher's on validation rows after a stage."""
+        model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
+        error = drive_of(model, validation).mean(axis=1) - validation.target
+        per_unit = np.sqrt((error**2).mean(axis=0))
+        worst = int(per_unit.argmax())
+        self.stages.append({"stage": name, "drive_rmse": float(np.sqrt((error**2).mean())),
+                            "worst_unit": self._network.units[worst],
+                            "worst_rmse": float(per_unit[worst])})
 
 
 def load_config(path: str | Path) -> Config:
     """Read a configuration; unknown keys are refused by name."""
     table = tomllib.loads(Path(path).read_text("utf-8"))
-    sampling = _checked(Sampling, table.pop("sampling", {}), f"{path} [sampling]")
-    return _checked(Config, table | {"sampling": sampling}, str(path))
+    parts = {name: _checked(kind, table.pop(name, {}), f"{path} [{name}]")
+             for name, kind in PARTS.items()}
+    return _checked(Config, table | parts, str(path))
 
 
 def _checked(kind: type, values: dict, where: str):
@@ -101,42 +208,20 @@ def _checked(kind: type, values: dict, where: str):
         known = list(kind.__dataclass_fields__)
         msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"
         raise ValueError(msg)
-    return kind(**values)
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
 
 
-def fit(
-    network: Network, rows: Rows, config: Config, checkpoint: Path, report: Progress
-) -> MonotoneUnits:
-    """Minimise the loss with Adam on a one-cycle learning rate, from the checkpoint if any."""
+def drive_losses(
+    units: MonotoneUnits, network: Network, rows: Rows, config: Config
+) -> Callable[[int], torch.Tensor]:
+    """Loss of the drives as a function of the step."""
     batches = prepare(network, rows, config)
-    units = MonotoneUnits(network, random_raw(network, config.n_members, config.seed))
-    learned = [units.theta, units.bias, units.share]
-    optimiser = torch.optim.Adam(learned, lr=config.learning_rate, betas=BETAS)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cycle(step / config.steps))
-    limit = torch.from_numpy(DRIVE_SHARE * LARGEST_DRIVE / (1.0 + network.n_parents)).float()
-    start = _restore(checkpoint, learned, optimiser, rate, config.steps)
-    for step in range(start, config.steps):
+
+    def loss(step: int) -> torch.Tensor:
         batch = batches.take(rows_of_step(config, step, len(rows)))
-        loss = drive_loss(*units.acting(), batches.tables, batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        with torch.no_grad():
-            units.theta.clamp_(max=limit[:, None, None])
-            units.bias.clamp_(-limit[:, None], limit[:, None])
-        rate.step()
-        if (step + 1) % 50 == 0:
-            report(f"training, loss {float(loss.detach()):.4f}", (step + 1) / config.steps)
-        if (step + 1) % config.checkpoint_every == 0:
-            _store(checkpoint, learned, optimiser, step + 1)
-    return units
+        return drive_loss(*units.acting(), batches.tables, batch)
 
-
-def cycle(done: float) -> float:
-    """Share of the learning rate at a share of the run: warm up, then a cosine down to nothing."""
-    if done < WARM_UP:
-        return 0.05 + 0.95 * done / WARM_UP
-    return 0.5 * (1.0 + math.cos(math.pi * (done - WARM_UP) / (1.0 - WARM_UP)))
+    return loss
 
 
 def prepare(network: Network, rows: Rows, config: Config) -> Batches:
@@ -185,33 +270,4 @@ def with_domain(network: Network, units: MonotoneUnits, training: Rows, validati
     return calibrate(domain, distance, disagreement)
 
 
-def _store(path: Path, learned: list, optimiser: torch.optim.Optimizer, step: int) -> None:
-    tensors = {"step": torch.tensor(step)}
-    for k, parameter in enumerate(learned):
-        state = optimiser.state[parameter]
-        tensors |= {f"{k}.value": parameter.detach(), f"{k}.first": state["exp_avg"],
-                    f"{k}.second": state["exp_avg_sq"]}
-    beside = path.with_suffix(".writing")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
-    beside.replace(path)
-
-
-def _restore(path: Path, learned: list, optimiser, rate, total: int) -> int:
-    if not path.exists():
-        return 0
-    tensors = load_file(path)
-    step = int(tensors["step"])
-    for k, parameter in enumerate(learned):
-        parameter.data.copy_(tensors[f"{k}.value"])
-        optimiser.state[parameter] = {
-            "step": torch.tensor(float(step)),
-            "exp_avg": tensors[f"{k}.first"].clone(),
-            "exp_avg_sq": tensors[f"{k}.second"].clone(),
-        }
-    rate.last_epoch = step
-    for group, base in zip(optimiser.param_groups, rate.base_lrs, strict=True):
-        group["lr"] = base * cycle(step / total)
-    return step
-
-
-__all__ = ["Config", "fit", "load_config", "train"]
+__all__ = ["Config", "Training", "load_config", "train"]

@@ -199,6 +199,8 @@ def _add_surrogate(commands: argparse._SubParsersAction) -> None:
     train = _command(actions, "train", _surrogate_train, "train a cell model")
     train.add_argument("config", type=Path, metavar="CONFIG")
     train.add_argument("-o", "--output", type=Path, metavar="DIR")
+    train.add_argument("--data", type=Path, metavar="DIR",
+                       help="folder of public data sets whose training split enters")
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
@@ -507,7 +509,7 @@ def _surrogate_train(options: argparse.Namespace) -> int:
     from surrogates.train import train
 
     output = options.output or Path("outputs") / options.config.stem
-    folder = _asked(train, options.config, output, _tell)
+    folder = _asked(train, options.config, output, _tell, options.data)
     print(f"\nweights and card in {folder}; use them with surrogate: {{path: {folder}}}")
     return DONE
 

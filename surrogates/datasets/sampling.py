@@ -6,7 +6,7 @@ replaced), which teaches the way back. Rows keep the number of their trajectory:
 trajectory, never by row.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -53,12 +53,16 @@ class Rows:
 SLOW = 300.0  # [min] nodes slower than this are set at random in random starts
 
 
-def sample(teacher: Teacher, config: Sampling, *, held_out: bool = False) -> Rows:
-    """Rows of `config.n_trajectories` courses, or of `n_held_out` ones with held-out drug pairs."""
+def sample(teacher: Teacher, config: Sampling, *, held_out: bool = False, follower=None) -> Rows:
+    """Rows of `config.n_trajectories` courses, or of `n_held_out` ones with held-out drug pairs.
+
+    The states are those that `follower` (a cell model; the teacher unless named) runs through,
+    disturbed in part; the drives at them are always the teacher's.
+    """
     rng = np.random.default_rng([config.seed, int(held_out)])
     n = config.n_held_out if held_out else config.n_trajectories
     courses = draw_courses(rng, n, config.n_segments, held_out=held_out)
-    state, segment, trajectory = _follow(teacher, courses, config, rng)
+    state, segment, trajectory = _follow(follower or teacher, teacher, courses, config, rng)
     cell_type, genotype = courses.cell_type[trajectory], courses.genotype[trajectory]
     inputs = np.ascontiguousarray(courses.inputs[segment, trajectory])
     state = _disturb(rng, state, config)
@@ -86,21 +90,31 @@ def start_states(
     return np.where(anywhere, rng.random(state.shape) * competence, state).astype(np.float32)
 
 
+def join(*parts: Rows) -> Rows:
+    """All rows of several tables; trajectories are numbered on."""
+    shifted, first = [], 0
+    for part in parts:
+        shifted.append(replace(part, trajectory=part.trajectory + np.int32(first)))
+        first += int(part.trajectory.max()) + 1
+    return Rows(*(np.concatenate([getattr(part, field.name) for part in shifted])
+                  for field in fields(Rows)))
+
+
 def _follow(
-    teacher: Teacher, courses: Courses, config: Sampling, rng: np.random.Generator
+    follower, teacher: Teacher, courses: Courses, config: Sampling, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States (n_rows, n_nodes) at random times, the segment and the trajectory of each."""
     n, n_segments = len(courses.cell_type), len(courses.inputs)
     length = config.minutes / n_segments
     per_segment = config.snapshots // n_segments
     state = start_states(teacher, courses, rng, config.random_start_share)
-    out = teacher.allocate(n)
+    out = follower.allocate(n)
     states, segments = [], []
     for k in range(n_segments):
         inputs = np.ascontiguousarray(courses.inputs[k])
         clock = 0.0
         for time in [*_snapshot_times(rng, per_segment, length, config.early_share), length]:
-            teacher.step(state, inputs, courses.genotype, courses.cell_type, time - clock, out=out)
+            follower.step(state, inputs, courses.genotype, courses.cell_type, time - clock, out=out)
             state, clock = out.state.copy(), time
             if time < length:
                 states.append(state)

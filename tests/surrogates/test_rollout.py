@@ -100,6 +100,6 @@ def test_nodes_that_nothing_wanted_hears_of_may_rest(network):
     assert torch.equal(few[:, :, used], all_[:, :, used])
 
 
-def test_a_read_that_never_comes_is_refused(network):
+def test_a_read_that_never_comes_is_refused():
     with pytest.raises(ValueError, match="reads must rise"):
         Course(*[np.zeros((1, 1))] * 4, np.zeros(3), np.zeros(3), np.array([4]))

@@ -9,15 +9,22 @@ import torch
 from surrogates.cell_model import MonotoneUnits
 from surrogates.channels import INPUT_CHANNELS, INPUTS
 from surrogates.datasets.conditions import HELD_OUT_PAIRS, draw_courses
-from surrogates.datasets.sampling import Sampling, sample, split
+from surrogates.datasets.sampling import Sampling, join, sample, split
+from surrogates.descent import write_curves
 from surrogates.gradient import LANES, drive_loss
 from surrogates.network import load_network
 from surrogates.parameters import effective, random_raw, sweeps
+from surrogates.rollout_training import Relabelling, Rollouts, draw_pool
 from surrogates.teacher import Teacher
-from surrogates.train import Config, fit, load_config, prepare, rows_of_step
+from surrogates.train import Config, Training, load_config, prepare, rows_of_step
+from surrogates.trained import TmeCell
+from surrogates.uncertainty import everywhere
 
 SMALL = Config(n_members=2, steps=60, batch=2 * LANES, checkpoint_every=30,
-               sampling=Sampling(n_trajectories=40, n_held_out=10, minutes=720.0, snapshots=8))
+               sampling=Sampling(n_trajectories=40, n_held_out=10, minutes=720.0, snapshots=8),
+               relabelling=Relabelling(rounds=0), rollouts=Rollouts((), ()))
+STAGES = replace(SMALL, steps=20, checkpoint_every=8, relabelling=Relabelling(1, 16, 10, 0.02),
+                 rollouts=Rollouts((1, 4), (6, 12), n_courses=64, batch=64))
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +39,12 @@ def network():
 
 def quiet(_what, _share):
     pass
+
+
+def fit(network, rows, config, folder, report=quiet):
+    """All stages that the configuration has, with the same rows for validation."""
+    folder.mkdir(exist_ok=True)
+    return Training(network, Teacher(), config, folder, report).run(rows, rows, None)
 
 
 def test_the_written_gradient_is_the_one_torch_derives(network, rows):
@@ -54,7 +67,7 @@ def test_the_written_gradient_is_the_one_torch_derives(network, rows):
 def test_training_lowers_the_loss_and_repeats_to_the_bit(network, rows, tmp_path):
     losses = []
     for name in ("a", "b"):
-        units = fit(network, rows, SMALL, tmp_path / name, quiet)
+        units = fit(network, rows, SMALL, tmp_path / name)
         batches = prepare(network, rows, SMALL)
         batch = batches.take(rows_of_step(SMALL, 0, len(rows)))
         losses.append(float(drive_loss(*units.acting(), batches.tables, batch).detach()))
@@ -64,21 +77,65 @@ def test_training_lowers_the_loss_and_repeats_to_the_bit(network, rows, tmp_path
     assert losses[0] < 0.2 * before
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(network, rows, tmp_path):
-    whole = fit(network, rows, SMALL, tmp_path / "whole", quiet).raw()
-
+@pytest.mark.parametrize("where", ["drives", "on-policy-1", "rollouts-4"])
+def test_a_training_stopped_in_any_stage_goes_on_to_the_same_weights(network, rows, tmp_path,
+                                                                     whole, where):
     class Killed(Exception):
         pass
 
-    def kill(_what, share):
-        if share > 0.8:  # after the checkpoint at half, before the end
+    def kill(what, share):
+        if what.startswith(f"{where},") and share > 0.8:  # after a checkpoint, before the end
             raise Killed
 
     with pytest.raises(Killed):
-        fit(network, rows, SMALL, tmp_path / "parts", kill)
-    resumed = fit(network, rows, SMALL, tmp_path / "parts", quiet).raw()
+        fit(network, rows, STAGES, tmp_path / "parts", kill)
+    resumed = fit(network, rows, STAGES, tmp_path / "parts").raw()
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(array, resumed.arrays()[name])
+
+
+@pytest.fixture(scope="module")
+def whole(network, rows, tmp_path_factory):
+    return fit(network, rows, STAGES, tmp_path_factory.mktemp("whole")).raw()
+
+
+def test_every_stage_leaves_its_curve_and_its_distance_from_the_teacher(network, rows, tmp_path):
+    course = Training(network, Teacher(), STAGES, tmp_path, quiet)
+    course.run(rows, rows, None)
+    assert list(course.curves) == ["drives", "on-policy-1", "rollouts-1", "rollouts-4"]
+    assert course.curves["rollouts-4"]["step"].tolist() == list(range(1, 13))
+    assert course.curves["rollouts-4"].keys() == {"step", "drives", "rollouts"}
+    write_curves(tmp_path / "curves.csv", course.curves)
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    assert len(lines) == 1 + 20 + 10 + 2 * 6 + 2 * 12
+    first, last = course.stages[0], course.stages[-1]
+    assert last["drive_rmse"] < first["drive_rmse"]
+
+
+def test_on_policy_rows_are_the_networks_states_with_the_teachers_drives(network):
+    teacher = Teacher()
+    model = TmeCell(network, random_raw(network, 2, 5), everywhere(), name="", hash="")
+    visited = sample(teacher, SMALL.sampling, follower=model)
+    own = sample(teacher, SMALL.sampling)
+    drive = teacher.drive(visited.state, visited.inputs, visited.genotype, visited.cell_type)
+    np.testing.assert_array_equal(visited.target, drive)
+    np.testing.assert_array_equal(visited.inputs, own.inputs)
+    assert np.abs(visited.state - own.state).max() > 0.3
+    both = join(own, visited)
+    assert len(np.unique(both.trajectory)) == 2 * len(np.unique(own.trajectory))
+
+
+def test_rollouts_are_compared_with_where_the_teacher_arrives(rows):
+    teacher = Teacher()
+    pool = draw_pool(teacher, rows, 10, 4, seed=0)
+    state, out = pool.start, teacher.allocate(10)
+    assert (pool.inputs[0] != pool.inputs[1]).any()
+    for tick in range(4):
+        teacher.step(state, pool.inputs[tick // 2], pool.genotype, pool.cell_type, 6.0, out=out)
+        state = out.state.copy()
+        if 2 * (tick + 1) in pool.reads:
+            found = pool.wanted[pool.reads.tolist().index(2 * (tick + 1))]
+            np.testing.assert_array_equal(found, state)
 
 
 def test_a_course_is_whole_in_one_part_of_the_split(rows):
@@ -113,6 +170,13 @@ def test_a_configuration_names_the_key_it_does_not_know(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text("stepps = 3\n")
     with pytest.raises(ValueError, match="stepps"):
+        load_config(path)
+
+
+def test_a_table_of_a_configuration_names_the_key_it_does_not_know(tmp_path):
+    path = tmp_path / "wrong.toml"
+    path.write_text("[rollouts]\ntikcs = [1]\n")
+    with pytest.raises(ValueError, match=r"rollouts.*tikcs"):
         load_config(path)
 
 
