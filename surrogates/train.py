@@ -27,7 +27,7 @@ from surrogates.measurements import Measurements, PlateLikelihood
 from surrogates.network import Network, load_network
 from surrogates.parameters import random_raw
 from surrogates.real_data import find_data
-from surrogates.registry import Weights, save_weights
+from surrogates.registry import Weights, find_weights, load_weights, save_weights
 from surrogates.rollout import Roller
 from surrogates.rollout_training import Relabelling, Rollouts, draw_pool, rollout_loss
 from surrogates.scores import drive_of
@@ -78,11 +78,12 @@ class Batches:
 
 
 def train(config_path: str | Path, out_dir: str | Path, progress: Progress | None = None,
-          data: str | Path | None = None) -> Path:
+          data: str | Path | None = None, start: str | Path | None = None) -> Path:
     """Train from a configuration file into `out_dir`; returns the folder of weights and card.
 
     With a folder of public data (`data`, or the variable TME_SIM_DATA) and steps for it in the
     configuration, measurements enter in a last stage; without one the card says that none did.
+    From a folder of weights (`start`) the regression of drives is skipped: training goes on there.
     """
     from surrogates.evaluate import card_of  # evaluate needs a trained model, as does training
 
@@ -96,7 +97,9 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
         sample(teacher, config.sampling), config.validation_share, config.seed
     )
     course = Training(network, teacher, config, folder, report)
-    units = course.run(training, validation, find_data(data))
+    units = None if start is None else MonotoneUnits(
+        network, load_weights(find_weights(path=start), network).raw)
+    units = course.run(training, validation, find_data(data), units)
     weights = Weights(units.raw(), with_domain(network, units, training, validation))
     save_weights(folder, weights)
     write_curves(folder / CURVE_FILE, course.curves)
@@ -126,6 +129,8 @@ class Training:
             units = MonotoneUnits(self._network, start)
             self._regress(units, rows, "drives", config.steps, config.learning_rate)
             self._note("drives", units, validation)
+        else:
+            self._note("weights gone on from", units, validation)
         rows = self._relabelled(units, rows, validation)
         losses = {"drives": drive_losses(units, self._network, rows, config)}
         for ticks, steps in zip(config.rollouts.ticks, config.rollouts.steps, strict=True):

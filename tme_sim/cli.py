@@ -201,6 +201,8 @@ def _add_surrogate(commands: argparse._SubParsersAction) -> None:
     train.add_argument("-o", "--output", type=Path, metavar="DIR")
     train.add_argument("--data", type=Path, metavar="DIR",
                        help="folder of public data sets whose training split enters")
+    train.add_argument("--from", type=Path, metavar="DIR", dest="start",
+                       help="weights to go on from, instead of the first stage")
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
@@ -509,7 +511,7 @@ def _surrogate_train(options: argparse.Namespace) -> int:
     from surrogates.train import train
 
     output = options.output or Path("outputs") / options.config.stem
-    folder = _asked(train, options.config, output, _tell, options.data)
+    folder = _asked(train, options.config, output, _tell, options.data, options.start)
     print(f"\nweights and card in {folder}; use them with surrogate: {{path: {folder}}}")
     return DONE
 

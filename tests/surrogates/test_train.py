@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from surrogates.card import render
 from surrogates.cell_model import MonotoneUnits
 from surrogates.channels import INPUT_CHANNELS, INPUTS
 from surrogates.datasets.conditions import HELD_OUT_PAIRS, draw_courses
@@ -14,6 +15,7 @@ from surrogates.descent import write_curves
 from surrogates.gradient import LANES, drive_loss
 from surrogates.network import load_network
 from surrogates.parameters import effective, random_raw, sweeps
+from surrogates.registry import find_weights, load_card
 from surrogates.rollout_training import Relabelling, Rollouts, draw_pool
 from surrogates.teacher import Teacher
 from surrogates.train import Config, Training, load_config, prepare, rows_of_step
@@ -110,6 +112,16 @@ def test_every_stage_leaves_its_curve_and_its_distance_from_the_teacher(network,
     assert len(lines) == 1 + 20 + 10 + 2 * 6 + 2 * 12
     first, last = course.stages[0], course.stages[-1]
     assert last["drive_rmse"] < first["drive_rmse"]
+    card = render(load_card(find_weights("tme-cell")) | {"stages": course.stages})
+    assert f"| rollouts of 4 ticks | {last['drive_rmse']:.5f} |" in card
+
+
+def test_training_goes_on_from_weights_that_are_given(network, rows, tmp_path, whole):
+    course = Training(network, Teacher(), STAGES, tmp_path, quiet)
+    units = course.run(rows, rows, None, MonotoneUnits(network, whole))
+    assert "drives" not in course.curves
+    start = random_raw(network, STAGES.n_members, STAGES.seed)
+    assert np.abs(units.raw().bias - whole.bias).max() < np.abs(start.bias - whole.bias).max()
 
 
 def test_on_policy_rows_are_the_networks_states_with_the_teachers_drives(network):
