@@ -7,27 +7,27 @@ small form, on a scaffold that the teacher does not share.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from surrogates.cell_model import MonotoneUnits
 from surrogates.datasets.sampling import Sampling, sample
+from surrogates.descent import Progress, Stage, descend
 from surrogates.edge import ROLE_OF_SIGN, Edge
 from surrogates.network import Network, load_network, shipped_edges
 from surrogates.own_network import OwnNetwork, Settings, fit
 from surrogates.parameters import effective, random_raw
 from surrogates.scaffold import build_scaffold
 from surrogates.teacher import Teacher
-from surrogates.train import Config
-from surrogates.train import fit as fit_drives
+from surrogates.train import Config, drive_losses
 
 INJECTED = "injected"  # kind of the edges that were drawn
 SHARE = 0.2  # as many injected edges, of those of the scaffold
 SMALL = Config(n_members=1, steps=1000, checkpoint_every=1001, sampling=Sampling(
     n_trajectories=1500))  # of `tme-cell.toml`, what a minute or two allow
-Progress = Callable[[str, float], None]
 
 
 def inject(edges: Sequence[Edge], share: float, seed: int) -> list[Edge]:
@@ -82,9 +82,14 @@ def drive_ratio(config: Config = SMALL, progress: Progress | None = None) -> dic
     network = load_network(extra)
     rows = sample(Teacher(), config.sampling)
     report = progress or (lambda _what, _share: None)
-    with tempfile.TemporaryDirectory() as folder:
-        raw = fit_drives(network, rows, config, Path(folder) / "checkpoint", report).raw()
     first = random_raw(network, config.n_members, config.seed)
+    units = MonotoneUnits(network, first)
+    loss = drive_losses(units, network, rows, config)
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Stage("drives", config.steps, config.learning_rate, Path(folder) / "checkpoint",
+                      config.checkpoint_every)
+        descend(units, lambda step: {"drives": loss(step)}, stage, network.n_parents, report)
+    raw = units.raw()
     unit, column = np.nonzero(np.arange(network.parent.shape[1]) < network.n_parents[:, None])
     sizes = {when: np.abs(effective(found, network).weight).mean(axis=(0, -1))[unit, column]
              for when, found in (("before", first), ("after", raw))}

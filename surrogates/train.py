@@ -81,8 +81,8 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
           data: str | Path | None = None, start: str | Path | None = None) -> Path:
     """Train from a configuration file into `out_dir`; returns the folder of weights and card.
 
-    With a folder of public data (`data`, or the variable TME_SIM_DATA) and steps for it in the
-    configuration, measurements enter in a last stage; without one the card says that none did.
+    With a folder of public data (`data`) and steps for it in the configuration, measurements enter
+    in a last stage; without one the card says that none did.
     From a folder of weights (`start`) the regression of drives is skipped: training goes on there.
     """
     from surrogates.evaluate import card_of  # evaluate needs a trained model, as does training
@@ -99,7 +99,7 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
     course = Training(network, teacher, config, folder, report)
     units = None if start is None else MonotoneUnits(
         network, load_weights(find_weights(path=start), network).raw)
-    units = course.run(training, validation, find_data(data), units)
+    units = course.run(training, validation, None if data is None else find_data(data), units)
     weights = Weights(units.raw(), with_domain(network, units, training, validation))
     save_weights(folder, weights)
     write_curves(folder / CURVE_FILE, course.curves)

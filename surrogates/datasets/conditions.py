@@ -29,6 +29,7 @@ CLINIC_DRUGS = ("vemurafenib", "trametinib", "capmatinib", "pembrolizumab", "pal
 NUTRIENT_SHARE = np.array([0.75, 0.75, 0.5])  # of nutrients away from basal, by kind
 CONTACT_SHARE = np.array([0.4, 0.4, 0.15])
 PLAIN_SHARE = np.array([0.0, 0.0, 0.8])  # of tumor cells that carry BRAF-V600E and nothing else
+ARRESTED_SHARE = 0.4  # of cells in G1 for long, as drug, crowding or want of oxygen leaves them
 ZERO_SHARE = 0.25  # share of perturbed ligands and contacts that are exactly zero
 DECADES = 4.0  # a ligand or drug is drawn over so many decades below its upper range
 TISSUE_NUTRIENTS = {  # log-uniform, from beside a necrotic core to beside a vessel
@@ -172,13 +173,19 @@ def _contacts(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) ->
 
 
 def _body(rng: np.random.Generator, inputs: np.ndarray) -> None:
+    """Size, phase and age in it: of dividing cells, and of arrested ones, small and days in G1."""
     n = len(inputs)
-    phase = rng.choice(3, n, p=(0.6, 0.25, 0.15))
-    inputs[:, INPUTS.index("volume_ratio")] = rng.normal(1.35, 0.35, n).clip(0.3, 3.0)
+    arrested = rng.random(n) < ARRESTED_SHARE
+    volume = np.where(
+        arrested, rng.uniform(0.4, 1.2, n), rng.normal(1.35, 0.35, n).clip(0.3, 3.0)
+    )
+    phase = np.where(arrested, 0, rng.choice(3, n, p=(0.6, 0.25, 0.15)))
+    age = np.where(arrested, _log_uniform(rng, n, 6.0, 500.0), rng.exponential(6.0, n))
+    inputs[:, INPUTS.index("volume_ratio")] = volume
     inputs[:, INPUTS.index("phase_S")] = phase == 1
     inputs[:, INPUTS.index("phase_G2M")] = phase == 2
     inputs[:, INPUTS.index("phase_age")] = np.where(
-        rng.random(n) < 0.2, _log_uniform(rng, n, 0.05, 500.0), rng.exponential(6.0, n)
+        rng.random(n) < 0.1, _log_uniform(rng, n, 0.05, 500.0), age
     )
 
 
