@@ -38,6 +38,23 @@ def add_drive(x, parent, c, share, y, out):
 
 
 @inner
+def add_rows(rows, chosen, weights, out):
+    """Add the chosen rows to `out`, each times its weight, in their order; four in one pass."""
+    n = chosen.size - chosen.size % 4
+    for k in range(0, n, 4):
+        a, b, c, d = (rows[chosen[k]], rows[chosen[k + 1]], rows[chosen[k + 2]],
+                      rows[chosen[k + 3]])
+        wa, wb, wc, wd = (weights[chosen[k]], weights[chosen[k + 1]], weights[chosen[k + 2]],
+                          weights[chosen[k + 3]])
+        for j in range(out.size):
+            out[j] = out[j] + wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
+    for k in chosen[n:]:
+        row, weight = rows[k], weights[k]
+        for j in range(out.size):
+            out[j] = out[j] + weight * row[j]
+
+
+@inner
 def _term(y0, y1, y2):
     """Eight times the product of three sigmoids (w + v) / (2 w), w = 1 + |v|, in one division.
 

@@ -22,6 +22,7 @@ import numpy as np
 from numba import njit
 
 from surrogates.channels import GENOTYPES, INPUTS, transform_inputs
+from surrogates.drive_kernels import add_rows
 
 COVERAGE = 0.995
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
@@ -50,9 +51,10 @@ class Domain:
     most: np.ndarray  # (n_groups,): ligands, drugs, alterations present at once
 
     def tuple(self) -> tuple:
-        """The values as the kernel takes them."""
+        """The values as the kernel takes them; the last is the centre of the whitened cloud."""
+        centre = self.whiten.astype(np.float64) @ self.mean
         return (self.low, self.high, self.mean, self.whiten, self.limits[0], self.limits[1],
-                self.most, COUNTED)
+                self.most, COUNTED, centre.astype(np.float32))
 
 
 def everywhere() -> Domain:
@@ -152,33 +154,24 @@ def _count_present(rows, out):
 
 
 @_inner
-def distance_tile(x, first, domain, out):
-    """Squared distances of the lanes of a tile; features are rows of x from `first` on."""
-    mean, whiten = domain[2], domain[3]
-    n_features, lanes = mean.size, out.size
-    centred = np.zeros((-(-n_features // 4) * 4, lanes), np.float32)
-    part = np.empty(lanes, np.float32)
-    for k in range(n_features):
-        row, source, centre = centred[k], x[first + k], mean[k]
-        for j in range(lanes):
-            row[j] = source[j] - centre
-    for j in range(lanes):
-        out[j] = _ZERO
-    for r in range(n_features):
-        for j in range(lanes):
-            part[j] = _ZERO
-        for k in range(0, r + 1, 4):  # entries right of the diagonal are zeros
-            _add_four(centred[k : k + 4], whiten[r, k : k + 4], part)
-        for j in range(lanes):
-            out[j] += part[j] * part[j]
+def distance_tile(x, first, live, domain, work):
+    """Squared distances of the lanes of a tile, |L x - L mean|^2; features are rows of x.
 
-
-@_inner
-def _add_four(rows, weights, out):
-    """out += weights . rows; weights past the last count as none."""
-    a, b, c, d = rows[0], rows[1], rows[2], rows[3]
-    n = weights.size
-    wa, wb = weights[0], weights[1] if n > 1 else _ZERO
-    wc, wd = weights[2] if n > 2 else _ZERO, weights[3] if n > 3 else _ZERO
+    They are the rows from `first` on; those that are not `live` are zero in the whole tile and left
+    out, which changes no bit. `work`: rows for the result and for one sum.
+    """
+    whiten, centre = domain[3], domain[8]
+    out, part = work[0], work[1]
+    features = x[first : first + centre.size]
+    chosen, n_chosen = np.empty(centre.size, np.int64), 0
     for j in range(out.size):
-        out[j] += wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
+        out[j] = _ZERO
+    for r in range(centre.size):
+        if live[first + r]:
+            chosen[n_chosen] = r
+            n_chosen += 1
+        for j in range(out.size):
+            part[j] = -centre[r]
+        add_rows(features, chosen[:n_chosen], whiten[r], part)  # zeros right of the diagonal
+        for j in range(out.size):
+            out[j] += part[j] * part[j]
