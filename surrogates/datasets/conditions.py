@@ -21,7 +21,7 @@ TYPE_SHARE = (0.5, 0.1, 0.14, 0.1, 0.08, 0.08)  # of CELL_TYPES
 WIDE, TISSUE, CLINIC = 0, 1, 2  # kinds of courses
 KIND_SHARE = np.array([0.33, 0.32, 0.35])
 LIGAND_SHARE = np.array([0.4, 0.25, 0.06])  # of ligands away from basal, by kind
-CLINIC_LIGANDS = {"HGF": 0.35, "IFNg": 0.2, "TGFb": 0.15, "EGF": 0.15}
+CLINIC_LIGANDS = {"HGF": 0.35, "IFNg": 0.2, "TGFb": 0.15, "EGF": 0.35}
 DRUG_COUNT = np.array(  # share of courses with 0, 1, 2, 3 drugs, by kind
     [(0.25, 0.3, 0.3, 0.15), (0.4, 0.4, 0.2, 0.0), (0.4, 0.45, 0.15, 0.0)]
 )

