@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tests.output.stand_in import StandIn, record
+from tests.output.stand_in import StandIn, channels, record
 from tme_sim.output.run import open_run
 from tme_sim.replay.frames import Frames
 from tme_sim.replay.page_file import write
@@ -78,3 +78,18 @@ def test_two_runs_go_into_one_file(short, tmp_path):
     parts = packed(write([short, open_run(tmp_path / "other.h5")], tmp_path / "two.html"))
     assert [r["file"] for r in json.loads(unpacked(parts["runs"]))] == ["run.h5", "other.h5"]
     assert "runs/1/frames/2" in parts
+
+
+def test_a_name_in_a_run_cannot_end_the_script_and_is_found_as_the_page_asks(tmp_path):
+    path = tmp_path / "a.h5"
+    model = StandIn(name="</script><b>", columns="all")
+    odd = "<!--<script>"
+    model.cell_model.nodes = (*model.cell_model.nodes[:-1], channels((odd,))[0])
+    record(path, model, ticks=2)
+    written = write([open_run(path)], tmp_path / "run.html")
+    text = written.read_text("utf-8")
+    assert text.count("</script>") == 2
+    assert odd not in text
+    parts = packed(written)
+    assert json.loads(unpacked(parts["runs/0"]))["name"] == "</script><b>"
+    assert "runs/0/frames/0/columns/%3C!--%3Cscript%3E" in parts

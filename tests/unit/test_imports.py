@@ -30,6 +30,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "output": ("channels",),
     "analysis": ("", "channels", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
+    "replay": ("channels", "network"),
 }
 MODULES = sorted((ROOT / "tme_sim").rglob("*.py"))
 

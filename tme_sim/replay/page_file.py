@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def write(
     parts: dict[str, Part] = {"runs": _json([_listed(run) for run in runs])}
     for index, run in enumerate(runs):
         parts |= _fitted(Frames(run), f"runs/{index}", room, tell)
-    packed = json.dumps(parts, separators=(",", ":"))
+    packed = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")  # ends no script
     path.write_text(page.replace(_PLACE, packed), encoding="utf-8")
     return path
 
@@ -130,13 +131,18 @@ def _frame(
     told = frames.columns(frame, (*columns, *IN_CELLS))
     ranges = frames.column_ranges(tuple(told))
     for name, levels in told.items():
-        parts[f"{root}/columns/{name}"] = _packed(levels) | {"range": list(ranges[name])}
+        parts[f"{root}/columns/{quoted(name)}"] = _packed(levels) | {"range": list(ranges[name])}
     for name in fields:
         ends = {"range": list(frames.field_range(name))}
         for z in range(run.shape[0]):
             part = _packed(frames.field(frame, name, z)) | ends
-            parts[f"{root}/fields/{name}?z={z}"] = part
+            parts[f"{root}/fields/{quoted(name)}?z={z}"] = part
     return parts
+
+
+def quoted(name: str) -> str:
+    """A name as the page writes it into a path: ``encodeURIComponent``."""
+    return quote(name, safe="!'()*~")
 
 
 def _described(

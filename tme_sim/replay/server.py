@@ -24,7 +24,7 @@ from tme_sim.replay.frames import Frames
 
 LOOPBACK = "127.0.0.1"
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-CACHED_FRAMES = 256
+CACHED_FRAMES = 32  # parts of frames; a page keeps its own
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/app.js": ("app.js", "text/javascript; charset=utf-8"),

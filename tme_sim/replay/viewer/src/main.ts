@@ -150,7 +150,7 @@ class Page {
   private named(column: Column): Named[] {
     const names = column.name === "type" ? [] : column.categories!; // types stand beside their boxes
     if (column.name === "status") return names;
-    const none = column.name === "clone" || column.name === "survival" ? [{ name: `no ${plain(column.name)} known`, color: NONE }] : [];
+    const none = column.name === "clone" || column.name === "survival" ? [{ name: column.name === "clone" ? "of no clone" : "not asked", color: NONE }] : [];
     return [...names.slice(0, 24), ...none, { name: "dead", color: DEAD }];
   }
 
