@@ -42,7 +42,7 @@ POSITION_STEPS = 65535
 PACKED_STEPS, PACKED_SIZES = 16383, 63  # of positions and radii in 3D
 LEVELS = 254  # of a uint8; 255 means that there is no value
 NO_VALUE = 255
-SAMPLED_FRAMES = 24  # that the range of a column is taken from
+SAMPLED_FRAMES = 16  # that the range of a column is taken from
 RANGE_SHARE = (0.002, 0.998)  # so that one outlier does not flatten a map
 MAX_CURVE_POINTS = 1500
 NOT_SHOWN = ("id", "position", "mother", "genotype", "direction")
@@ -60,11 +60,20 @@ class Frames:
         self._ranges: dict[str, tuple[float, float]] = {}
         self._size = np.array(size if len(size) == 3 else (*size, run.voxel))
 
-    @functools.cached_property
+    @property
     def max_radius(self) -> float:
         """The largest radius of the sampled frames [um]."""
-        largest = [self.run.frame(k, ["radius"])["radius"].max(initial=0.0) for k in self._sample()]
-        return float(max([1e-3, *largest]))
+        return self._seen[0]
+
+    @functools.cached_property
+    def _seen(self) -> tuple[float, frozenset[int]]:
+        """The largest radius and the codes of types of the sampled frames."""
+        largest, types = 1e-3, set()
+        for k in self._sample():
+            cells = self.run.frame(k, ("radius", "type"))
+            largest = max(largest, float(cells["radius"].max(initial=0.0)))
+            types |= set(np.flatnonzero(np.bincount(cells["type"])).tolist())
+        return largest, frozenset(types)
 
     @functools.cached_property
     def explanation(self) -> Explanation | None:
@@ -212,9 +221,7 @@ class Frames:
     def _types(self) -> list[dict[str, Any]]:
         """Every cell type, and whether the sampled frames have a cell of it."""
         names = self.run.columns["type"]["categories"]
-        codes = [np.unique(self.run.frame(k, ["type"])["type"]) for k in self._sample()]
-        present = set(np.concatenate(codes).tolist())
-        return [_named_color(name) | {"present": k in present} for k, name in enumerate(names)]
+        return [_named_color(name) | {"present": k in self._seen[1]} for k, name in enumerate(names)]
 
     def _columns(self) -> list[dict[str, Any]]:
         shown = [name for name in self.run.columns if name not in NOT_SHOWN]

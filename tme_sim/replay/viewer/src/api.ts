@@ -150,6 +150,7 @@ export class Source {
     return this.run;
   }
 
+  take(run: Run): Run { this.run = run; return run; }
   state(): Promise<State> { return json<State>(`${this.root}/state`); }
   forget(): void { memory.clear(); }
   curves(): Promise<Curves> { return json<Curves>(`${this.root}/curves`); }

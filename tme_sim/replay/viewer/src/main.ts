@@ -502,7 +502,19 @@ function asked(n: number): number[] {
   return second === null || second === first ? [first] : [first, second];
 }
 
+/** Ask for the first frame while the picture is still being set up. */
+function fetchAhead(source: Source, run: Run): void {
+  const kept = new URLSearchParams(location.hash.slice(1));
+  const after = run.times.findIndex((t) => t > Number(kept.get("t") ?? 0) + 1e-6);
+  const frame = after < 0 ? run.times.length - 1 : Math.max(0, after - 1);
+  const color = run.columns.find((c) => c.name === kept.get("color"))?.name ?? "type";
+  source.cells(frame).catch(() => undefined);
+  if (color !== "type" && color !== "status") source.column(frame, color).catch(() => undefined);
+}
+
 async function start(): Promise<void> {
+  const first = new Source(0).open(); // nearly always wanted: asked for together with the list
+  first.catch(() => undefined);
   const runs = await listRuns();
   const chosen = asked(runs.length);
   if (runs.length > 1) {
@@ -514,7 +526,8 @@ async function start(): Promise<void> {
     byId("run-choice").hidden = byId("other-choice").hidden = false;
   }
   const sources = chosen.map((k) => new Source(k));
-  const told = await Promise.all(sources.map((s) => s.open()));
+  const told = await Promise.all(sources.map((s) => (s.index === 0 ? first.then((run) => s.take(run)) : s.open())));
+  sources.forEach((source, k) => fetchAhead(source, told[k]));
   let page: Page | null = null;
   const panes = sources.map((s, k) => new Pane(s, told[k], sources.length > 1 ? "AB"[k] : "", () => page?.goHome()));
   document.body.classList.toggle("two", panes.length > 1);
