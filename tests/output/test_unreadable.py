@@ -118,7 +118,7 @@ def test_a_killed_run_can_be_read_up_to_its_last_whole_frame(tmp_path, capsys):
 @pytest.mark.parametrize("width", [80, 60])
 def test_info_fits_the_terminal_and_says_what_was_run(width, tmp_path, monkeypatch, capsys):
     path = tmp_path / "run.h5"
-    record(path, StandIn(columns="all"))
+    record(path, StandIn(20, columns="all"), ticks=40)
     monkeypatch.setenv("COLUMNS", str(width))
 
     assert cli.main(["info", str(path)]) == 0
@@ -134,7 +134,7 @@ def test_info_fits_the_terminal_and_says_what_was_run(width, tmp_path, monkeypat
         "stand_in, seed 1; complete, ended by: duration",
         "600 x 600 um, 30 x 30 x 1 voxels of 20 um",
         "tumor; caf (fibroblast); cd8 (cd8_t)",
-        "5 dose",
+        "2 dose",
         "vemurafenib [uM]",
         "stand-in, " + "0" * 64,
         "fields 67%, signaling 33%",
