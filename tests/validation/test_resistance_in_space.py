@@ -39,10 +39,10 @@ CLUSTER = "{disk: {radius: 33 um}}"
 
 
 class NeedsRoom(Wrapped):
-    """Births need room: half as many in resting packing, none at twice that overlap."""
+    """Births need room: a quarter less in resting packing (overlap 6), none at four times."""
 
     def tell(self, inputs, cell_type):  # noqa: ARG002
-        self.room = np.clip(1.0 - inputs[:, INPUTS.index("crowding")] / 12.0, 0.0, 1.0)
+        self.room = np.clip(1.0 - inputs[:, INPUTS.index("crowding")] / 24.0, 0.0, 1.0)
         return inputs
 
     def step(self, state, inputs, genotype, cell_type, dt, *, out):
