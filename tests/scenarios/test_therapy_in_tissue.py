@@ -178,7 +178,7 @@ def test_a_drug_of_a_class_is_sensed_as_its_potency_says():
     model.step()
     sensed = model.population["inputs"][:, column].max()
     assert before.max() > 0.0
-    assert sensed == pytest.approx(19.79 * model.env["dabrafenib"].max(), rel=0.5)
+    assert sensed == pytest.approx(20.51 * model.env["dabrafenib"].max(), rel=0.5)
 
 
 @pytest.mark.parametrize("model", ["tme-cell", "teacher"])

@@ -26,7 +26,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "seeding": ("channels",),
     "bodies": ("channels",),
     "tick": ("channels",),
-    "scenario": ("channels",),
+    "scenario": ("channels", "mutants"),
     "output": ("channels",),
     "analysis": ("", "channels", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
