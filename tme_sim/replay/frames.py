@@ -221,7 +221,8 @@ class Frames:
     def _types(self) -> list[dict[str, Any]]:
         """Every cell type, and whether the sampled frames have a cell of it."""
         names = self.run.columns["type"]["categories"]
-        return [_named_color(name) | {"present": k in self._seen[1]} for k, name in enumerate(names)]
+        seen = self._seen[1]
+        return [_named_color(name) | {"present": k in seen} for k, name in enumerate(names)]
 
     def _columns(self) -> list[dict[str, Any]]:
         shown = [name for name in self.run.columns if name not in NOT_SHOWN]

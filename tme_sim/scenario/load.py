@@ -14,7 +14,8 @@ from tme_sim.scenario.errors import ScenarioError
 from tme_sim.scenario.overrides import apply_overrides
 from tme_sim.scenario.scenario import Scenario
 
-_PARTS = ("SubstrateSpec", "DrugSpec", "CellTypeSpec", "MutationSpec")  # presets may give what they require
+# presets may give what these require
+_PARTS = ("SubstrateSpec", "DrugSpec", "CellTypeSpec", "MutationSpec")
 
 
 def load_scenario(
