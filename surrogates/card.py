@@ -23,7 +23,7 @@ def render(card: dict) -> str:
         f"{card['training']['n_members']} members, {card['training']['steps']} steps",
         f"- drugs: {card['drug_unit']}",
         f"- never together in training: {_pairs(card['training']['held_out_pairs'])}",
-        f"- gated residual: {card['residual_share']:.0%} of the drive (there is none)\n",
+        f"- gated residual: {_residual(card['residual_share'])}\n",
         _stages(card.get("stages", [])),
         _fidelity(metrics),
         _baselines(metrics["baselines"]),
@@ -32,6 +32,14 @@ def render(card: dict) -> str:
         _domain(card["domain"]),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _residual(share: dict | float) -> str:
+    """How much of the drives no edge stands behind; older cards say 0."""
+    if not isinstance(share, dict) or not share["n_open"]:
+        return "none; every drive is the scaffold's"
+    return (f"{share['overall']:.2%} of the drives of nodes, at most {share['worst']:.1%} "
+            f"({share['worst_node']}), open at {share['n_open']} nodes")
 
 
 def _pairs(pairs: list) -> str:

@@ -7,7 +7,8 @@ The equations are those of `parameters`; a tick is a number of equal sweeps of a
 node after node in the order of the table: a node reads the newest values of those above it, so
 that a cascade of fast nodes passes a signal on within a sweep and fast feedback stays calm. Every
 member reads the one shared state. Heads are read at the end, per member: their mean
-becomes the physical outputs, their spread sigma. On CPU the same numbers come from `infer`.
+becomes the physical outputs, their spread sigma. With a residual (see there) it moves the drives of
+nodes, read anew at the start of every sweep. On CPU the same numbers come from `infer`.
 """
 
 import numpy as np
@@ -22,9 +23,10 @@ from surrogates.metabolism import (
     OXYGEN_PER_PYRUVATE,
 )
 from surrogates.network import Network
-from surrogates.parameters import Raw, either
+from surrogates.parameters import PER_MEMBER, Raw, either
 from surrogates.phenotype import LOG as LOG_SCALE
 from surrogates.phenotype import RANGES
+from surrogates.residual import Residual
 from surrogates.uncertainty import COUNTED, PRESENT, Domain
 
 BUCKETS = (1, 2, 3, 5, 8, 12)  # units of similar numbers of parents share one matrix product
@@ -40,6 +42,7 @@ class MonotoneUnits(nn.Module):
         self.bias = nn.Parameter(torch.from_numpy(raw.bias.copy()))
         self.share = nn.Parameter(torch.from_numpy(raw.share.copy()))
         self.tempo = nn.Parameter(torch.from_numpy(raw.tempo.copy()))
+        self.residual = None if raw.residual is None else Beside(raw.residual)
         self.n_nodes = network.n_nodes
         self.n_groups = raw.n_groups
         self.register_buffer("sign", torch.from_numpy(network.sign[None, :, :, None].copy()))
@@ -52,11 +55,14 @@ class MonotoneUnits(nn.Module):
 
     def raw(self) -> Raw:
         """Parameters as numpy arrays."""
-        names = ("theta", "bias", "share", "tempo")
-        return Raw(*(getattr(self, name).detach().cpu().numpy().copy() for name in names))
+        arrays = (getattr(self, name).detach().cpu().numpy().copy() for name in PER_MEMBER)
+        return Raw(*arrays, None if self.residual is None else self.residual.numbers)
 
     def forward(self, sources: Tensor) -> Tensor:
-        """F of shape (n_cells, n_members, n_units) from sources (n_cells, n_sources) in [0, 1]."""
+        """F of shape (n_cells, n_members, n_units) from sources (n_cells, n_sources) in [0, 1].
+
+        That of the scaffold, without the residual.
+        """
         return self._drive(sources, self.acting(), self._whole)
 
     def wave(self, sources: Tensor, acting: tuple[Tensor, ...], k: int) -> Tensor:
@@ -143,6 +149,30 @@ def _register_buckets(
     return names
 
 
+class Beside(nn.Module):
+    """Rho of a residual (n_cells, n_nodes) from the sources; its numbers are not learned here."""
+
+    def __init__(self, residual: Residual) -> None:
+        super().__init__()
+        self.numbers = residual
+        for name, array in residual.arrays().items():
+            self.register_buffer(name, torch.from_numpy(array.copy()))
+
+    def forward(self, sources: Tensor) -> Tensor:
+        """Values between -LARGEST and LARGEST."""
+        return saturated(sources @ self.read.T + self.bias) @ self.write.T
+
+
+def saturated(z: Tensor) -> Tensor:
+    """Values to (-1, 1)."""
+    return z / (1.0 + z.abs())
+
+
+def bent(drive: Tensor, rho: Tensor) -> Tensor:
+    """Drives in [0, 1] moved by rho towards 0 or 1."""
+    return drive * (1.0 - rho.abs()) + rho.clamp(min=0.0)
+
+
 class Sources(nn.Module):
     """Put state, transformed inputs and genotype bits side by side (see `channels`)."""
 
@@ -180,9 +210,13 @@ def relax(
     acting, n_nodes = units.acting(), units.n_nodes
     sources = sources.clone()
     for _ in range(n_sweeps):
+        rho = None if units.residual is None else units.residual(sources)
         for k, nodes in enumerate(units.waves):
             low, high = int(nodes[0]), int(nodes[-1]) + 1
-            update = ((1.0 - keep[:, low:high]) * units.wave(sources, acting, k)).mean(dim=1)
+            drive = units.wave(sources, acting, k)
+            if rho is not None:
+                drive = bent(drive, rho[:, None, low:high])
+            update = ((1.0 - keep[:, low:high]) * drive).mean(dim=1)
             kept = sources[:, low:high] * keep[:, low:high].mean(dim=0)
             sources[:, low:high] = competence[:, low:high] * update + kept
     return sources[:, :n_nodes]

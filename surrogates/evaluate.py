@@ -31,6 +31,7 @@ from surrogates.outside import auroc, outside_situations
 from surrogates.phenotype import HIGH, LOW, net_growth_rate
 from surrogates.real_data import default_cache, find_data, keep_in_card, score
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
+from surrogates.residual import share
 from surrogates.scores import drive_of, drive_scores
 from surrogates.self_pruning import drive_ratio
 from surrogates.teacher import Teacher
@@ -92,7 +93,6 @@ def card_of(folder: Path, config, teacher: Teacher, *, stages: list[dict] = (),
                 f"cells (Gerosa 2020, Froehlich 2023); {entered}",
         "stages": list(stages),
         "drug_unit": "nominal concentration in a medium with 10 % serum",
-        "residual_share": 0.0,
         "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,
                      "evidence": c.evidence} for c in OUTPUT_CHANNELS],
     }
@@ -130,7 +130,18 @@ def measure(folder: Path, sampling: Sampling, teacher: Teacher,
     limits = [float(limit) for limit in weights.domain.limits]
     most = [float(count) for count in weights.domain.most]
     return {"metrics": metrics, "intervals": intervals,
+            "residual_share": residual_share(model, held_out),
             "domain": {"box": domain, "limits": limits, "most": most}}
+
+
+def residual_share(model: TmeCell, rows: Rows) -> dict:
+    """What the residual is of the drives of nodes, see `residual.share`."""
+    plain = TmeCell(model.network, replace(model.raw, residual=None), model.domain, name="",
+                    hash="")
+    nodes = slice(len(NODES))
+    drives = [drive_of(m, rows).mean(axis=1)[:, nodes] for m in (plain, model)]
+    mask = model.network.competence[rows.cell_type, nodes] > 0.0
+    return share(*drives, mask, NODES)
 
 
 def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:

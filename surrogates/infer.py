@@ -21,6 +21,7 @@ from surrogates.infer_kernels import TILE, step_tiles
 from surrogates.network import Network
 from surrogates.parameters import FACTORS, Effective
 from surrogates.phenotype import RANGES
+from surrogates.residual import Residual, no_residual
 from surrogates.uncertainty import Domain
 
 PARALLEL_FROM = 4  # tiles; below, a second thread costs more than it gives
@@ -45,11 +46,12 @@ class Packed:
     share: np.ndarray  # float32 (n_heads, n_terms) of the mix, over 2^FACTORS
     competence: np.ndarray  # float32 (n_types, n_units)
     node_share: np.ndarray  # float32 (n_members, n_nodes, GROUPS), over 2^FACTORS
+    residual: Residual
 
     def tuple(self) -> tuple:
         """The arrays as the kernel takes them."""
         return (self.n_parents, self.parent, self.product, self.moving, self.factor, self.share,
-                self.competence)
+                self.competence, self.residual.tuple())
 
 
 def pack(network: Network, effective: Effective) -> Packed:
@@ -74,6 +76,7 @@ def pack(network: Network, effective: Effective) -> Packed:
         share=np.ascontiguousarray(heads.reshape(len(heads), -1), np.float32),
         competence=np.ascontiguousarray(network.competence, np.float32),
         node_share=share[:, :n_nodes],
+        residual=effective.residual or no_residual(n_nodes, network.n_sources),
     )
 
 

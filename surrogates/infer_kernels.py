@@ -16,7 +16,7 @@ from numba import njit
 
 from surrogates.channels import LOG as LOG_INPUT
 from surrogates.channels import RAMP, SATURATING, transform_value
-from surrogates.drive_kernels import BLOCK, WIDEST, add_drive, inner
+from surrogates.drive_kernels import BLOCK, WIDEST, add_drive, add_rows, inner
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
 from surrogates.parameters import FACTORS, GROUPS
 from surrogates.phenotype import LINEAR, LOG
@@ -45,7 +45,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
     n_rows, n_members = packed[3].size, packed[5].shape[1] // GROUPS
     one = n_rows - 1 - packed[2].shape[0]
     room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
-            _room(4 * n_members), _room(2 * n_heads), _room(3))
+            _room(4 * n_members), _room(2 * n_heads), _room(3), _room(packed[7][1].size + 1))
     n_units = packed[0].size
     wiring = (np.empty(n_units, np.int32), np.empty_like(packed[1]), np.empty(n_units, np.bool_),
               np.empty(n_units, np.int64), np.empty(packed[4].size, np.float32))
@@ -57,6 +57,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
                             _rows(room[3], width))
         members, carbon, seen, judged = (_rows(room[4], width), _rows(room[5], width),
                                          _rows(room[6], width), _rows(room[7], width))
+        beside = _rows(room[8], width)
         for j in range(width):
             lane[j] = order[first[t] + min(j, count[t] - 1)]
         fresh[:] = before[0] != kind or before[1] != width
@@ -66,7 +67,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
         inside_tile(raw, x, n_nodes, domain, judged[0])
         _wire(kind, packed, x, (live, fresh), wiring)
         distance_tile(x, n_nodes, live, domain, judged[1:])
-        _relax(kind, packed, wiring, timing, (x, drive, y), fresh)
+        _relax(kind, packed, wiring, timing, (x, drive, y, beside), (live, fresh))
         _read(kind, packed, wiring, tables[1], (x, raw, y, members, carbon), seen)
         _disagree(seen, tables[1], judged[2])
         _store(lane, count[t], (x, seen, judged), domain, results)
@@ -201,7 +202,7 @@ def _wire_unit(unit, first, packed, live, one, wiring):
 
     None, or more than WIDEST, are filled up with weights of 0.
     """
-    n_parents, parent, _, moving, factor, _, _ = packed
+    n_parents, parent, _, moving, factor, _, _, _ = packed
     n_kept, kept, fixed, start, weight = wiring
     n, fixed[unit] = 0, True
     for k in range(n_parents[unit]):
@@ -240,12 +241,17 @@ def _drive(unit, packed, wiring, share, x, y, out):
 
 
 @inner
-def _relax(kind, packed, wiring, timing, rows, fresh):
-    """Sweep the nodes of one tile, one after the other: h <- h + competence g F - g h."""
-    x, drive, y = rows
-    competence, fixed = packed[6], wiring[2]
+def _relax(kind, packed, wiring, timing, rows, marks):
+    """Sweep the nodes of one tile, one after the other: h <- h + competence g F - g h.
+
+    A residual moves F towards 0 or 1 where its gate is open.
+    """
+    x, drive, y, beside = rows
+    live, fresh = marks
+    competence, fixed, residual = packed[6], wiring[2], packed[7]
     share, loss, n_sweeps = timing
     for sweep in range(n_sweeps):
+        _saturate(residual, live, x, beside)
         for unit in range(loss.size):
             silent = competence[kind, unit] == _ZERO
             if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
@@ -254,8 +260,45 @@ def _relax(kind, packed, wiring, timing, rows, fresh):
                     out = drive[unit : unit + 1]
                     _drive(unit, packed, wiring, share[kind, unit], x, y, out)
             node, row, g = x[unit], drive[unit], loss[unit]
+            if residual[3][unit] and not silent:
+                rise = competence[kind, unit] * g
+                _advance_beside(node, row, g, rise, (residual[2][unit], beside))
+            else:
+                for j in range(row.size):
+                    node[j] += row[j] - g * node[j]
+
+
+@inner
+def _saturate(residual, live, x, beside):
+    """What the residual reads, from the live sources: the first rows of `beside`."""
+    read, bias = residual[0], residual[1]
+    if bias.size > 0:
+        chosen, n = np.empty(read.shape[1], np.int64), 0
+        for k in range(read.shape[1]):
+            if live[k]:
+                chosen[n] = k
+                n += 1
+        for r in range(bias.size):
+            row = beside[r]
+            _fill(row, bias[r])
+            add_rows(x, chosen[:n], read[r], row)
             for j in range(row.size):
-                node[j] += row[j] - g * node[j]
+                row[j] /= _ONE + abs(row[j])
+
+
+@inner
+def _advance_beside(node, drive, g, rise, residual):
+    """h <- h + competence g (F (1 - |rho|) + max(rho, 0)) - g h; `rise` is competence g."""
+    write, rows = residual
+    rho = rows[write.size]
+    _fill(rho, _ZERO)
+    for r in range(write.size):
+        row, weight = rows[r], write[r]
+        for j in range(row.size):
+            rho[j] += weight * row[j]
+    for j in range(node.size):
+        up = rho[j] if rho[j] > _ZERO else _ZERO
+        node[j] += drive[j] * (_ONE - abs(rho[j])) + rise * up - g * node[j]
 
 
 @inner

@@ -13,19 +13,22 @@ are grouped is what the arrays say: 3 terms of 3 in tme-cell, one alone on large
 A product of increasing positive functions increases, and so does a positive mix of them: F rises
 with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
 requirements and enzyme inhibition look like; sums of sigmoids of the same size fit them worse.
-tau_i = prior tau x a factor in [1/2, 2], which regression of drives leaves at 1.
+tau_i = prior tau x a factor in [1/2, 2], which regression of drives leaves at 1. A term without a
+scaffold may stand beside the drives of nodes, one for all members: `residual`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from surrogates.network import Network
+from surrogates.residual import Residual
 
 GROUPS = 3  # terms of the mix
 FACTORS = 3  # sigmoids multiplied in a term
 HIDDEN = GROUPS * FACTORS
 SWEEP = 3.0  # [min]; ticks of 3, 6 and 12 min are the same sweeps, so the same to the bit
+PER_MEMBER = ("theta", "bias", "share", "tempo")
 LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies three denominators 1 + |v| <= 1e6 in float32
 
 
@@ -37,6 +40,7 @@ class Raw:
     bias: np.ndarray  # (n_members, n_units, hidden)
     share: np.ndarray  # (n_members, n_units, groups + 1), logits; the last term is silence
     tempo: np.ndarray  # (n_members, n_nodes), logit of the factor on tau
+    residual: Residual | None = None  # shared by the members
 
     @property
     def n_members(self) -> int:
@@ -49,15 +53,15 @@ class Raw:
         return self.share.shape[-1] - 1
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Arrays by name, as the weight file stores them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """What every member has its own of, by name, as the weight file stores it."""
+        return {name: getattr(self, name) for name in PER_MEMBER}
 
     def member(self, index: int) -> "Raw":
         """An ensemble of one."""
         if not 0 <= index < self.n_members:
             msg = f"member {index} does not exist; there are {self.n_members}, counted from 0"
             raise ValueError(msg)
-        return Raw(**{k: v[index : index + 1].copy() for k, v in self.arrays().items()})
+        return replace(self, **{k: v[index : index + 1].copy() for k, v in self.arrays().items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,7 @@ class Effective:
     bias: np.ndarray  # (n_members, n_units, hidden)
     share: np.ndarray  # (n_members, n_units, groups)
     tau: np.ndarray  # (n_members, n_nodes) [min]
+    residual: Residual | None = None
 
 
 def random_raw(network: Network, n_members: int, seed: int) -> Raw:
@@ -95,7 +100,7 @@ def effective(raw: Raw, network: Network) -> Effective:
         msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
         raise ValueError(msg)
     arrays = (weight, raw.bias, mix, network.tau * factor)
-    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays))
+    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual)
 
 
 def either(network: Network) -> np.ndarray:

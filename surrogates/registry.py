@@ -9,7 +9,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from surrogates.network import Network
-from surrogates.parameters import FACTORS, GROUPS, HIDDEN, Raw
+from surrogates.parameters import FACTORS, GROUPS, HIDDEN, PER_MEMBER, Raw
+from surrogates.residual import Residual
+from surrogates.residual import check as check_residual
 from surrogates.uncertainty import COUNTED, Domain
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -18,7 +20,6 @@ BUILT_IN = {
     "teacher": "mechanistic reference model (ODE) behind the same contract",
     "constant": "fixed rates per cell type, everything else zero",
 }
-_RAW = ("theta", "bias", "share", "tempo")
 _DOMAIN = ("low", "high", "mean", "whiten", "limits", "most")
 
 
@@ -51,6 +52,8 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
     target = Path(folder) / WEIGHT_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{k}": v for k, v in weights.raw.arrays().items()}
+    if weights.raw.residual is not None:
+        tensors |= {f"residual.{k}": v for k, v in weights.raw.residual.arrays().items()}
     tensors |= {f"domain.{k}": getattr(weights.domain, k) for k in _DOMAIN}
     beside = target.with_suffix(".writing")
     save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, beside)
@@ -62,7 +65,7 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
     """Read a weight file and check that it belongs to this scaffold."""
     path = Path(folder) / WEIGHT_FILE
     tensors = load_file(path)
-    raw = Raw(*(tensors[f"network.{k}"] for k in _RAW))
+    raw = Raw(*(tensors[f"network.{k}"] for k in PER_MEMBER), _residual(tensors, path, network))
     n_units, width = network.parent.shape
     expected = {"theta": (n_units, width, HIDDEN), "bias": (n_units, HIDDEN),
                 "share": (n_units, GROUPS + 1), "tempo": (network.n_nodes,)}
@@ -75,6 +78,18 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
     uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
     tensors.setdefault("domain.most", uncounted)
     return Weights(raw, Domain(*(tensors[f"domain.{k}"] for k in _DOMAIN)))
+
+
+def _residual(tensors: dict, path: Path, network: Network) -> Residual | None:
+    """The term beside the scaffold, if the weights have one."""
+    if "residual.read" not in tensors:
+        return None
+    residual = Residual(*(tensors[f"residual.{k}"] for k in ("read", "bias", "write")))
+    problem = check_residual(residual, network.n_nodes, network.n_sources)
+    if problem:
+        msg = f"{path}: {problem}"
+        raise ValueError(msg)
+    return residual
 
 
 def weights_hash(folder: str | Path) -> str:

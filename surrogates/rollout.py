@@ -1,7 +1,8 @@
 """Let the ensemble run freely, and differentiate where it arrives after many ticks.
 
-The sweeps are those of `cell_model.relax` and of inference. Time constants are fixed here: drives
-are learned, the prior's times stay. Kernels: `rollout_kernels`.
+The sweeps are those of `cell_model.relax` and of inference, of the scaffold alone: a residual is
+found after it. Time constants are fixed here: drives are learned, the prior's times stay. Kernels:
+`rollout_kernels`.
 """
 
 from collections.abc import Callable

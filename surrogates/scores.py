@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from surrogates.cell_model import MonotoneUnits, Sources
+from surrogates.cell_model import MonotoneUnits, Sources, bent
 from surrogates.datasets.sampling import Rows
 from surrogates.network import UNITS
 from surrogates.trained import TmeCell
@@ -12,7 +12,10 @@ CHUNK = 4096  # rows evaluated at a time
 
 
 def drive_of(model: TmeCell, rows: Rows) -> np.ndarray:
-    """Drives (n_rows, n_members, n_units): competence x F of nodes, fractions of heads."""
+    """Drives (n_rows, n_members, n_units): competence x F of nodes, fractions of heads.
+
+    Those of nodes with the residual, if there is one.
+    """
     units, sources = MonotoneUnits(model.network, model.raw), Sources()
     competence = model.network.competence[rows.cell_type].copy()
     competence[:, model.network.n_nodes :] = 1.0
@@ -21,7 +24,12 @@ def drive_of(model: TmeCell, rows: Rows) -> np.ndarray:
         for first in range(0, len(rows), CHUNK):
             part = rows.take(slice(first, first + CHUNK))
             arrays = (part.state, part.inputs, part.genotype)
-            parts.append(units(sources(*(torch.from_numpy(a) for a in arrays))).numpy())
+            x = sources(*(torch.from_numpy(a) for a in arrays))
+            drive = units(x)
+            if units.residual is not None:
+                nodes = drive[..., : units.n_nodes]
+                nodes[:] = bent(nodes, units.residual(x)[:, None])
+            parts.append(drive.numpy())
     return np.concatenate(parts) * competence[:, None]
 
 

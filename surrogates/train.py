@@ -5,7 +5,8 @@
 averaged over members, each of which sees the trajectories in its own bootstrap weights and starts
 from its own draw. Units share no weights, so their relative weight in the loss does not matter.
 After it come, as far as the configuration gives them steps, on-policy rows and rollouts
-(`rollout_training`) and measurements (`measurements`); the loss of drives stays in every sum.
+(`rollout_training`) and measurements (`measurements`); the loss of drives stays in every sum. Last,
+if asked for, a residual beside the scaffold, which then stands still (`residual_training`).
 Everything follows from the configuration and its seeds; a run that was stopped goes on from the
 checkpoints of its stages to the same weights.
 """
@@ -25,9 +26,10 @@ from surrogates.descent import Progress, Stage, descend, write_curves
 from surrogates.gradient import drive_loss
 from surrogates.measurements import Measurements, PlateLikelihood
 from surrogates.network import Network, load_network
-from surrogates.parameters import random_raw
+from surrogates.parameters import Raw, random_raw
 from surrogates.real_data import find_data
 from surrogates.registry import Weights, find_weights, load_weights, save_weights
+from surrogates.residual_training import Left, ResidualTable, fit_residual, left_by
 from surrogates.rollout import Roller
 from surrogates.rollout_training import Relabelling, Rollouts, draw_pool, rollout_loss
 from surrogates.scores import drive_of
@@ -40,7 +42,7 @@ LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leave
 CURVE_FILE = "curves.csv"
 MEASURED = marm.FOLDER  # sub-folder of the measurements that train
 PARTS = {"sampling": Sampling, "relabelling": Relabelling, "rollouts": Rollouts,
-         "measurements": Measurements}  # tables of a configuration
+         "measurements": Measurements, "residual": ResidualTable}  # tables of a configuration
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Config:
     relabelling: Relabelling = field(default_factory=Relabelling)
     rollouts: Rollouts = field(default_factory=Rollouts)
     measurements: Measurements = field(default_factory=Measurements)
+    residual: ResidualTable = field(default_factory=ResidualTable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,8 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
 
     With a folder of public data (`data`) and steps for it in the configuration, measurements enter
     in a last stage; without one the card says that none did.
-    From a folder of weights (`start`) the regression of drives is skipped: training goes on there.
+    From a folder of weights (`start`) the regression of drives is skipped: training goes on there,
+    from the scaffold's weights without their residual.
     """
     from surrogates.evaluate import card_of  # evaluate needs a trained model, as does training
 
@@ -98,9 +102,10 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
     )
     course = Training(network, teacher, config, folder, report)
     units = None if start is None else MonotoneUnits(
-        network, load_weights(find_weights(path=start), network).raw)
+        network, replace(load_weights(find_weights(path=start), network).raw, residual=None))
     units = course.run(training, validation, None if data is None else find_data(data), units)
-    weights = Weights(units.raw(), with_domain(network, units, training, validation))
+    domain = with_domain(network, units, training, validation)
+    weights = Weights(course.with_residual(units, training, validation), domain)
     save_weights(folder, weights)
     write_curves(folder / CURVE_FILE, course.curves)
     report("evaluating", 0.0)
@@ -141,6 +146,24 @@ class Training:
             self._measured(units, rows, losses, data)
             self._note("measurements", units, validation)
         return units
+
+    def with_residual(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Raw:
+        """What the units have learned, with a residual if the configuration gives it steps."""
+        table = self._config.residual
+        if not table.steps:
+            return units.raw()
+        parts = [self._left(units, part) for part in (rows, validation)]
+        found, self.curves["residual"] = fit_residual(*parts, table, self._config.seed,
+                                                      self._report)
+        raw = replace(units.raw(), residual=found)
+        self._note("residual", MonotoneUnits(self._network, raw), validation)
+        return raw
+
+    def _left(self, units: MonotoneUnits, rows: Rows) -> Left:
+        config = self._config
+        batches = prepare(self._network, rows, config)
+        weight = batches.factor * np.float32(config.batch * config.n_members / len(rows))
+        return left_by(units, batches.sources[:, :-1], batches.target, weight)
 
     def _relabelled(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Rows:
         """Training rows with those that the network's own rollouts visit, round after round."""
