@@ -35,7 +35,7 @@ cells: {{tumor: {{type: tumor, placement: {{poisson: {{spacing: {SPACING} um}}}}
 evolution: {{NRAS_Q61: {{rate: {1.0 / N_CELLS!r} per division}}}}
 processes: {{motility: off, therapy: off, fields: off, exchange: off, arrival: off}}
 """
-CLUSTER = "{disk: {radius: 33 um}}"
+CLUSTER = "{disk: {radius: 50 um}}"
 
 
 class NeedsRoom(Wrapped):
