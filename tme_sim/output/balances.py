@@ -42,6 +42,7 @@ def read(file: h5py.File) -> "pd.DataFrame":
 
 
 def _put(file: h5py.File, name: str, amounts: dict[str, float], unit: str) -> None:
-    dataset = file.require_dataset(name, (len(amounts),), "f8")
-    dataset.attrs["columns"], dataset.attrs["units"] = list(amounts), unit
-    dataset[:] = np.array(list(amounts.values()))
+    if name not in file:
+        dataset = file.create_dataset(name, (len(amounts),), "f8")
+        dataset.attrs["columns"], dataset.attrs["units"] = list(amounts), unit
+    file[name][:] = np.array(list(amounts.values()))

@@ -56,9 +56,10 @@ def write(file: h5py.File, model: Any, frame: int) -> None:
     }
     for name, found in values.items():
         dataset = group[name]
+        padded = np.full(dataset.shape[1:], dataset.fillvalue, dataset.dtype)
+        padded[: rows.size] = found
         dataset.resize(max(dataset.shape[0], frame + 1), axis=0)
-        dataset[frame] = dataset.fillvalue
-        dataset[frame, : rows.size] = found
+        dataset[frame] = padded
 
 
 def _drawn(model: Any) -> np.ndarray:
