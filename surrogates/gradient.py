@@ -74,7 +74,7 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, targ
             for j in range(LANES):
                 row[j] = value[j] * product[j]
         for m in range(n_members):
-            _hidden(z, weight[m, unit], bias[m, unit], f, slope)
+            hidden(z, width, weight[m, unit], bias[m, unit], f, slope)
             losses[m, unit] += _error(f, share[m, unit], target[first:first + LANES],
                                       factor[first:first + LANES],
                                       bootstrap[m, first:first + LANES], pull)
@@ -89,9 +89,8 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, targ
 
 
 @njit(error_model="numpy")
-def _hidden(z, w, b, f, slope):
-    """Sigmoids of one unit and member, and their slopes."""
-    width = z.shape[0] - 1
+def hidden(z, width, w, b, f, slope):
+    """Sigmoids of one unit and member, and their slopes, from the first `width` rows of z."""
     for h in range(HIDDEN):
         y, s = f[h], slope[h]
         start = b[h]

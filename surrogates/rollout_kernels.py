@@ -17,11 +17,11 @@ numbers (a test compares them) about a hundred times slower.
 import numpy as np
 from numba import njit
 
+from surrogates.gradient import LANES, hidden
 from surrogates.parameters import FACTORS, GROUPS, HIDDEN
 
 _summing = njit(error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,
                 no_cfunc_wrapper=True)
-LANES = 64  # cells side by side; a batch is filled up to a multiple of it
 _HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
 _inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
               no_cfunc_wrapper=True)
@@ -91,7 +91,7 @@ def pull_tile(acting, tables, course, states, reads, pull, d_acting):
                     for j in range(LANES):
                         force[j] = g * competence[node, j] * adjoint[node, j]
                     w, share = acting[0][m, node], acting[2][m, node]
-                    _sigmoids_and_slopes(z, width, w, acting[1][m, node], f, slope)
+                    hidden(z, width, w, acting[1][m, node], f, slope)
                     _back(z, width, w, share, (f, slope, force, delta), d_z,
                           (d_acting[0][m, node], d_acting[1][m, node], d_acting[2][m, node]))
             for j in range(LANES):
@@ -141,19 +141,6 @@ def _sigmoids(z, width, w, b, f):
         for j in range(LANES):
             v = y[j] * (_ONE + abs(y[j]))
             y[j] = _HALF + _HALF * v / (_ONE + abs(v))
-
-
-@_inner
-def _sigmoids_and_slopes(z, width, w, b, f, slope):
-    for h in range(HIDDEN):
-        y, s = f[h], slope[h]
-        _weigh(z, width, w, b, h, y)
-        for j in range(LANES):
-            size = abs(y[j])
-            v = y[j] * (_ONE + size)
-            d = _ONE / (_ONE + abs(v))
-            y[j] = _HALF + _HALF * v * d
-            s[j] = (_HALF + size) * d * d
 
 
 @_inner
