@@ -112,5 +112,6 @@ def test_edges_agree_with_the_facts_where_they_are_at_hand():
     assert {pair for pair in missing if pair[1] not in dropped} == {
         ("granzyme_hits", "CASP3"),  # through GZM_hit, which remembers for an hour
         ("LCK", "kill_rate"),  # as the gate of GZMB
+        ("p53", "MDM2"),  # through MDM2_mRNA, whose delay makes the pulses
     }
     assert set(OUTPUTS) & set(INPUTS) == {"antigen"}
