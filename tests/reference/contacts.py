@@ -66,6 +66,15 @@ def sums(position, radius, shown, size, walls="reflecting", dim=3):
     return total
 
 
+def holds(position, radius, size, *, adhesion, walls="reflecting", dim=3):
+    """Adhesion of those every cell touches [um/min]: contact weight x adhesion of the pair."""
+    total = np.zeros(len(position))
+    for i, j, d in touching(position, radius, size, walls, dim):
+        ratio = np.linalg.norm(d) / (radius[i] + radius[j])
+        total[i] += weight(ratio) * math.sqrt(adhesion[i] * adhesion[j])
+    return total
+
+
 def relax(position, radius, *, minutes, dt):
     """Euler's method in small steps in 3D, with published repulsion and adhesion."""
     position, n = np.array(position, dtype=float), len(position)

@@ -64,6 +64,9 @@ def test_velocities_and_contacts_agree_with_the_twin(dim, walls):
     np.testing.assert_allclose(forces.velocity, expected, rtol=1e-10, atol=1e-12)
     sums = contacts.sums(position, radius, shown, grid.size, walls, dim)
     np.testing.assert_allclose(forces.contact, sums, rtol=1e-5, atol=1e-6)
+    holds = contacts.holds(position, radius, grid.size, adhesion=adhesion, walls=walls, dim=dim)
+    np.testing.assert_allclose(forces.hold, holds, rtol=1e-10, atol=1e-12)
+    assert (holds > 0).sum() > 50
 
 
 def test_pushes_are_equal_and_opposite():
@@ -88,10 +91,11 @@ def test_coincident_cells_part_in_opposite_directions():
 def test_an_obstacle_pushes_and_stays():
     position = np.array([[50.0, 50, 10], [60.0, 50, 10]])
 
-    velocity = felt(position, np.full(2, RADIUS), box(100, 2), mobile=[1.0, 0.0])[0].velocity
+    forces, _ = felt(position, np.full(2, RADIUS), box(100, 2), mobile=[1.0, 0.0])
 
-    assert velocity[0, 0] == pytest.approx(-1.535558110)
-    assert (velocity[1] == 0).all()
+    assert forces.velocity[0, 0] == pytest.approx(-1.535558110)
+    assert (forces.velocity[1] == 0).all()
+    assert forces.hold.tolist() == [0.4, 0.0]
 
 
 def test_stiffness_bounds_the_rates_of_relaxation():

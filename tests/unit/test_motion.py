@@ -156,6 +156,42 @@ def test_the_dead_do_not_adhere():
     assert apart(population) == 18.0
 
 
+@pytest.mark.parametrize(("speed", "headway"), [(0.3, 0.0), (0.41, 0.01), (2.4, 2.0)])
+def test_a_walk_gets_on_with_what_its_speed_exceeds_the_adhesion(speed, headway):
+    # two cells side by side that both walk along y: they stay beside each other
+    rest = 40 / 21 * RADIUS
+    heading = [[0.0, 1.0, 0.0]] * 2
+    population = cells([[95.0, 20, 10], [95.0 + rest, 20, 10]], direction=heading)
+    outputs = decided(population, speed=speed, persistence_time=1e9)
+
+    pass_time(population, box(200, 2), outputs=outputs)
+
+    np.testing.assert_allclose(population["position"][:, 1], 20 + 6 * headway, atol=1e-5)
+    assert apart(population) == pytest.approx(rest, abs=1e-6)
+
+
+def spread(adhesion, speed, *, n=60, days=1):
+    """Growth of the mean distance from the centre of a disk of cells that walk."""
+    population = cells(400.0 + 15.5 * hexagonal(n))
+    outputs = decided(population, speed=speed, persistence_time=43.0, adhesion=adhesion)
+    radius = [np.linalg.norm(population["position"][:, :2] - 400.0, axis=1).mean()]
+    pass_time(population, box(800, 2), minutes=1440 * days, tick=12.0, outputs=outputs)
+    radius.append(np.linalg.norm(population["position"][:, :2] - 400.0, axis=1).mean())
+    return radius[1] / radius[0]
+
+
+def hexagonal(n):
+    """The n points of a hexagonal lattice of distance 1 that are nearest to its origin."""
+    a, b = (k.ravel() for k in np.meshgrid(*[np.arange(-12, 13)] * 2))
+    points = np.stack([a + b / 2, b * np.sqrt(3) / 2, 0 * a], axis=1)
+    return points[np.argsort(np.linalg.norm(points, axis=1), kind="stable")[:n]]
+
+
+def test_adhesive_cells_stay_together_and_others_walk_apart():
+    assert spread(adhesion=1.58, speed=0.41) < 1.1  # a melanoma cell's
+    assert spread(adhesion=0.1, speed=0.41) > 1.5  # the same cell without cadherins
+
+
 @pytest.mark.parametrize(
     ("walls", "x", "turned"), [("reflecting", 3.0, 1.0), ("periodic", 197.0, -1.0)]
 )
@@ -196,6 +232,16 @@ def test_switched_off_processes_leave_cells_where_they_are():
 
     np.testing.assert_array_equal(population["position"], position)
     assert population["n_contacts"].sum() > 0
+
+
+def test_without_mechanics_nobody_is_held():
+    population, types = pair(distance=15.0)
+    population["direction"][:] = [1.0, 0.0, 0.0]
+    outputs = decided(population, speed=0.3, persistence_time=1e9)
+
+    pass_time(population, box(200, 2), outputs=outputs, types=types, mechanics=False)
+
+    np.testing.assert_allclose(population["position"][:, 0], [96.8, 111.8])
 
 
 def test_an_empty_tissue_has_nothing_to_move():

@@ -67,19 +67,23 @@ class Forces:
     """What contacts do to every cell, one row per cell.
 
     `velocity` [um/min], its size `pace`, `stiffness` [1/min]: the fastest rate at which the
-    velocities of a cell and its neighbours can change with their positions; `contact`: sums over
-    neighbours named in `contact.CONTACTS`.
+    velocities of a cell and its neighbours can change with their positions; `hold` [um/min]: the
+    adhesion of those it touches, which its own walk must overcome; `contact`: sums over neighbours
+    named in `contact.CONTACTS`.
     """
 
     velocity: NDArray[np.float64]
     pace: NDArray[np.float64]
     stiffness: NDArray[np.float64]
+    hold: NDArray[np.float64]
     contact: NDArray[np.float32]
 
     @classmethod
     def of(cls, n: int) -> Self:
         """Room for `n` cells."""
-        return cls(np.zeros((n, 3)), np.zeros(n), np.zeros(n), np.zeros((n, len(CONTACTS)), "f4"))
+        pace, stiffness, hold = (np.zeros(n) for _ in range(3))
+        contact = np.zeros((n, len(CONTACTS)), dtype=np.float32)
+        return cls(np.zeros((n, 3)), pace, stiffness, hold, contact)
 
 
 def bodies_of(
@@ -110,7 +114,7 @@ def interact(
     forces: Forces,
     counting: bool = True,
 ) -> None:
-    """Velocity of every cell and, if counting, pace, stiffness, what its neighbours show it."""
+    """Velocity of every cell and, if counting, what else its neighbours do to it and show it."""
     known = (near.order, near.begin, near.number, near.listed, near.cells.bins.size)
     device.launch(
         _interact,
@@ -126,6 +130,7 @@ def interact(
         forces.velocity,
         forces.pace,
         forces.stiffness,
+        forces.hold,
         forces.contact,
         weight=BLOCK * 10,
     )
@@ -148,6 +153,7 @@ def _interact(
     velocity,
     pace,
     stiffness,
+    hold,
     contact,
 ):
     """Sum over the neighbours of the cells of one block, with all its pairs side by side.
@@ -179,6 +185,7 @@ def _interact(
             mobile = bodies[i, MOBILITY]
             stiff = stiffest(first, end, begin[low], listed, bodies, axes, pair)
             pace[i], stiffness[i] = share * speed, mobile * stiff
+            hold[i] = mobile * held(first, end, pair[_RATIO], pair[_PULL])
             witness(i, first, end, begin[low], listed, pair[_RATIO], shown, contact)
 
 
@@ -294,6 +301,15 @@ def stiffest(first, end, base, listed, bodies, axes, pair):
     square = xx * xx + yy * yy + zz * zz + 2.0 * (xy * xy + xz * xz + yz * yz)
     spread = max(square - trace * trace / axes, 0.0) * (axes - 1) / axes
     return stiff + trace / axes + np.sqrt(spread)
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def held(first, end, ratio, pull):
+    """Sum over the neighbours of contact weight x adhesion [um/min]."""
+    total = 0.0
+    for k in range(first, end):
+        total += contact_weight(ratio[k]) * pull[k]
+    return total
 
 
 @nb.njit(error_model="numpy", forceinline=True)

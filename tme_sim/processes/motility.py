@@ -3,6 +3,12 @@
 With a mean time P between turns and speed S this is the persistent random walk of Fuerth:
 MSD(t) = 2 S^2 P (t - P (1 - exp(-t/P))) in two and three dimensions alike. The turns of a tick are
 drawn by their number, not by substep: a free cell walks the same way through any substeps.
+
+A cell that touches others gets on with what its speed exceeds the adhesion to them: bonds hold a
+cell until its traction breaks them. Tumor cells stay together until they lose their cadherins;
+T cells, fast and hardly adhesive, pass. The bonds between two cells bear up to 200 nN (Chu 2004,
+10.1083/jcb.200403043), and a colony holds together where adhesion outweighs traction (Smeets 2016,
+10.1073/pnas.1521151113).
 """
 
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
@@ -111,9 +117,20 @@ def depart(population: Population, rows: NDArray[np.int64]) -> Walk:
     return Walk(heading, np.full(n, _UNDRAWN), np.zeros(n, dtype=np.int32))
 
 
-def stride(walk: Walk, gait: Gait, dt: float, *, trial: Walk, step: NDArray[np.float64]) -> None:
-    """Displacement [um] of every cell over `dt` [min] and, in `trial`, the walk afterwards."""
-    walked = (gait.speed, gait.persistence, gait.bias, gait.identity, gait.planar)
+def stride(
+    walk: Walk,
+    gait: Gait,
+    hold: NDArray[np.float64],
+    dt: float,
+    *,
+    trial: Walk,
+    step: NDArray[np.float64],
+) -> None:
+    """Displacement [um] of every cell over `dt` [min] and, in `trial`, the walk afterwards.
+
+    `hold` [um/min] is the adhesion of those a cell touches: it gets on with max(speed - hold, 0).
+    """
+    walked = (gait.speed, hold, gait.persistence, gait.bias, gait.identity, gait.planar)
     before = (walk.direction, walk.wait, walk.turns)
     after = (trial.direction, trial.wait, trial.turns)
     device.launch(
@@ -143,6 +160,7 @@ def _attract(i, gain, voxel, concentration, gradient, half_saturation, bias):
 def _stride(
     i,
     speed,
+    hold,
     persistence,
     bias,
     identity,
@@ -173,9 +191,10 @@ def _stride(
         if not undrawn or x * x + y * y + z * z < 0.5:
             x, y, z = turned(seed, tick, identity[i], turn, planar, bias, i)
         until = waiting(seed, tick, identity[i], turn, persistence[i])
-    step[i, 0] = speed[i] * (s_x + left * x)
-    step[i, 1] = speed[i] * (s_y + left * y)
-    step[i, 2] = speed[i] * (s_z + left * z)
+    headway = max(speed[i] - hold[i], 0.0)
+    step[i, 0] = headway * (s_x + left * x)
+    step[i, 1] = headway * (s_y + left * y)
+    step[i, 2] = headway * (s_z + left * z)
     new_direction[i, 0], new_direction[i, 1], new_direction[i, 2] = x, y, z
     new_wait[i], new_turns[i] = until - left, turn
 

@@ -215,7 +215,8 @@ class _Way:
     def _try(self, substep: float, stages: int, *, last: bool) -> float:
         """Take a substep on trial; its error estimate [um]."""
         if self.fastest > 0.0:
-            stride(self.walk, self.gait, substep, trial=self.trial, step=self.step)
+            walk = (self.walk, self.gait, self.here.hold, substep)
+            stride(*walk, trial=self.trial, step=self.step)
         then = self.here
         for k, (mu, nu, share, first_share) in enumerate(stages_of(stages), start=1):
             mix = (mu, nu, substep * share, substep * first_share, share + first_share)
