@@ -71,7 +71,7 @@ TestBirths = Births.TestCase
 def test_a_row_is_narrower_than_700_bytes_with_the_nodes_of_the_network():
     population = Population(len(NODES), len(INPUTS), len(OUTPUTS))
     assert population.bytes_per_cell <= 700
-    assert population.bytes_per_cell == 151 + len(NODES) * 4
+    assert population.bytes_per_cell == 159 + len(NODES) * 4
     rows = population.append(100, id=np.arange(1, 101))
     held = sum(population[n].nbytes for n, c in population.columns.items() if not c.scratch)
     assert held == population.bytes_per_cell * (rows.stop - rows.start)

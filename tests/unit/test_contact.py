@@ -44,7 +44,10 @@ def test_hits_go_to_the_touching_in_proportion_to_the_antigen_they_show():
     antigen = np.array([0, 0.1, 0.2, 0.0, 0.7, 1.0])
     rate = [0.5, 0, 0, 0, 0, 0]
 
-    received = sum(shoot(population, report, antigen, rate, tick=k) for k in range(3000))
+    received = np.zeros(6)
+    for tick in range(3000):
+        population["target"][:] = 0  # a new meeting
+        received += shoot(population, report, antigen, rate, tick=tick)
 
     assert received.sum() == pytest.approx(0.5 * 6 * 3000, rel=0.05)
     np.testing.assert_allclose(received / received.sum(), [0, 0.1, 0.2, 0, 0.7, 0], atol=0.03)
@@ -53,9 +56,41 @@ def test_hits_go_to_the_touching_in_proportion_to_the_antigen_they_show():
 def test_one_target_is_engaged_at_a_time():
     population, report = arena(flower(), type=[T_CELL, 0, 0, 0, 0, 0])
 
-    for tick in range(50):
-        received = shoot(population, report, np.full(6, 0.5), [1.0, 0, 0, 0, 0, 0], tick=tick)
-        assert (received > 0).sum() <= 1
+    received = [
+        shoot(population, report, np.full(6, 0.5), [1.0, 0, 0, 0, 0, 0], tick=k) for k in range(50)
+    ]
+
+    assert (np.sum(received, axis=0) > 0).sum() == 1
+    assert population["target"].tolist() == [1 + np.argmax(received[0]), 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("end", ["death", "antigen", "distance"])
+def test_a_target_is_left_when_it_dies_shows_nothing_or_is_gone(end):
+    population, report = arena(flower(), type=[T_CELL, 0, 0, 0, 0, 0])
+    antigen, rate = np.full(6, 0.5), [1.0, 0, 0, 0, 0, 0]
+    shoot(population, report, antigen, rate)
+    first = int(population["target"][0]) - 1
+
+    if end == "death":
+        population["status"][first] = APOPTOTIC
+    if end == "antigen":
+        antigen[first] = 0.0
+    if end == "distance":
+        population["position"][first] = [200.0, 180.0, 100.0]
+        report = pass_time(population, box(240, 2), mechanics=False, motility=False)
+    received = sum(shoot(population, report, antigen, rate, tick=k) for k in range(1, 20))
+
+    assert received[first] == 0
+    assert population["target"][0] - 1 not in (first, -1)
+
+
+def test_who_kills_no_more_engages_nobody():
+    population, report = arena(flower(), type=[T_CELL, 0, 0, 0, 0, 0])
+    shoot(population, report, np.ones(6), [1.0, 0, 0, 0, 0, 0])
+
+    shoot(population, report, np.ones(6), np.zeros(6))
+
+    assert not population["target"].any()
 
 
 def test_hits_of_several_killers_add_up():

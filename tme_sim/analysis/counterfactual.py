@@ -219,7 +219,10 @@ def origins(model: TumorModel, clones: np.ndarray, genotype: np.ndarray) -> tupl
 
 
 def expected_hits(model: TumorModel) -> tuple[np.ndarray, np.ndarray]:
-    """Mean lethal hits per 6 min on every cell, as it is and if T cells saw no PD-L1."""
+    """Mean lethal hits per 6 min on every cell, as it is and if T cells saw no PD-L1.
+
+    A T cell that is engaged stays with its target, another hits what it touches by what that shows.
+    """
     population, outputs = model.population, model.outputs
     now, without = np.zeros((2, population.n))
     killers = np.flatnonzero((outputs["kill_rate"] > 0.0) & (population["status"] == ALIVE))
@@ -241,6 +244,9 @@ def expected_hits(model: TumorModel) -> tuple[np.ndarray, np.ndarray]:
             apart -= model.grid.size * np.round(apart / model.grid.size)
         ratio = np.linalg.norm(apart, axis=1) / (radius[touched] + radius[killers[k]])
         appeal = _contact_weight(ratio) * shown[touched] if touched.size else np.zeros(0)
+        engaged = population["id"][touched] == population["target"][killers[k]]
+        if (appeal * engaged).any():
+            appeal = appeal * engaged
         if appeal.sum() > 0.0:
             share = appeal / appeal.sum() * HITS_PER
             now[touched] += rates[0][k] * share

@@ -14,7 +14,7 @@ from tme_sim.random import Stream, uniforms
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, Population
 
 READS = ("id", "type", "status")
-WRITES = ("granzyme_hits",)
+WRITES = ("granzyme_hits", "target")
 
 CONTACTS = (  # columns of the population, in the order of the sums over neighbours
     "antigen_contact",
@@ -62,15 +62,21 @@ def hits(
     """Write the lethal hits that every cell received in this tick into column `granzyme_hits`.
 
     A living cell with a kill_rate [hits/min] engages one of the cells it touches, chosen in
-    proportion to contact weight x antigen shown, and delivers Poisson(kill_rate x dt) hits.
+    proportion to contact weight x antigen shown, and delivers Poisson(kill_rate x dt) hits. It
+    stays with that cell (column `target`) until one of them dies or leaves, or no antigen is shown:
+    hits kill together, within 50 minutes of each other (Weigelin 2021, 10.1038/s41467-021-25282-3).
     """
     killers = np.flatnonzero((kill_rate > 0.0) & (population["status"] == ALIVE))
     identity = population["id"][killers]
     chance = uniforms(seed, _STREAM, tick, identity, _TARGET)
-    _, target = meet(cells, killers, np.ascontiguousarray(shown[:, 0]), chance)
+    before = population["target"][killers]
+    engaged = population.rows_of(before) if before.any() else None
+    _, target = meet(cells, killers, np.ascontiguousarray(shown[:, 0]), chance, engaged)
     mean = kill_rate[killers] * float(dt)
     delivered = poisson_at(mean, uniforms(seed, _STREAM, tick, identity, _HITS))
     met = target >= 0
+    population["target"][:] = 0
+    population["target"][killers[met]] = population["id"][target[met]]
     received = np.bincount(target[met], weights=delivered[met], minlength=population.n)
     population["granzyme_hits"][:] = received
 
@@ -103,14 +109,17 @@ def meet(
     who: NDArray[np.int64],
     appeal: NDArray[np.float32],
     chance: NDArray[np.float64],
+    engaged: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum of contact weight x appeal over the neighbours of some rows, and one of these neighbours.
 
-    It is the row at which the running sum passes `chance` (0-1) of the whole; -1 if the sum is 0.
+    It is the row in `engaged` where that is such a neighbour, else the one at which the running sum
+    passes `chance` (0-1) of the whole; -1 if the sum is 0.
     """
+    engaged = np.full(who.size, -1) if engaged is None else engaged
     total, chosen = np.zeros(who.size), np.full(who.size, -1, dtype=np.int64)
     where = (*cells.bins, cells.rows, cells.start, cells.order, cells.slots, cells.slot_of())
-    device.launch(_meet, who.size, who, *where, appeal, chance, total, chosen)
+    device.launch(_meet, who.size, who, *where, appeal, chance, engaged, total, chosen)
     return total, chosen
 
 
@@ -129,7 +138,21 @@ def poisson_at(mean: NDArray, chance: NDArray) -> NDArray[np.float64]:
 
 
 def _meet(
-    k, who, counts, per_um, size, rows, start, order, slots, slot_of, appeal, chance, total, chosen
+    k,
+    who,
+    counts,
+    per_um,
+    size,
+    rows,
+    start,
+    order,
+    slots,
+    slot_of,
+    appeal,
+    chance,
+    engaged,
+    total,
+    chosen,
 ):
     """One cell: sum the appeal of all it touches, then walk the same way to the one drawn."""
     slot = slot_of[who[k]]
@@ -146,8 +169,9 @@ def _meet(
                 d_x, d_y, d_z = x - slots[other, 0], y - slots[other, 1], z - slots[other, 2]
                 distance = np.sqrt(d_x * d_x + d_y * d_y + d_z * d_z)
                 span = slots[slot, RADIUS] + slots[other, RADIUS]
-                passed += contact_weight(distance / span) * appeal[j]
-                if passed > ahead and chosen[k] < 0:
+                attraction = contact_weight(distance / span) * appeal[j]
+                passed += attraction
+                if chosen[k] < 0 and (passed > ahead or (j == engaged[k] and attraction > 0.0)):
                     chosen[k] = j
         if turn == 0:
             total[k] = passed

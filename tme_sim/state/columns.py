@@ -73,6 +73,7 @@ COLUMNS = (
     _column("PDL1_contact", "f4", "1", "PD-L1 on touching cells", recorded=False),
     _column("B7_contact", "f4", "1", "co-stimulation by touching cells", recorded=False),
     _column("death_contact", "f4", "1", "dead cells touching", recorded=False),
+    _column("target", "i8", "1", "id of the cell it engages to kill, 0 if none", recorded=False),
     _column("granzyme_hits", "f4", "1", "hits received in the last tick", recorded=False),
     _column("oxygen_realised", "f4", "amol/min", "oxygen taken up", recorded=False),
     _column("glucose_realised", "f4", "amol/min", "glucose taken up", recorded=False),
