@@ -10,6 +10,7 @@ from tests.scenarios.small import small
 from tme_sim import simulation
 from tme_sim.scenario import catalogue, load_scenario
 from tme_sim.scenario.drugs import DrugSpec
+from tme_sim.state.columns import APOPTOTIC
 from tme_sim.therapy.balance import TISSUE, body_balance, gap
 from tme_sim.therapy.pharmacokinetics import catalogue_drug
 
@@ -115,6 +116,32 @@ def test_an_open_wall_lets_drug_leave_and_the_balance_still_closes():
     amounts = model.drug_balance.amounts(name)
     assert amounts["left"] > 0.1 * amounts["entered"]
     assert gap(amounts) < 1e-5
+
+
+def test_doxorubicin_halves_every_45_um_of_cells_and_passes_where_they_died():
+    """Uptake in tissue of 2e8 cells per mL from one face: exp(-x / 64.9 um), far from the end."""
+    scenario = tissue(
+        "doxorubicin",
+        domain={"size": ["400 um", "80 um"], "voxel": "10 um"},
+        cells={"tumor": {"type": "tumor", "count": 64, "placement": "everywhere"}},
+        substrates={"doxorubicin": {"boundary": {"x_low": "1 uM"}}},
+        surrogate={"name": "constant"},
+    )
+    model = tme_sim.TumorModel(scenario)  # without vessels no dose gets here
+    x, y = np.meshgrid(np.arange(6.25, 400, 12.5), [20.0, 60.0])  # 10 um thick: 2e-4 per um3
+    model.population["position"][:, :2] = np.column_stack([x.ravel(), y.ravel()])
+    model.run_for("2 h")
+    depth = model.grid.centres("x")
+    level = model.env["doxorubicin"][0].mean(axis=0)
+    for at, share in ((45.0, 0.5), (90.0, 0.25), (150.0, np.exp(-150.0 / 64.9))):
+        assert np.interp(at, depth, level) == pytest.approx(share, rel=0.05)
+    amounts = model.drug_balance.amounts("doxorubicin")
+    assert amounts["taken_up"] == pytest.approx(amounts["entered"], rel=0.01)
+    assert gap(amounts) < 1e-5
+
+    model.population["status"][:] = APOPTOTIC
+    model.run_for("6 h")
+    assert np.interp(150.0, depth, model.env["doxorubicin"][0].mean(axis=0)) > 0.95
 
 
 def test_drug_that_a_hook_puts_into_the_tissue_is_a_gap():

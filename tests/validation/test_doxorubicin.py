@@ -3,7 +3,7 @@
 The level halves every 40 to 50 um from its source (Primeau 2005, doi:10.1158/1078-0432.CCR-05-1664)
 and reaches deeper once 5 uM have killed the outer cells (histocultures of prostate tumors); cells
 stop in G2M, die late, and die less without p53. The shipped scenario as an eighth of its spheroid
-of 150 um, two days at 0, 0.4 and 5 uM at the walls; full size: four days, three seeds. About two
+of 150 um, two days at 0, 0.2 and 5 uM at the walls; full size: four days, three seeds. About two
 minutes, full ten. Run with ``pytest -m validation -k doxorubicin``.
 """
 
@@ -23,7 +23,7 @@ RADIUS, SIZE, LENGTH = 150.0, 260.0, 64.9  # [um]; the last is the decay length 
 EVERY = 240.0  # [min]
 ARMS = {  # dose at the walls [uM], genotype
     "untreated": (0.0, "[BRAF_V600E]"),
-    "0.4 uM": (0.4, "[BRAF_V600E]"),
+    "0.2 uM": (0.2, "[BRAF_V600E]"),
     "5 uM": (5.0, "[BRAF_V600E]"),
     "5 uM, TP53 loss": (5.0, "[BRAF_V600E, TP53_loss]"),
 }
@@ -123,12 +123,6 @@ def test_doxorubicin_halves_as_in_a_ball_of_its_decay_length(found):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="uptake of the drug is a decay of the substrate, the same with and without cells: dead "
-    "cells leave it as it is",
-)
 def test_doxorubicin_reaches_deeper_where_it_killed(found):
     for course in found["5 uM"]:
         (early, rim), (late, late_rim) = (at_depth(course[k], 45.0) for k in (1, -1))
@@ -137,7 +131,7 @@ def test_doxorubicin_reaches_deeper_where_it_killed(found):
 
 @pytest.mark.validation
 def test_doxorubicin_stops_cells_in_g2m(found):
-    treated, untreated = (np.mean([g2m(c)[6] for c in found[a]]) for a in ("0.4 uM", "untreated"))
+    treated, untreated = (np.mean([g2m(c)[6] for c in found[a]]) for a in ("0.2 uM", "untreated"))
 
     assert treated > 1.5 * untreated
 

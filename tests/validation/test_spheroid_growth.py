@@ -6,9 +6,9 @@ its diffusivity (only their ratio acts) so that spheroids of the radii that two 
 10 die as far out as those did after half a day. Asked of the third: phi and eta on day 10 within
 0.06, and R within 40 um in a course from its radius of day 3; at the limit of 353 um that all
 seedings share within 7 %: no growth (5 um/day) and a living rim of 92 to 100 um. An eighth of each
-spheroid, medium of 140 mmHg oxygen 60 um and more from the rim, without walking. The course
-goes to day 6, with four scales of use; full size: to day 18, seven scales, five days at the limit.
-Needs the radii in the folder that TME_SIM_DATA names. About ten minutes, full some hours.
+spheroid, medium of 140 mmHg oxygen 60 um and more from the rim. The course goes to day 6, with
+four scales of use; full size: to day 18, seven scales, five days at the limit. Needs the radii in
+the folder that TME_SIM_DATA names. About ten minutes, full some hours.
 Run with ``pytest -m validation -k spheroid_growth``.
 """
 

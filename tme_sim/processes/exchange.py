@@ -4,7 +4,8 @@ Cells offer capacities; the field solver realises them implicitly. For a substra
 f [unit um3 / amol] and voxel volume v [um3], the sums over the cells of a voxel are
 
     source    = f / v * sum(secretion)      [unit/min]
-    uptake    = 1 / v * sum(clearance)      [1/min], first order
+    uptake    = 1 / v * sum(clearance)      [1/min], first order; of a drug the same for every
+                                            living cell, so that a drug reaches deeper once it kills
     maximum   = f / v * sum(uptake)         [unit/min], in maximum * c / (K + c)
     vessels   = 1 / v * sum(P * S * PS)     [1/min], in vessels * (plasma - c)
 
@@ -21,9 +22,9 @@ import numpy as np
 from tme_sim.fields import Grid, Microenvironment
 from tme_sim.processes.voxels import voxels
 from tme_sim.scenario.units import concentration_per_amount
-from tme_sim.state.columns import Population
+from tme_sim.state.columns import ALIVE, Population
 
-READS = ("position", "type", "outputs")
+READS = ("position", "type", "status", "outputs")
 WRITES = ("oxygen_realised", "glucose_realised")
 REALISED = ("oxygen", "glucose")  # network inputs whose realised uptake is kept per cell
 
@@ -42,6 +43,7 @@ class Port(NamedTuple):
     substrate: str
     factor: float  # [unit um3 / amol]
     half_saturation: float  # [unit]
+    cell_clearance: float  # by each living cell [um3/min]
     uptake: str | None
     secretion: str | None
     clearance: str | None
@@ -58,6 +60,7 @@ def ports(substrates: Mapping, outputs: tuple[str, ...]) -> tuple[Port, ...]:
             name,
             concentration_per_amount(spec.unit),
             spec.half_saturation,
+            spec.cell_clearance,
             known(f"{spec.input}_uptake"),
             known(f"{spec.input}_secretion"),
             known(f"{spec.input}_clearance"),
@@ -75,15 +78,21 @@ def set_exchange(
 ) -> None:
     """Hand the capacities of all cells to the field solver, for its next step."""
     voxel = voxels(population, env.grid)
+    alive = population["status"] == ALIVE
     for port in ports:
         per_volume = port.factor / env.grid.voxel_volume
-        source = _sum(env.grid, voxel, outputs, port.secretion, per_volume)
-        uptake = _sum(env.grid, voxel, outputs, port.clearance, 1.0 / env.grid.voxel_volume)
+        source, uptake = 0.0, 0.0
+        if port.secretion is not None:
+            source = _sum(env.grid, voxel, outputs[port.secretion], per_volume)
+        if port.clearance is not None or port.cell_clearance > 0.0:
+            own = 0.0 if port.clearance is None else outputs[port.clearance]
+            clearance = own + port.cell_clearance * alive
+            uptake = _sum(env.grid, voxel, clearance, 1.0 / env.grid.voxel_volume)
         env.set_exchange(port.substrate, source=source, uptake=uptake)
         if port.uptake is not None:
             env.set_saturating_uptake(
                 port.substrate,
-                maximum=_sum(env.grid, voxel, outputs, port.uptake, per_volume),
+                maximum=_sum(env.grid, voxel, outputs[port.uptake], per_volume),
                 half_saturation=port.half_saturation,
             )
 
@@ -128,10 +137,6 @@ def realise(
         population[f"{name}_realised"][:] = capacity * share[voxel]
 
 
-def _sum(
-    grid: Grid, voxel: np.ndarray, outputs: Mapping[str, np.ndarray], name: str | None, scale: float
-) -> np.ndarray | float:
-    if name is None:
-        return 0.0
-    summed = np.bincount(voxel, weights=outputs[name], minlength=grid.n_voxels)
+def _sum(grid: Grid, voxel: np.ndarray, each: np.ndarray, scale: float) -> np.ndarray:
+    summed = np.bincount(voxel, weights=each, minlength=grid.n_voxels)
     return (scale * summed).reshape(grid.shape)

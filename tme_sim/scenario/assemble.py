@@ -12,7 +12,12 @@ from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
 
 _DEPTH = 3  # section, name, key
 
-TRANSPORT = {"diffusivity": "um^2/min", "decay_rate": "1/min", "permeability": "um/min"}
+TRANSPORT = {
+    "diffusivity": "um^2/min",
+    "decay_rate": "1/min",
+    "cell_clearance": "um^3/min",
+    "permeability": "um/min",
+}
 
 
 def assemble(document: Document) -> dict[str, Any]:
@@ -178,7 +183,8 @@ def _drug_transport(
 ) -> dict[str, Any]:
     """Substrate of a drug: its transport through tissue, slowed by what binds it there.
 
-    With b bound per free, (1 + b) dc/dt = D lap c - decay c + exchange, for the free drug c.
+    With b bound per free, (1 + b) dc/dt = D lap c - (decay + uptake) c + exchange, for the free
+    drug c.
     """
     drug = data["drugs"].get(name) or presets.preset("drugs", name)
     result = {key: drug[key] for key in ("unit", "input") if key in drug}

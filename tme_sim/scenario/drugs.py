@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tme_sim.scenario.quantities import (
+    CellClearance,
     Diffusivity,
     Fraction,
     Quantity,
@@ -43,7 +44,8 @@ class DrugSpec(Strict):
         intercompartmental_clearance, second_intercompartmental_clearance: [L/min].
         absorption_rate: From the gut [1/min].
         bioavailability: Share of an oral dose that is absorbed.
-        diffusivity, decay_rate, bound_ratio, permeability: In tissue, as of a substrate.
+        diffusivity, decay_rate, cell_clearance, bound_ratio, permeability: In tissue, as of a
+            substrate.
         preset: Name of the catalogue entry that the other values were taken from.
     """
 
@@ -66,6 +68,7 @@ class DrugSpec(Strict):
     bioavailability: Share = 1.0
     diffusivity: Diffusivity
     decay_rate: Rate = 0.0
+    cell_clearance: CellClearance = 0.0
     bound_ratio: Fraction = 0.0
     permeability: Speed = 0.0
 

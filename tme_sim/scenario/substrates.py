@@ -13,6 +13,7 @@ from pydantic import (
 
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.quantities import (
+    CellClearance,
     Diffusivity,
     Rate,
     Speed,
@@ -53,6 +54,7 @@ class SubstrateSpec(Strict):
         input: Input of the cell model that senses it; None: no cell does.
         diffusivity: Effective, in tissue [um^2/min].
         decay_rate: Without cells [1/min].
+        cell_clearance: First-order uptake by each living cell [um^3/min].
         initial: Everywhere at time 0 [unit].
         boundary: ``all`` or a face (``x_low`` ... ``z_high``) -> concentration on the face [unit],
             ``no_flux``, ``periodic``, or ``{exchange: rate [1/um], bath: concentration}``: the
@@ -68,6 +70,7 @@ class SubstrateSpec(Strict):
     input: str | None = None
     diffusivity: Diffusivity
     decay_rate: Rate = 0.0
+    cell_clearance: CellClearance = 0.0
     initial: Concentration = 0.0
     boundary: dict[str, Wall] | None = Field(default=None, json_schema_extra=_BOUNDARY_SCHEMA)
     half_saturation: Concentration | None = None
