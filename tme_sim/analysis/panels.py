@@ -35,7 +35,6 @@ LABEL_LENGTH = 20
 LABEL_SPACING = 1.15  # of two labels, in heights of a letter
 
 
-
 class Label(NamedTuple):
     """A name at the end of a curve or layer, and how that is drawn."""
 
@@ -284,11 +283,13 @@ def _types_of_groups(run: Run) -> dict[str, str]:
 def _mark(ax: Axes, x: float, y: float, word: str) -> None:
     ax.plot([x], [y], marker="o", markersize=3, color="black", markerfacecolor="white", mew=0.8)
     late = x > 0.75 * ax.dataLim.x1
+    below = word == "nadir" and y > 0.25 * ax.get_ylim()[1]  # the baseline stands above
     ax.annotate(
         f"{word} {y:.0f}",
         (x, y),
-        (-2 if late else 3, 5),
+        (-2 if late else 3, -5 if below else 5),
         textcoords="offset points",
         ha="right" if late else "left",
+        va="top" if below else "baseline",
         bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
     )
