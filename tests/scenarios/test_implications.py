@@ -92,6 +92,16 @@ def test_what_a_wall_holds_is_not_there_at_the_start(model):
 
 
 @pytest.mark.usefixtures("model")
+def test_a_drug_that_cells_take_up_reaches_less_far_among_them():
+    given = scenario(therapy=[], substrates={"doxorubicin": {"boundary": {"all": "1 uM"}}})
+    (doxorubicin,) = implications(given).substrates
+    uptake = 1.19e4 * 500 / (math.pi * 200**2 * VOXEL)
+    assert doxorubicin.free_length == math.inf
+    assert doxorubicin.tissue_length == pytest.approx(math.sqrt(1e4 / uptake))
+    assert 0.0 < doxorubicin.vessel_share < 0.9
+
+
+@pytest.mark.usefixtures("model")
 def test_drug_at_the_cells_is_told_by_day():
     (course,) = implications(scenario()).drugs
     assert course.days == (1, 2, 3, 4)

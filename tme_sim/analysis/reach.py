@@ -22,7 +22,8 @@ class Reach:
         tissue_length: sqrt(D / (decay + clearance by the cells of `tissue`)) [um].
         exhausted_depth: Depth at which cells use up what comes through a flat wall [um]; None where
             uptake does not saturate.
-        vessel_share: Mean in tissue over the level in vessels, by exchange against decay.
+        vessel_share: Mean in tissue over the level in vessels, by exchange against decay and what
+            every cell takes up.
     """
 
     name: str
@@ -83,7 +84,7 @@ def _sink(
     """First-order loss to the cells of a group at their density at the start [1/min]."""
     cells = scenario.cells[group]
     density = expected_count(cells, scenario.domain) / tissue_measure(cells, scenario.domain)
-    cleared = values.get(f"{spec.input}_clearance", 0.0)
+    cleared = values.get(f"{spec.input}_clearance", 0.0) + spec.cell_clearance
     uptake = values.get(f"{spec.input}_uptake", 0.0) * concentration_per_amount(spec.unit)
     saturating = uptake / (spec.half_saturation + level) if spec.half_saturation else 0.0
     return density * (cleared + saturating)
@@ -95,15 +96,16 @@ def _length(diffusivity: float, rate: float) -> float:
 
 def _vessel_share(scenario: Scenario, spec: SubstrateSpec) -> float | None:
     """Mean level in tissue over that in vessels, if both were well mixed."""
-    surface = 0.0
+    surface, loss = 0.0, spec.decay_rate
     for group in scenario.cells.values():
+        density = expected_count(group, scenario.domain) / float(np.prod(scenario.domain.box))
+        loss += density * spec.cell_clearance
         radius = scenario.cell_types[group.type].vessel_radius
         if radius is not None:
             segment = 2.0 * math.pi * radius * scenario.domain.voxel
-            count = expected_count(group, scenario.domain)
-            surface += segment * count / float(np.prod(scenario.domain.box))
+            surface += segment * density
     exchange = spec.permeability * surface
-    return exchange / (exchange + spec.decay_rate) if exchange > 0 else None
+    return exchange / (exchange + loss) if exchange > 0 else None
 
 
 def _um(length: float) -> str:
