@@ -39,7 +39,7 @@ def test_every_part_is_what_the_server_sends(short, tmp_path):
     assert unpacked(parts["runs/0/frames/5"]) == frames.cells(5)
     assert unpacked(parts["runs/0/frames/5/columns/ERK"]) == frames.column(5, "ERK")
     assert parts["runs/0/frames/5/columns/ERK"]["range"] == list(frames.column_range("ERK"))
-    assert unpacked(parts["runs/0/frames/5/fields/oxygen?z=0"]) == frames.field(5, "oxygen", 0)
+    assert unpacked(parts["runs/0/frames/5/fields/oxygen?z=0"]) == frames.field(5, "oxygen", "z", 0)
     ids = np.frombuffer(unpacked(parts["runs/0/frames/5/ids"]), "<i8")
     assert np.array_equal(ids, short.frame(5, ("id",))["id"])
     told = json.loads(unpacked(parts["runs/0"]))

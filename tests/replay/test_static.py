@@ -45,6 +45,8 @@ def contrast(one, other):
         ("accent", "panel"),
         ("panel", "run-a"),
         ("panel", "run-b"),
+        ("on", "panel"),
+        ("off", "panel"),
     ],
 )
 def test_text_has_aa_contrast(selector, text, ground):

@@ -8,7 +8,7 @@ import pytest
 from surrogates.network import shipped_edges
 from tests.output.stand_in import StandIn, record
 from tme_sim.output.run import open_run
-from tme_sim.replay.wiring import paths, wiring
+from tme_sim.replay.wiring import paths, shipped_children, wiring
 
 
 def edges_of(run):
@@ -25,13 +25,14 @@ def run(tmp_path):
 
 def test_an_edge_between_recorded_nodes_is_the_networks_own():
     direct = {(e.source, e.target): e.sign for e in shipped_edges()}
-    found = paths(["mTORC1"], ["HIF1A"], 0)
+    found = paths(["mTORC1"], ["HIF1A"], 0, shipped_children())
     assert [(e["sign"], e["via"]) for e in found] == [(direct["mTORC1", "HIF1A"], [])]
 
 
 def test_a_path_has_the_product_of_its_signs():
     signs = {(e.source, e.target): e.sign for e in shipped_edges()}
-    for edge in paths(["AKT", "ERK", "HIF1A", "oxygen"], ["mTORC1", "CASP3", "HIF1A"], 4):
+    sources, targets = ["AKT", "ERK", "HIF1A", "oxygen"], ["mTORC1", "CASP3", "HIF1A"]
+    for edge in paths(sources, targets, 4, shipped_children()):
         steps = [edge["source"], *edge["via"], edge["target"]]
         product = 1
         for one, other in itertools.pairwise(steps):
@@ -41,7 +42,7 @@ def test_a_path_has_the_product_of_its_signs():
 
 def test_no_path_leads_over_a_node_that_is_drawn():
     drawn = ["AKT", "TSC", "mTORC1"]
-    found = paths(drawn, drawn, 3)
+    found = paths(drawn, drawn, 3, shipped_children())
     assert all(not set(e["via"]) & set(drawn) for e in found)
     assert ("AKT", "mTORC1") not in {(e["source"], e["target"]) for e in found}
 

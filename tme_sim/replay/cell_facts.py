@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from surrogates.channels import INPUT_CHANNELS, genotype_names
+from surrogates.channels import INPUT_CHANNELS
 from tme_sim.output.explanation import Explanation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.replay.kin import Kin
+from tme_sim.replay.mutations import genotype_names
 
 
 def cell_facts(
@@ -29,7 +30,7 @@ def cell_facts(
         "row": row,
         "id": str(identity),
         "columns": {name: _told(run, name, value) for name, value in values.items()},
-        "genotype": list(genotype_names(_genotype(run, values))),
+        "genotype": genotype_names(run, _genotype(run, values)),
         "clone": clone,
         "senses": _senses(run, frame, values["position"]),
         "life": kin.life(identity),
@@ -63,7 +64,7 @@ def families(
         clone = kin.clone_of(identity)
         told.append((str(identity), {
             "clone": clone,
-            "genotype": list(genotype_names(genotypes[clone] if clone >= 0 else 0)),
+            "genotype": genotype_names(run, genotypes[clone] if clone >= 0 else 0),
             "life": kin.life(identity),
             "survival": survival(explanation, identity),
         }))

@@ -9,7 +9,8 @@ Binary layout, little endian, one array after the other (n is the frame's number
                 radius * 63; kind uint8[n], so that with a column a cell is 8 bytes
     column  uint8[n]: the code of a category, or 0..254 between the ends of the column's range,
             255 where there is no value
-    field   uint8[ny * nx] of one slice, 0..254 between the ends of the field's range, 255 for none
+    field   uint8 of one slice, [ny, nx] across z, [nz, nx] across y, [nz, ny] across x; 0..254
+            between the ends of the field's range, 255 for none
 """
 
 import functools
@@ -43,10 +44,12 @@ PACKED_STEPS, PACKED_SIZES = 16383, 63  # of positions and radii in 3D
 LEVELS = 254  # of a uint8; 255 means that there is no value
 NO_VALUE = 255
 SAMPLED_FRAMES = 16  # that the range of a column is taken from
+SAMPLED_CELLS = 10_000  # of each of them
 RANGE_SHARE = (0.002, 0.998)  # so that one outlier does not flatten a map
 MAX_CURVE_POINTS = 1500
 NOT_SHOWN = ("id", "position", "mother", "genotype", "direction")
 MAX_CLONE_CURVES = 8
+AXES = ("z", "y", "x")  # of a field
 SURVIVAL = "survival"  # the column that `tme-sim explain` adds
 
 
@@ -123,14 +126,15 @@ class Frames:
             return np.where(values < 0, NO_VALUE, codes).astype("u1").tobytes()
         return _levels(values, *ends).tobytes()
 
-    def field(self, frame: int, name: str, z: int) -> bytes:
-        """One slice of a field of a frame."""
-        nz = self.run.shape[0]
-        if not 0 <= z < nz:
-            msg = f"no slice {z}; the tissue has slices 0 to {nz - 1}"
+    def field(self, frame: int, name: str, axis: str, at: int) -> bytes:
+        """One slice of a field of a frame: layer ``at`` of voxels across an axis."""
+        n = self.run.shape[AXES.index(axis)]
+        if not 0 <= at < n:
+            msg = f"no slice {at} across {axis}; the tissue has slices 0 to {n - 1}"
             raise RunFileError(msg)
         low, high = self.field_range(name)
-        return _levels(self.run.field_frame(name, frame)[z], low, high).tobytes()
+        values = self.run.field_frame(name, frame).take(at, AXES.index(axis))
+        return _levels(values, low, high).tobytes()
 
     def column_range(self, name: str) -> tuple[float, float]:
         """Ends of the colour range of a column, from a sample of frames."""
@@ -139,10 +143,15 @@ class Frames:
     def column_ranges(self, names: Sequence[str]) -> dict[str, tuple[float, float]]:
         """Ends of the colour ranges of several columns, read at once."""
         fresh = [n for n in dict.fromkeys(names) if n not in self._ranges and not self._is_code(n)]
-        sampled = [self.run.frame(k, fresh) for k in self._sample()] if fresh else []
+        sampled = [self._thinned(k, fresh) for k in self._sample()] if fresh else []
         for name in fresh:
             self._ranges[name] = _ends(np.concatenate([values[name] for values in sampled]))
         return {n: (0.0, float(LEVELS)) if self._is_code(n) else self._ranges[n] for n in names}
+
+    def _thinned(self, frame: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Columns of some cells of a frame: enough to know a range by."""
+        step = max(1, int(self.run.n_cells[frame]) // SAMPLED_CELLS)
+        return {name: values[::step] for name, values in self.run.frame(frame, names).items()}
 
     @functools.cache  # noqa: B019 - as long-lived as the server
     def field_range(self, name: str) -> tuple[float, float]:

@@ -222,14 +222,14 @@ class Pictures:
         if self._field is None:
             return None
         nz, ny, nx = self.run.shape
-        slices = [self.frames.field(frame, self._field, z) for z in range(nz)]
+        slices = [self.frames.field(frame, self._field, "z", z) for z in range(nz)]
         return np.frombuffer(b"".join(slices), "u1").reshape(nz, ny, nx)
 
     def _lay_plane(self, view: Solid, image: np.ndarray, frame: int) -> None:
         if self._field is None:
             return
         nz, ny, nx = self.run.shape
-        levels = np.frombuffer(self.frames.field(frame, self._field, nz // 2), "u1")
+        levels = np.frombuffer(self.frames.field(frame, self._field, "z", nz // 2), "u1")
         height = (nz // 2 + 0.5) * self.run.voxel
         view.plane(image, levels.reshape(ny, nx), height, self._ground)
 

@@ -8,6 +8,7 @@ columns that few look at are left out.
 import base64
 import json
 import math
+import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
@@ -135,7 +136,7 @@ def _frame(
     for name in fields:
         ends = {"range": list(frames.field_range(name))}
         for z in range(run.shape[0]):
-            part = _packed(frames.field(frame, name, z)) | ends
+            part = _packed(frames.field(frame, name, "z", z)) | ends
             parts[f"{root}/fields/{quoted(name)}?z={z}"] = part
     return parts
 
@@ -206,6 +207,7 @@ def _page() -> str:
     picture = "data:image/svg+xml;base64," + base64.b64encode(icon.encode()).decode("ascii")
     told = f'<script type="application/json" id="packed">{_PLACE}</script>'
     script = script.replace("</script", "<\\/script")
+    page = re.sub(r'<link rel="preload"[^>]*>\n', "", page)
     return (
         page.replace('<script type="module" src="/app.js"></script>', "")
         .replace('<link rel="stylesheet" href="/app.css">', f"<style>{style}</style>")

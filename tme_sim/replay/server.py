@@ -1,10 +1,12 @@
 """Serve the replay page and the frames of some run files, to this machine only."""
 
+import asyncio
 import contextlib
 import functools
 import socket
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tme_sim.errors import InputError
 from tme_sim.output.run import open_run
-from tme_sim.replay.frames import Frames
+from tme_sim.replay.frames import AXES, Frames
 
 LOOPBACK = "127.0.0.1"
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -95,6 +97,10 @@ def application(paths: Iterable[str | Path], *, running: bool = False) -> Starle
         exception_handlers={InputError: _refused},
     )
     app.state.runs = runs
+    # Described while the browser opens; one after the other, so that the page can be sent meanwhile.
+    preparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="describe")
+    app.state.described = {f: preparing.submit(f.described) for f in runs if not f.running}
+    preparing.shutdown(wait=False)
     app.state.binary = functools.lru_cache(maxsize=CACHED_FRAMES)(
         lambda frames, method, *arguments: getattr(frames, method)(*arguments)
     )
@@ -151,6 +157,9 @@ async def _runs(request: Request) -> Response:
 
 
 async def _described(request: Request) -> Response:
+    prepared = request.app.state.described.get(_run(request))
+    if prepared is not None:
+        return _json(await asyncio.wrap_future(prepared))
     return _json(await run_in_threadpool(_renewed(request).described))
 
 
@@ -189,14 +198,15 @@ async def _column(request: Request) -> Response:
 
 
 async def _field(request: Request) -> Response:
-    z = request.query_params.get("z", "0")
-    if not z.isdecimal():
-        msg = f"z is {z!r}, but must be the number of a slice"
+    asked = [(axis, at) for axis, at in request.query_params.items() if axis in AXES]
+    axis, at = asked[0] if asked else ("z", "0")
+    if not at.isdecimal():
+        msg = f"{axis} is {at!r}, but must be the number of a slice"
         raise InputError(msg)
     name = request.path_params["name"]
     low, high = await run_in_threadpool(_run(request).field_range, name)
     headers = {"X-Range": f"{low!r} {high!r}"}
-    return await _binary(request, "field", name, int(z), headers=headers)
+    return await _binary(request, "field", name, axis, int(at), headers=headers)
 
 
 async def _cell(request: Request) -> Response:

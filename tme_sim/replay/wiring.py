@@ -8,15 +8,17 @@ them is drawn as one edge with the product of its signs, and names what it leads
 from collections.abc import Iterable
 from typing import Any
 
-from surrogates.channels import GENOTYPES, INPUT_CHANNELS, NODES, OUTPUTS, read_table
+from surrogates.channels import INPUT_CHANNELS, NODES, OUTPUTS, read_table
 from surrogates.network import shipped_edges
 from tme_sim.output.run import Run
+from tme_sim.replay.mutations import carried, own_mutations, sign
 
 MAX_VIA_FROM_OUTSIDE = 4  # nodes that a path from an input or alteration may lead over:
 # HGF, MET, RAS, RAF, MEK, ERK
 MAX_VIA = 1  # that a path between recorded nodes may lead over; longer ones are too many to read
 SHIPPED_WIRING = ("tme-cell", "teacher")  # the cell models that have the shipped network
 Path = tuple[int, tuple[str, ...]]  # sign, nodes between
+Children = dict[str, list[tuple[str, int]]]  # what a node acts on, with the sign
 
 
 def wiring(run: Run) -> dict[str, Any] | None:
@@ -28,7 +30,10 @@ def wiring(run: Run) -> dict[str, Any] | None:
         return None
     inputs = [c for c in INPUT_CHANNELS if c.name in run.fields or f"input:{c.name}" in recorded
               or run.columns.get(c.name, {}).get("source") == "input"]  # fmt: skip
-    outside = [*(c.name for c in inputs), *_genotypes(run)]
+    own = own_mutations(run)
+    outside = [*(c.name for c in inputs), *carried(run)]
+    children = shipped_children()
+    children |= {m: [(n, sign(c)) for n, c in changes.items()] for m, changes in own.items()}
     layers = {row["name"]: row["layer"] for row in read_table("nodes")}
     rows = {row["name"]: row for row in read_table("inputs")}
     return {
@@ -40,17 +45,17 @@ def wiring(run: Run) -> dict[str, Any] | None:
         ],
         "outputs": [{"name": c["name"], "high": float(c["high"])}
                     for c in read_table("outputs") if c["name"] in outputs],
-        "edges": paths(outside, nodes, MAX_VIA_FROM_OUTSIDE)
-        + paths(nodes, [*nodes, *outputs], MAX_VIA),
+        "mutations": own,
+        "edges": paths(outside, nodes, MAX_VIA_FROM_OUTSIDE, children)
+        + paths(nodes, [*nodes, *outputs], MAX_VIA, children),
     }  # fmt: skip
 
 
 def paths(
-    sources: Iterable[str], targets: Iterable[str], max_via: int
+    sources: Iterable[str], targets: Iterable[str], max_via: int, children: Children
 ) -> list[dict[str, Any]]:
     """The shortest path from each source to each target through nodes that are neither."""
     known, wanted = set(sources), set(targets)
-    children = _children()
     found = []
     for start in sorted(known):
         reached: dict[str, Path] = {}
@@ -68,9 +73,7 @@ def paths(
     return found
 
 
-def _onward(
-    layer: dict[str, Path], children: dict[str, list[tuple[str, int]]], start: str
-) -> dict[str, Path]:
+def _onward(layer: dict[str, Path], children: Children, start: str) -> dict[str, Path]:
     """One edge further from every node of a layer."""
     onward: dict[str, Path] = {}
     for name, (sign, via) in layer.items():
@@ -81,19 +84,12 @@ def _onward(
     return onward
 
 
-def _children() -> dict[str, list[tuple[str, int]]]:
-    children: dict[str, list[tuple[str, int]]] = {}
+def shipped_children() -> Children:
+    """What each input, alteration and node of the shipped network acts on."""
+    children: Children = {}
     for edge in shipped_edges():
         children.setdefault(edge.source, []).append((edge.target, edge.sign))
     return children
-
-
-def _genotypes(run: Run) -> list[str]:
-    """Alterations that some clone of the run has."""
-    bits = 0
-    for genotype in run.clones["genotype"]:
-        bits |= int(genotype)
-    return [name for k, name in enumerate(GENOTYPES) if bits >> k & 1]
 
 
 def _column(name: str, source: str, recorded: set[str]) -> str:

@@ -4,17 +4,18 @@ import type { Run } from "./api";
 import { CELL_MAPS, type MapName } from "./colors";
 import { parse } from "./filter";
 import type { Look } from "./pane";
+import type { Axis } from "./scene";
 
 export interface Kept { time: number | null; cell: string | null; camera: number[]; follow: boolean }
 
-export function write(kept: Kept, look: Look): void {
+export function write(kept: Kept, look: Look, solid: boolean): void {
   const out = new URLSearchParams();
   if (kept.time !== null) out.set("t", String(kept.time));
   out.set("color", look.color);
   out.set("field", look.field);
   if (look.map !== "viridis") out.set("map", look.map);
   if (look.range) out.set("range", look.range.join(","));
-  if (look.z) out.set("z", String(look.z));
+  if (solid && look.field) out.set("slice", `${look.slice.axis},${look.slice.share}`);
   if (look.hidden.size) out.set("hide", [...look.hidden].join(","));
   if (look.filter) out.set("where", look.filter.text);
   if (look.clone !== null) out.set("clone", String(look.clone));
@@ -36,14 +37,15 @@ export function read(look: Look, run: Run): Kept {
   if (CELL_MAPS.includes(map)) look.map = map;
   const range = numbers(kept.get("range"));
   if (range.length === 2 && range[0] < range[1]) look.range = [range[0], range[1]];
-  look.z = Math.min(run.shape[0] - 1, Math.max(0, Math.round(Number(kept.get("z") ?? look.z)) || 0));
+  const [across, place] = (kept.get("slice") ?? "").split(",");
+  if (run.dim === 3 && isAxis(across)) look.slice = { axis: across, share: share(place) };
   for (const name of (kept.get("hide") ?? "").split(",").filter(Boolean)) look.hidden.add(name);
   try {
     if (kept.get("where")) look.filter = parse(kept.get("where")!, run);
   } catch { /* an expression for another run */ }
   look.clone = /^\d+$/.test(kept.get("clone") ?? "") ? Number(kept.get("clone")) : null;
-  const [axis, share, flip] = (kept.get("clip") ?? "").split(",");
-  if (axis === "x" || axis === "y" || axis === "z") look.clip = { axis, share: Math.min(1, Math.max(0, Number(share) || 0)), flip: flip === "1" };
+  const [axis, at, flip] = (kept.get("clip") ?? "").split(",");
+  if (isAxis(axis)) look.clip = { axis, share: share(at), flip: flip === "1" };
   return {
     time: kept.has("t") ? Number(kept.get("t")) || 0 : null,
     cell: /^\d+$/.test(kept.get("cell") ?? "") ? kept.get("cell") : null,
@@ -51,6 +53,10 @@ export function read(look: Look, run: Run): Kept {
     follow: kept.get("follow") === "1",
   };
 }
+
+function isAxis(text: string): text is Axis { return text === "x" || text === "y" || text === "z"; }
+
+function share(text: string): number { return Math.min(1, Math.max(0, Number(text) || 0)); }
 
 function numbers(text: string | null): number[] {
   const found = (text ?? "").split(",").filter(Boolean).map(Number);

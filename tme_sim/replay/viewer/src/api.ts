@@ -1,5 +1,7 @@
 // What is told of a run, by a server or by the page's own file, and a bounded memory of it.
 
+import type { Axis } from "./scene";
+
 export interface Named { name: string; color: string }
 export interface Column {
   name: string; units: string; meaning: string; source: string; categories?: Named[];
@@ -14,6 +16,8 @@ export interface Wiring {
   nodes: { name: string; layer: string }[];
   inputs: { name: string; transform: "saturating" | "log" | "ramp"; a: number; b: number }[];
   outputs: { name: string; high: number }[];
+  /** Of the scenario's own: what each does to which nodes. */
+  mutations: Record<string, Record<string, { times?: number; held?: number }>>;
   edges: Edge[];
 }
 export interface Run {
@@ -145,10 +149,9 @@ export class Source {
 
   constructor(readonly index: number) { this.root = `runs/${index}`; }
 
-  async open(): Promise<Run> {
-    this.run = await json<Run>(this.root);
-    return this.run;
-  }
+  described(): Promise<Run> { return json<Run>(this.root); }
+
+  async open(): Promise<Run> { return this.take(await this.described()); }
 
   take(run: Run): Run { this.run = run; return run; }
   state(): Promise<State> { return json<State>(`${this.root}/state`); }
@@ -168,8 +171,22 @@ export class Source {
     return this.levels(`${this.root}/frames/${frame}/columns/${encodeURIComponent(name)}`);
   }
 
-  field(frame: number, name: string, z: number): Promise<Levels> {
-    return this.levels(`${this.root}/frames/${frame}/fields/${encodeURIComponent(name)}?z=${z}`);
+  /** A slice of a field: layer `at` of voxels across an axis. */
+  field(frame: number, name: string, axis: Axis, at: number): Promise<Levels> {
+    const slice = (of: string) => this.levels(`${this.root}/frames/${frame}/fields/${encodeURIComponent(name)}?${of}`);
+    return alone && axis !== "z" ? this.across(axis, at, (z) => slice(`z=${z}`)) : slice(`${axis}=${at}`);
+  }
+
+  /** A slice across x or y, put together from those across z, which are all that a file holds. */
+  private async across(axis: "x" | "y", at: number, slice: (z: number) => Promise<Levels>): Promise<Levels> {
+    const [nz, ny, nx] = this.run.shape;
+    const layers = await Promise.all(Array.from({ length: nz }, (_, z) => slice(z)));
+    const wide = axis === "x" ? ny : nx;
+    const bytes = new Uint8Array(nz * wide);
+    layers.forEach((layer, z) => {
+      for (let k = 0; k < wide; k++) bytes[z * wide + k] = layer.bytes[axis === "x" ? k * nx + at : at * nx + k];
+    });
+    return { bytes, range: layers[0].range };
   }
 
   async cell(frame: number, row: number): Promise<Cell> {
@@ -207,7 +224,7 @@ export class Source {
     const cells = await this.cells(frame);
     const at = [0, 1, 2].map((axis) => Math.min(this.run.shape[2 - axis] - 1, Math.floor(cells.position[3 * row + axis] / this.run.voxel)));
     const senses = await Promise.all(this.run.fields.map(async ({ name, units }) => {
-      const levels = await this.field(frame, name, this.run.dim === 3 ? at[2] : 0);
+      const levels = await this.field(frame, name, "z", this.run.dim === 3 ? at[2] : 0);
       return { name, units, value: value(levels, at[1] * this.run.shape[2] + at[0]), input: true };
     }));
     const told = (await this.families()).get(String(id));
@@ -257,6 +274,4 @@ export function value(levels: Levels, row: number): number | null {
   return level === 255 ? null : levels.range[0] + (level / 254) * (levels.range[1] - levels.range[0]);
 }
 
-export function listRuns(): Promise<{ name: string; seed: number; file: string }[]> {
-  return json("runs");
-}
+export function listRuns(): Promise<{ name: string; seed: number; file: string }[]> { return json("runs"); }

@@ -17,6 +17,7 @@ export interface Acts {
   follow: () => void;
   highlight: (clone: number) => void;
   history: (id: string, name: string) => Promise<(number | null)[]>;
+  enlarge: () => void;
   following: boolean; highlighted: number | null; column: string; chooseHistory: (name: string) => void;
 }
 
@@ -26,7 +27,7 @@ export function showCell(cell: Cell, run: Run, time: number, acts: Acts): void {
   byId("cell").replaceChildren(
     head(cell, run, acts),
     ...(cell.survival.length ? [section("Why it survives", why(cell.survival, run, time, acts))] : []),
-    ...(run.wiring ? [section("Signaling", network(cell, run.wiring))] : []),
+    ...(run.wiring ? [section("Signaling", network(cell, run.wiring, acts.enlarge))] : []),
     section("Family", family(cell, acts)),
     section("History", past(cell, run, time, acts)),
     section("Around it", around(cell)),

@@ -8,7 +8,9 @@ import { CELL_MAPS, type MapName, gradient, groundMap, plain, short, units } fro
 import { byId, make, options } from "./dom";
 import { parse } from "./filter";
 import { type Acts, showCell, showNoCell, tag } from "./inspector";
-import { DEAD, NONE, type Loaded, type Look, Pane } from "./pane";
+import { NetworkView } from "./network_view";
+import { DEAD, NONE, type Loaded, type Look, Pane, frameAt, layer, load } from "./pane";
+import type { Axis } from "./scene";
 import { Timeline } from "./timeline";
 
 const DAY = 1440;
@@ -20,21 +22,17 @@ class Page {
   private panes: Pane[];
   private timeline: Timeline;
   private charts: Charts;
-  private look: Look = {
-    color: "type", map: "viridis", range: null, field: "", z: 0, hidden: new Set(), filter: null, clone: null,
-    clip: { axis: "", share: 0.5, flip: false },
-  };
+  private network = new NetworkView((by) => this.timeline.step(by));
   private chosen: { pane: Pane; id: string; cell: Cell | null } | null = null;
   private following = false;
   private camera: number[] = [];
   private historyOf = "";
   private syncing = false;
+  /** When the first picture is there. */
+  readonly opened: Promise<void>;
 
-  constructor(panes: Pane[]) {
+  constructor(panes: Pane[], private look: Look, kept: address.Kept, frame: number) {
     this.panes = panes;
-    this.look.z = Math.floor(this.run.shape[0] / 2);
-    this.look.field = this.run.dim === 3 ? "" : (this.run.fields.find((f) => f.name === "oxygen") ?? this.run.fields[0])?.name ?? "";
-    const kept = address.read(this.look, this.run);
     this.timeline = new Timeline(this.run, (frame) => this.show(frame));
     this.charts = new Charts(panes.map((p) => p.run), (time) => this.timeline.seek(time));
     this.describe();
@@ -49,7 +47,7 @@ class Page {
     this.theme(stored ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light"));
     if (kept.camera.length) { panes.forEach((p) => { p.scene.view = kept.camera; }); this.camera = kept.camera; }
     panes.forEach((pane) => { pane.scene.onMove = () => this.moved(pane); });
-    this.timeline.go(kept.time === null ? 0 : panes[0].frameAt(kept.time));
+    this.opened = this.timeline.go(frame);
   }
 
   private get run(): Run { return this.panes[0].run; }
@@ -59,12 +57,12 @@ class Page {
   private async show(frame: number): Promise<void> {
     try {
       const time = this.run.times[frame];
-      const loaded = await Promise.all(this.panes.map((p, k) => p.load(k === 0 ? frame : p.frameAt(time), this.look)));
+      const loaded = await Promise.all(this.panes.map((p, k) => load(p.source, k === 0 ? frame : frameAt(p.run, time), this.look)));
       const column = loaded[0].column;
       const ends = this.look.range ?? joint(loaded.map((l) => l.levels.range));
       const ground = joint(loaded.flatMap((l) => (l.slice ? [l.slice.range] : [])));
       await Promise.all(this.panes.map((p, k) => p.paint(loaded[k], this.look, ends, ground)));
-      if (performance.getEntriesByName(FIRST).length === 0) requestAnimationFrame(() => performance.mark(FIRST));
+      if (performance.getEntriesByName(FIRST).length === 0) await drawn().then(() => performance.mark(FIRST));
       this.legends(column, ends, ground);
       this.counts(loaded);
       this.charts.at(time);
@@ -83,7 +81,7 @@ class Page {
   private again(): void { this.timeline.go(this.timeline.frame); }
 
   private keep(): void {
-    address.write({ time: this.timeline.time, cell: this.chosen?.id ?? null, camera: this.camera, follow: this.following }, this.look);
+    address.write({ time: this.timeline.time, cell: this.chosen?.id ?? null, camera: this.camera, follow: this.following }, this.look, this.run.dim === 3);
   }
 
   // --- what is shown beside the tissue
@@ -210,7 +208,7 @@ class Page {
     if (state.frames === pane.run.times.length && state.running) return;
     const atEnd = this.timeline.frame === this.run.times.length - 1;
     pane.source.forget();
-    Object.assign(pane.run, await pane.source.open());
+    Object.assign(pane.run, await pane.source.described());
     if (pane === this.panes[0]) this.timeline.extend(pane.run);
     this.describe();
     await this.loadCurves();
@@ -259,7 +257,11 @@ class Page {
     if (this.chosen?.id !== id) return;
     this.chosen.cell = cell;
     pane.selected = id;
-    if (cell) { pane.mark(cell); showCell(cell, pane.run, pane.time, this.acts(pane)); }
+    if (cell) {
+      pane.mark(cell);
+      showCell(cell, pane.run, pane.time, this.acts(pane));
+      if (pane.run.wiring) this.network.update(cell, pane.run.wiring, `Signaling of ${plain(String(cell.columns.type))} ${tag(id)}, day ${short(pane.time / DAY)}`);
+    }
     else { showNoCell(`Cell ${tag(id)} is not there at this time: it is not yet born, or gone.`); }
   }
 
@@ -270,6 +272,7 @@ class Page {
     return {
       select: (id) => this.select(id, pane), goTo: (time) => this.timeline.seek(time),
       follow: () => this.follow(), highlight: (clone) => this.highlight(clone),
+      enlarge: () => this.network.show(),
       history: (id, name) => this.history(pane, id, name),
       following: this.following, highlighted: this.look.clone, column: this.historyOf,
       chooseHistory: (name) => { this.historyOf = name; this.again(); },
@@ -356,11 +359,16 @@ class Page {
 
   private slices(): void {
     byId("slice-choice").hidden = this.run.dim === 2 || !this.look.field;
-    const slice = byId<HTMLInputElement>("slice");
-    slice.max = String(this.run.shape[0] - 1);
-    slice.value = String(this.look.z);
-    const place = () => { byId("slice-place").textContent = `${short((this.look.z + 0.5) * this.run.voxel)} µm`; };
-    slice.oninput = () => { this.look.z = Number(slice.value); place(); this.again(); };
+    const { slice } = this.look;
+    const [axis, at] = [byId<HTMLSelectElement>("slice-axis"), byId<HTMLInputElement>("slice")];
+    axis.value = slice.axis;
+    const place = () => {
+      at.max = String(this.run.shape["zyx".indexOf(slice.axis)] - 1);
+      at.value = String(layer(this.run, this.look));
+      byId("slice-place").textContent = `${short((layer(this.run, this.look) + 0.5) * this.run.voxel)} µm`;
+    };
+    axis.onchange = () => { slice.axis = axis.value as Axis; place(); this.again(); };
+    at.oninput = () => { slice.share = (Number(at.value) + 0.5) / (Number(at.max) + 1); place(); this.again(); };
     place();
   }
 
@@ -426,6 +434,7 @@ class Page {
       ["0", "0", "show all", () => this.home()],
       ["f", "F", "follow the chosen cell", () => this.follow()],
       ["h", "H", "highlight its clone", () => { const clone = this.chosen?.cell?.clone ?? -1; if (clone >= 0) this.highlight(clone); }],
+      ["n", "N", "its network, large", () => { if (this.chosen?.cell) this.network.show(); }],
       ["o", "O", "colour by training domain", () => this.colorBy("in_domain")],
       ["p", "P", "save a picture", () => this.savePicture()],
       ["c", "C", "copy the address of this view", () => void this.share()],
@@ -502,15 +511,18 @@ function asked(n: number): number[] {
   return second === null || second === first ? [first] : [first, second];
 }
 
-/** Ask for the first frame while the picture is still being set up. */
-function fetchAhead(source: Source, run: Run): void {
-  const kept = new URLSearchParams(location.hash.slice(1));
-  const after = run.times.findIndex((t) => t > Number(kept.get("t") ?? 0) + 1e-6);
-  const frame = after < 0 ? run.times.length - 1 : Math.max(0, after - 1);
-  const color = run.columns.find((c) => c.name === kept.get("color"))?.name ?? "type";
-  source.cells(frame).catch(() => undefined);
-  if (color !== "type" && color !== "status") source.column(frame, color).catch(() => undefined);
+/** How a run is shown before anybody has chosen. */
+function firstLook(run: Run): Look {
+  return {
+    color: "type", map: "viridis", range: null,
+    field: run.dim === 3 ? "" : (run.fields.find((f) => f.name === "oxygen") ?? run.fields[0])?.name ?? "",
+    slice: { axis: "z", share: 0.5 }, hidden: new Set(), filter: null, clone: null,
+    clip: { axis: "", share: 0.5, flip: false },
+  };
 }
+
+/** When what was asked to be drawn is on its way to the screen. */
+function drawn(): Promise<void> { return new Promise((done) => requestAnimationFrame(() => done())); }
 
 async function start(): Promise<void> {
   const first = new Source(0).open(); // nearly always wanted: asked for together with the list
@@ -527,12 +539,17 @@ async function start(): Promise<void> {
   }
   const sources = chosen.map((k) => new Source(k));
   const told = await Promise.all(sources.map((s) => (s.index === 0 ? first.then((run) => s.take(run)) : s.open())));
-  sources.forEach((source, k) => fetchAhead(source, told[k]));
+  const look = firstLook(told[0]);
+  const kept = address.read(look, told[0]);
+  const frame = kept.time === null ? 0 : frameAt(told[0], kept.time);
+  // asked for now, used when the page stands
+  sources.forEach((s, k) => { load(s, k === 0 ? frame : frameAt(s.run, told[0].times[frame]), look).catch(() => undefined); });
   let page: Page | null = null;
-  const panes = sources.map((s, k) => new Pane(s, told[k], sources.length > 1 ? "AB"[k] : "", () => page?.goHome()));
+  const panes = sources.map((s, k) => new Pane(s, sources.length > 1 ? "AB"[k] : "", () => page?.goHome()));
   document.body.classList.toggle("two", panes.length > 1);
-  page = new Page(panes);
+  page = new Page(panes, look, kept, frame);
   document.documentElement.dataset.ready = "yes";
+  await page.opened;
   await page.loadCurves();
   page.watch();
   Object.assign(window, { memoryUse });

@@ -4,7 +4,7 @@ import { type Cell, type Cells, type Column, type Levels, type Run, Source } fro
 import { type MapName, groundMap, rgb, short, table } from "./colors";
 import { cssColor, make } from "./dom";
 import type { Filter } from "./filter";
-import { type Clip, Scene } from "./scene";
+import { type Axis, type Clip, Scene } from "./scene";
 
 const DAY = 1440;
 export const DEAD = "#6b6f73";
@@ -14,7 +14,7 @@ const FADED = 0.82; // how far cells outside a highlighted clone go towards the 
 /** How cells and substrate are shown, in all panes alike. */
 export interface Look {
   color: string; map: MapName; range: [number, number] | null;
-  field: string; z: number; hidden: Set<string>; filter: Filter | null; clone: number | null;
+  field: string; slice: { axis: Axis; share: number }; hidden: Set<string>; filter: Filter | null; clone: number | null;
   clip: { axis: "" | "x" | "y" | "z"; share: number; flip: boolean };
 }
 
@@ -22,6 +22,37 @@ export interface Look {
 export interface Loaded {
   frame: number; cells: Cells; column: Column; levels: Levels; slice: Levels | null;
   clones: Levels | null; tested: Map<string, Levels>;
+}
+
+/** The last frame of a run not after a time. */
+export function frameAt(run: Run, time: number): number {
+  const after = run.times.findIndex((t) => t > time + 1e-6);
+  return after < 0 ? run.times.length - 1 : Math.max(0, after - 1);
+}
+
+/** The layer of voxels that the slice of a look is in. */
+export function layer(run: Run, { slice: { axis, share } }: Look): number {
+  const n = run.shape["zyx".indexOf(axis)];
+  return Math.min(n - 1, Math.floor(share * n));
+}
+
+/** Everything of a frame that a look shows. */
+export async function load(source: Source, frame: number, look: Look): Promise<Loaded> {
+  const { run } = source;
+  const column = run.columns.find((c) => c.name === look.color) ?? run.columns[0];
+  const coded = column.name === "type" || column.name === "status"; // in the bytes of the cells themselves
+  const wanted = new Set(look.filter?.columns ?? []);
+  const [cells, levels, slice, clones, ...tested] = await Promise.all([
+    source.cells(frame),
+    coded ? null : source.column(frame, column.name),
+    run.fields.some((f) => f.name === look.field) ? source.field(frame, look.field, look.slice.axis, layer(run, look)) : null,
+    look.clone !== null ? source.column(frame, "clone") : null,
+    ...[...wanted].map((name) => source.column(frame, name)),
+  ]);
+  return {
+    frame, cells, column, levels: levels ?? own(cells, column.name), slice, clones,
+    tested: new Map([...wanted].map((name, k) => [name, tested[k] as Levels])),
+  };
 }
 
 export class Pane {
@@ -36,7 +67,8 @@ export class Pane {
   private clock = make("p", { className: "clock" });
   frame = 0;
 
-  constructor(readonly source: Source, readonly run: Run, label: string, home: () => void) {
+  constructor(readonly source: Source, label: string, home: () => void) {
+    const { run } = source;
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "application");
     this.canvas.setAttribute("aria-label", `Tissue${label ? ` of run ${label}` : ""}. Click a cell to read it; drag to ${run.dim === 3 ? "turn" : "move"}, wheel to zoom; Enter reads the cell in the middle.`);
@@ -55,36 +87,15 @@ export class Pane {
     this.scene.onDraw = () => this.overlay();
   }
 
+  get run(): Run { return this.source.run; }
   get time(): number { return this.run.times[this.frame]; }
-
-  /** The last frame not after a time. */
-  frameAt(time: number): number {
-    const after = this.run.times.findIndex((t) => t > time + 1e-6);
-    return after < 0 ? this.run.times.length - 1 : Math.max(0, after - 1);
-  }
-
-  async load(frame: number, look: Look): Promise<Loaded> {
-    const column = this.column(look.color);
-    const wanted = new Set(look.filter?.columns ?? []);
-    const [cells, levels, slice, clones, ...tested] = await Promise.all([
-      this.source.cells(frame),
-      this.coded(column) ? null : this.source.column(frame, column.name),
-      this.run.fields.some((f) => f.name === look.field) ? this.source.field(frame, look.field, Math.min(look.z, this.run.shape[0] - 1)) : null,
-      look.clone !== null ? this.source.column(frame, "clone") : null,
-      ...[...wanted].map((name) => this.source.column(frame, name)),
-    ]);
-    return {
-      frame, cells, column, levels: levels ?? own(cells, column.name), slice, clones,
-      tested: new Map([...wanted].map((name, k) => [name, tested[k] as Levels])),
-    };
-  }
 
   /** Draw what was loaded; `range` is that of the colours, `ground` that of the substrate. */
   async paint(loaded: Loaded, look: Look, range: [number, number], ground: [number, number]): Promise<void> {
     this.loaded = loaded;
     this.frame = loaded.frame;
     const map = groundMap(loaded.column.categories !== undefined);
-    this.scene.setField(loaded.slice && rescaled(loaded.slice, ground), table(map), (look.z + 0.5) * this.run.voxel);
+    this.scene.setField(loaded.slice && rescaled(loaded.slice, ground), table(map), look.slice.axis, (layer(this.run, look) + 0.5) * this.run.voxel);
     this.scene.setCells(loaded.cells, this.radii(loaded, look), this.tints(loaded, look, range));
     this.scene.setClip(this.clip(look));
     this.told(loaded);
@@ -104,16 +115,11 @@ export class Pane {
 
   theme(): void { this.scene.background(cssColor("--tissue"), cssColor("--tissue-line")); }
 
-  column(name: string): Column { return this.run.columns.find((c) => c.name === name) ?? this.run.columns[0]; }
-
   /** The clip plane of the look at this tissue's size; null where there is none. */
   private clip(look: Look): Clip | null {
     const { axis, share, flip } = look.clip;
     return axis && this.run.dim === 3 ? { axis, at: share * this.run.size["xyz".indexOf(axis)], flip } : null;
   }
-
-  /** Whether a column is in the bytes of the cells themselves. */
-  private coded(column: Column): boolean { return column.name === "type" || column.name === "status"; }
 
   private radii({ cells, tested }: Loaded, look: Look): Float32Array {
     const hidden = this.run.types.map((t) => look.hidden.has(t.name));
@@ -175,6 +181,7 @@ export class Pane {
     const { canvas } = this;
     const copy = make("canvas", { width: canvas.width, height: canvas.height });
     const pen = copy.getContext("2d")!;
+    this.scene.render();
     pen.drawImage(canvas, 0, 0);
     const ratio = canvas.width / canvas.clientWidth;
     pen.scale(ratio, ratio);

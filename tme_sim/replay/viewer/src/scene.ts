@@ -73,9 +73,17 @@ const FIELD_FRAGMENT = `
     gl_FragColor = vec4(texture2D(map, vec2(level * 255.0 / 254.0 * 0.996 + 0.002, 0.5)).rgb, opacity);
   }`;
 
+const BOX_VERTEX = `
+  void main() { gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0); }`;
+
+const BOX_FRAGMENT = `
+  uniform vec3 color;
+  void main() { gl_FragColor = vec4(color, 0.5); }`;
+
 const NO_CLIP = new THREE.Vector4(0, 0, 0, 1);
 
-export interface Clip { axis: "x" | "y" | "z"; at: number; flip: boolean }
+export type Axis = "x" | "y" | "z";
+export interface Clip { axis: Axis; at: number; flip: boolean }
 
 export class Scene {
   private renderer: THREE.WebGLRenderer;
@@ -85,9 +93,10 @@ export class Scene {
   private geometry = new THREE.BufferGeometry();
   private cellMaterial: THREE.ShaderMaterial;
   private fieldMaterial: THREE.ShaderMaterial;
+  private boxMaterial: THREE.ShaderMaterial;
   private plane: THREE.Mesh;
-  private box: THREE.LineSegments;
   private waiting = false;
+  private room = [0, 0]; // CSS pixels of the picture
   private cells: Cells | null = null;
   private shown: Float32Array = new Float32Array(0);
   private clip: THREE.Plane | null = null;
@@ -98,7 +107,7 @@ export class Scene {
 
   constructor(private canvas: HTMLCanvasElement, private run: Run) {
     try {
-      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
+      this.renderer = new THREE.WebGLRenderer({ canvas, antialias: false });
     } catch {
       throw new Error("This browser draws no WebGL. Switch hardware acceleration on, or use another browser; tme-sim replay --movie needs none.");
     }
@@ -118,16 +127,21 @@ export class Scene {
       depthWrite: false, side: THREE.DoubleSide,
       uniforms: { levels: { value: null }, map: { value: null }, opacity: { value: solid ? 0.6 : 1 } },
     });
-    const [width, height, depth] = run.size;
-    this.plane = new THREE.Mesh(new THREE.PlaneGeometry(width, height), this.fieldMaterial);
-    this.plane.position.set(width / 2, height / 2, solid ? depth / 2 : -1);
+    this.plane = new THREE.Mesh(new THREE.PlaneGeometry(1, 1), this.fieldMaterial);
+    this.plane.matrixAutoUpdate = false;
     this.plane.renderOrder = solid ? 3 : 1;
-    this.plane.visible = false;
+    this.boxMaterial = new THREE.ShaderMaterial({
+      vertexShader: BOX_VERTEX, fragmentShader: BOX_FRAGMENT, transparent: true,
+      uniforms: { color: { value: new THREE.Color() } },
+    });
+    const [width, height, depth] = run.size;
     const edges = new THREE.EdgesGeometry(new THREE.BoxGeometry(width, height, solid ? depth : 0.01));
-    this.box = new THREE.LineSegments(edges, new THREE.LineBasicMaterial({ transparent: true, opacity: 0.5 }));
-    this.box.position.set(width / 2, height / 2, solid ? depth / 2 : 0);
-    this.scene.add(this.plane, this.box, points);
+    const box = new THREE.LineSegments(edges, this.boxMaterial);
+    box.position.set(width / 2, height / 2, solid ? depth / 2 : 0);
+    this.scene.add(this.plane, box, points);
     this.camera = solid ? new THREE.PerspectiveCamera(35, 1, 1, 1e5) : new THREE.OrthographicCamera();
+    this.renderer.compile(this.scene, this.camera); // begins now, beside what the page does next
+    this.plane.visible = false;
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.enableDamping = false;
     this.controls.addEventListener("change", () => { this.draw(); this.onMove(); });
@@ -214,7 +228,8 @@ export class Scene {
 
   background(color: string, line: string): void {
     this.renderer.setClearColor(new THREE.Color(color), 1);
-    (this.box.material as THREE.LineBasicMaterial).color.set(line);
+    // no conversion of colours: what the style sheet says is what is drawn
+    this.boxMaterial.uniforms.color.value = new THREE.Color().setStyle(line, THREE.LinearSRGBColorSpace);
     this.draw();
   }
 
@@ -230,13 +245,20 @@ export class Scene {
     this.draw();
   }
 
-  setField(levels: Uint8Array | null, map: Table, z: number): void {
-    this.plane.visible = levels !== null;
+  /** Lay a slice of a field through the tissue at a place [um] on an axis; under it in 2D. */
+  setField(levels: Uint8Array | null, map: Table, axis: Axis, at: number): void {
+    const { plane } = this;
+    plane.visible = levels !== null;
     if (levels) {
-      const [, ny, nx] = this.run.shape;
-      this.replace("levels", texture(levels, nx, ny, THREE.RedFormat));
+      const [rows, columns] = sliceShape(this.run.shape, axis);
+      this.replace("levels", texture(levels, columns, rows, THREE.RedFormat));
       this.replace("map", texture(map, 256, 1, THREE.RGBAFormat));
-      if (this.run.dim === 3) this.plane.position.z = z;
+      const [width, height, depth] = this.run.size;
+      const [x, y, z] = [new THREE.Vector3(width, 0, 0), new THREE.Vector3(0, height, 0), new THREE.Vector3(0, 0, depth)];
+      const middle = new THREE.Vector3(width / 2, height / 2, depth / 2);
+      middle[axis] = this.run.dim === 3 ? at : -1;
+      const [along, up] = { x: [y, z], y: [x, z], z: [x, y] }[axis];
+      plane.matrix.makeBasis(along, up, new THREE.Vector3().crossVectors(along, up).normalize()).setPosition(middle);
     }
     this.draw();
   }
@@ -297,17 +319,22 @@ export class Scene {
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
-      this.camera.updateMatrixWorld();
-      const clip = this.cellMaterial.uniforms.clip.value as THREE.Vector4;
-      if (this.clip) {
-        const seen = this.clip.clone().applyMatrix4(this.camera.matrixWorldInverse);
-        clip.set(seen.normal.x, seen.normal.y, seen.normal.z, seen.constant);
-      } else {
-        clip.copy(NO_CLIP);
-      }
-      this.renderer.render(this.scene, this.camera);
+      this.render();
       this.onDraw();
     });
+  }
+
+  /** Draw at once: the drawn picture can be read until the browser shows it. */
+  render(): void {
+    this.camera.updateMatrixWorld();
+    const clip = this.cellMaterial.uniforms.clip.value as THREE.Vector4;
+    if (this.clip) {
+      const seen = this.clip.clone().applyMatrix4(this.camera.matrixWorldInverse);
+      clip.set(seen.normal.x, seen.normal.y, seen.normal.z, seen.constant);
+    } else {
+      clip.copy(NO_CLIP);
+    }
+    this.renderer.render(this.scene, this.camera);
   }
 
   private moved(): void {
@@ -319,7 +346,8 @@ export class Scene {
   private resize(): void {
     const { clientWidth: width, clientHeight: height } = this.canvas.parentElement!;
     if (width === 0 || height === 0) return;
-    this.renderer.setSize(width, height, false);
+    if (width !== this.room[0] || height !== this.room[1]) this.renderer.setSize(width, height, false);
+    this.room = [width, height];
     this.cellMaterial.uniforms.pixels.value = height * this.renderer.getPixelRatio();
     if (this.camera instanceof THREE.PerspectiveCamera) {
       this.camera.aspect = width / height;
@@ -337,6 +365,11 @@ export class Scene {
     (this.fieldMaterial.uniforms[name].value as THREE.Texture | null)?.dispose();
     this.fieldMaterial.uniforms[name].value = made;
   }
+}
+
+/** Rows and columns of a slice across an axis, of a tissue of z, y, x voxels. */
+export function sliceShape([nz, ny, nx]: [number, number, number], axis: Axis): [number, number] {
+  return { x: [nz, ny], y: [nz, nx], z: [ny, nx] }[axis] as [number, number];
 }
 
 const PLACE = new THREE.Vector4();

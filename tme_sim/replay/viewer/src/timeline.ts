@@ -14,7 +14,7 @@ export class Timeline {
 
   constructor(private run: Run, private show: (frame: number) => Promise<void>) {
     this.scrubber.max = String(run.times.length - 1);
-    this.scrubber.oninput = () => this.go(Number(this.scrubber.value));
+    this.scrubber.oninput = () => void this.go(Number(this.scrubber.value));
     byId("back").onclick = () => this.step(-1);
     byId("forward").onclick = () => this.step(1);
     byId("play").onclick = () => this.toggle();
@@ -26,12 +26,13 @@ export class Timeline {
   get time(): number { return this.run.times[this.frame]; }
   get playing(): boolean { return this.timer !== 0; }
 
-  go(frame: number): void {
+  /** Show a frame; done when it is there, or when one asked for before is still loading. */
+  go(frame: number): Promise<void> {
     this.frame = Math.min(this.run.times.length - 1, Math.max(0, frame));
     this.scrubber.value = String(this.frame);
     this.scrubber.setAttribute("aria-valuetext", `day ${(this.time / DAY).toFixed(2)}`);
     byId("time").textContent = `${this.frame + 1} / ${this.run.times.length}`;
-    void this.update();
+    return this.update();
   }
 
   step(by: number): void {
