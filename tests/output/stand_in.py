@@ -32,7 +32,9 @@ class Env(dict):
 class StandIn:
     """What a recorder needs of a model."""
 
-    def __init__(self, n_cells=200, dim=2, seed=1, columns="standard", name="stand_in"):
+    def __init__(
+        self, n_cells=200, dim=2, seed=1, columns="standard", name="stand_in", nodes=NODES
+    ):
         groups = {"tumor": "tumor", "caf": "fibroblast", "cd8": "cd8_t"}
         groups = {n: {"type": t, "supply": "0 per hour"} for n, t in groups.items()}
         shape = (1, 30, 30) if dim == 2 else (20, 30, 30)
@@ -55,7 +57,7 @@ class StandIn:
         self.cell_model = SimpleNamespace(
             name="stand-in",
             hash="0" * 64,
-            nodes=channels(NODES),
+            nodes=channels(nodes),
             inputs=channels(INPUTS),
             outputs=channels(OUTPUTS, "1/min"),
         )
@@ -69,7 +71,7 @@ class StandIn:
         )
         self.drug_balance = ()
         self.env = Env()
-        self.population = Population(len(NODES), len(INPUTS), len(OUTPUTS))
+        self.population = Population(len(nodes), len(INPUTS), len(OUTPUTS))
         self.tick_index, self.time, self._next = 0, 0.0, 1
         self.lineage, self.events, self.timers = [], [], {"fields": 0.5, "signaling": 0.25}
         self.clones = [SimpleNamespace(index=0, parent=-1, genotype=1, time=0.0, name="tumor")]
@@ -142,7 +144,7 @@ class StandIn:
 
     def _decide(self):
         pop = self.population
-        levels = (pop["id"][:, None] * 0.618 + np.arange(len(NODES)) * 0.3) % 1.0
+        levels = (pop["id"][:, None] * 0.618 + np.arange(len(self.cell_model.nodes)) * 0.3) % 1.0
         pop["nodes"][:] = levels
         pop["outputs"][:] = levels[:, : len(OUTPUTS)] * 1e-3
         pop["crowding"][:] = levels[:, 3] * 2

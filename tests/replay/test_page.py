@@ -10,6 +10,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from surrogates.channels import GENOTYPES, NODES
 from tests.output.stand_in import StandIn, advance, record
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
@@ -293,6 +294,73 @@ def test_the_keyboard_moves_time_and_reads_the_cell_in_the_middle(page, port):
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.keyboard.press("?")
     assert page.locator("#keys").is_visible()
+
+
+def test_the_network_is_shown_at_large_searched_and_walked(page, tmp_path, serving):
+    model = StandIn(columns="all", nodes=NODES)
+    model.cell_model.name = "tme-cell"
+    own = {"mine": {"rate": "1e-3 per division", "nodes": {"RAS": {"times": 3.0}}}}
+    resolved = model.scenario.resolved() | {"evolution": own}
+    model.scenario.resolved = lambda: resolved
+    model.clones[0].genotype = 1 << len(GENOTYPES)  # the first beyond the catalogue's
+    model.population["genotype"][:] = model.clones[0].genotype
+    record(tmp_path / "run.h5", model, ticks=20)
+    run = open_run(tmp_path / "run.h5")
+    cells = run.cells(120)
+    tumor = cells[(cells["type"] == "tumor") & (cells["status"] == "alive")].iloc[0]
+    with serving([tmp_path / "run.h5"]) as port:
+        visit(page, f"http://127.0.0.1:{port}/#t=120&cell={tumor['id']}", 2)
+        page.focus("#network-open")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#network .unit")
+        drawn = page.locator("#network .unit").evaluate_all("all => all.map(e => e.dataset.name)")
+        assert {*NODES, "oxygen", "g1s_rate", "mine"} <= {*drawn}
+        # what is sensed stands left of receptors, those of signaling, and that of decisions
+        left = [page.locator(f"#network [data-name='{n}']").bounding_box()["x"]
+                for n in ("oxygen", "EGFR", "ERK", "g1s_rate")]  # fmt: skip
+        assert left == sorted(left)
+        assert "RAS × 3" in page.locator("#network [data-name=mine]").get_attribute("aria-label")
+        source = page.locator("#network .edge[data-source=mine]")
+        assert source.evaluate_all("all => all.map(e => e.dataset.target)") == ["RAS"]
+        assert "activates" in source.get_attribute("marker-end")
+        page.fill("#network-find", "ERK")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#network-facts:not([hidden])")
+        assert page.evaluate("document.activeElement.dataset.name") == "ERK"
+        told = page.locator("#network-facts").inner_text()
+        assert f"{tumor['ERK']:.2f}" in told
+        assert "MEK" in told.split("Acts on")[0]
+        assert "DUSP6" in told.split("Acts on")[1]
+        page.keyboard.press("ArrowRight")
+        assert page.evaluate("document.activeElement.dataset.name") not in ("ERK", None)
+        wide = page.locator("#network-host svg").get_attribute("viewBox")
+        page.keyboard.press("+")
+        assert page.locator("#network-host svg").get_attribute("viewBox") != wide
+        page.keyboard.press(",")  # a frame back, with the view as it was
+        until(page, "document.querySelector('#network-title').textContent.endsWith('day 0.0417')")
+        page.keyboard.press("Escape")
+        assert not page.locator("#network").is_visible()
+        assert page.locator("#cell .cell-name").is_visible()
+
+
+def test_a_slice_of_a_solid_tissue_is_laid_across_any_axis(page, port, runs, tmp_path):
+    from tme_sim.replay.page_file import write
+
+    run = open_run(runs[1])
+    visit(page, f"http://127.0.0.1:{port}/?run=1#t=360&color=type&field=oxygen&slice=z,0.5", 6)
+    seen = {}
+    for axis, n in zip("zyx", run.shape, strict=True):
+        page.select_option("#slice-axis", axis)
+        until(page, f"location.hash.includes('slice={axis}')")
+        shown(page, 6)
+        assert page.get_attribute("#slice", "max") == str(n - 1)
+        seen[axis] = pixels(page)
+        assert any(f"fields/oxygen?{axis}={n // 2}" in a for a in page.asked)
+    for one, other in ("zy", "zx", "yx"):
+        assert np.mean(np.abs(seen[one] - seen[other]).max(axis=2) > 10) > 0.05
+    alone = write([run], tmp_path / "run.html")  # holds slices across z alone
+    visit(page, f"file://{alone}#t=360&color=type&field=oxygen&slice=x,0.5", 6)
+    assert np.mean(np.abs(pixels(page) - seen["x"]).max(axis=2) > 30) < 0.002
 
 
 @pytest.mark.validation

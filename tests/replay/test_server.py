@@ -103,12 +103,14 @@ def test_a_column_comes_as_one_byte_per_cell_with_its_range(port, runs):
     np.testing.assert_allclose(found, np.clip(recorded, low, high), atol=(high - low) / 254)
 
 
-def test_a_field_slice_comes_as_one_byte_per_voxel(port, runs):
+@pytest.mark.parametrize("axis", ["z", "y", "x"])
+def test_a_field_slice_comes_as_one_byte_per_voxel(port, runs, axis):
     run = open_run(runs[1])
-    _, headers, body = get(port, "/api/runs/1/frames/6/fields/oxygen?z=4")
+    recorded = run.field_frame("oxygen", 6).take(4, "zyx".index(axis))
+    _, headers, body = get(port, f"/api/runs/1/frames/6/fields/oxygen?{axis}=4")
     low, high = map(float, headers["x-range"].split())
-    found = low + np.frombuffer(body, "u1").reshape(30, 30) / 254 * (high - low)
-    np.testing.assert_allclose(found, run.field_frame("oxygen", 6)[4], atol=(high - low) / 254)
+    found = low + np.frombuffer(body, "u1").reshape(recorded.shape) / 254 * (high - low)
+    np.testing.assert_allclose(found, recorded, atol=(high - low) / 254)
 
 
 def test_a_value_that_is_missing_is_told_apart(runs):
@@ -180,6 +182,8 @@ def test_curves_are_valid_json_with_units(port):
         "/api/runs/0/frames/0/fields/nonsense",
         "/api/runs/0/frames/0/fields/oxygen?z=1",
         "/api/runs/0/frames/0/fields/oxygen?z=x",
+        "/api/runs/1/frames/0/fields/oxygen?x=30",
+        "/api/runs/1/frames/0/fields/oxygen?y=-1",
         "/api/runs/0/frames/0/cells/100000",
     ],
 )

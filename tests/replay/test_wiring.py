@@ -5,9 +5,11 @@ import itertools
 import h5py
 import pytest
 
+from surrogates.channels import GENOTYPES
 from surrogates.network import shipped_edges
 from tests.output.stand_in import StandIn, record
 from tme_sim.output.run import open_run
+from tme_sim.replay.mutations import genotype_names
 from tme_sim.replay.wiring import paths, shipped_children, wiring
 
 
@@ -52,6 +54,24 @@ def test_drug_and_mutation_reach_what_is_recorded(run):
     assert found["vemurafenib", "ERK"]["sign"] == -1
     assert found["BRAF_V600E", "ERK"]["sign"] == 1
     assert found["oxygen", "HIF1A"]["via"] == ["PHD"]
+
+
+def test_a_mutation_of_the_scenarios_own_acts_on_the_nodes_that_it_changes(tmp_path):
+    model = StandIn(columns="all", nodes=("RAS", "ERK", "AKT", "crowding"))
+    model.cell_model.name = "tme-cell"
+    changes = {"RAS": {"times": 3.0}, "PTEN": {"held": 0.0}}
+    own = {"mine": {"rate": "1e-3 per division", "nodes": changes}, "NRAS_Q61": {"rate": "1e-7"}}
+    resolved = model.scenario.resolved() | {"evolution": own}
+    model.scenario.resolved = lambda: resolved
+    model.clones[0].genotype = 1 | 1 << len(GENOTYPES)  # the first beyond the catalogue's
+    record(tmp_path / "run.h5", model, ticks=2)
+    run = open_run(tmp_path / "run.h5")
+    assert wiring(run)["mutations"] == {"mine": changes}
+    found = edges_of(run)
+    assert found["mine", "RAS"] == {"source": "mine", "target": "RAS", "sign": 1, "via": []}
+    assert found["mine", "AKT"]["sign"] == 1  # PTEN, held low, inhibits it
+    assert found["mine", "AKT"]["via"] == ["PTEN"]
+    assert genotype_names(run, model.clones[0].genotype) == [GENOTYPES[0], "mine"]
 
 
 def test_a_cell_model_with_another_network_has_no_drawing(tmp_path):

@@ -70,7 +70,7 @@ export class Curve {
 
   /** A legend of the lines, for a caption. */
   legend(): HTMLElement {
-    return make("span", { className: "key" }, ...(this.given?.lines ?? []).map((line) => {
+    return make("span", { className: "key", title: this.labels.join(", ") }, ...(this.given?.lines ?? []).map((line) => {
       const dash = make("i");
       dash.style.borderTopColor = visible(line.color);
       if (line.dash) dash.style.borderTopStyle = "dashed";

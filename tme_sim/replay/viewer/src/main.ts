@@ -219,8 +219,8 @@ class Page {
 
   private picking(pane: Pane): void {
     let down = [0, 0];
-    const pick = (x: number, y: number) => {
-      const row = pane.scene.pick(x, y);
+    const pick = (x: number, y: number, nearest = false) => {
+      const row = pane.scene.pick(x, y, nearest);
       if (row < 0) return this.select(null);
       pane.source.cell(pane.frame, row).then((cell) => this.select(cell.id, pane), tell);
     };
@@ -231,7 +231,7 @@ class Page {
     const { canvas } = pane;
     canvas.addEventListener("keydown", (e) => {
       const by: Record<string, [number, number]> = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] };
-      if (e.key === "Enter") pick(canvas.clientWidth / 2, canvas.clientHeight / 2);
+      if (e.key === "Enter") pick(canvas.clientWidth / 2, canvas.clientHeight / 2, true);
       else if (e.shiftKey && by[e.key]) { pane.scene.turn(...by[e.key]); e.preventDefault(); e.stopPropagation(); }
     });
   }
@@ -442,7 +442,7 @@ class Page {
       ["?", "?", "this list", () => byId<HTMLDialogElement>("keys").showModal()],
       ["Escape", "Esc", "let the cell go", () => this.select(null)],
     ];
-    const others: [string, string][] = [["Enter", "with the tissue in focus: read the cell in the middle"], ["shift + arrows", "with the tissue in focus: move, or turn in 3D"]];
+    const others: [string, string][] = [["Enter", "with the tissue in focus: read the cell nearest its middle"], ["shift + arrows", "with the tissue in focus: move, or turn in 3D"]];
     byId("key-list").replaceChildren(...[...actions.map(([, key, what]) => [key, what]), ...others].map(([key, what]) =>
       make("tr", {}, make("th", { scope: "row" }, make("kbd", { textContent: key })), make("td", { textContent: what }))));
     addEventListener("keydown", (event) => {

@@ -1,7 +1,7 @@
 // The signaling state of a cell, drawn: nodes filled by their level, edges as strong as their source.
 
 import type { Cell, Edge, Wiring } from "./api";
-import { plain, short, table } from "./colors";
+import { plain, short, table, units } from "./colors";
 import { make } from "./dom";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -57,7 +57,7 @@ function sensed(cell: Cell, wiring: Wiring): Unit[] {
     const sense = cell.senses.find((s) => s.name === input.name);
     const value = typeof recorded === "number" ? recorded : sense?.value ?? null;
     const level = value === null ? null : transformed(value, input);
-    return { name: input.name, kind: "input", level, text: value === null ? "not known" : `${short(value)} ${sense?.units ?? ""}`, x: 0, y: 0 };
+    return { name: input.name, kind: "input", level, text: value === null ? "not known" : `${short(value)} ${units(sense?.units ?? "1")}`.trim(), x: 0, y: 0 };
   });
   const used = new Set(wiring.edges.map((e) => e.source));
   const mutated = cell.genotype.filter((g) => used.has(g));

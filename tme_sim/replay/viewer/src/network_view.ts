@@ -12,8 +12,8 @@ const COLUMNS = [
 ];
 const HEADS: Record<string, string> = { mutation: "mutations", input: "senses", receptor: "receptors", "drug target": "drug targets", output: "decisions" };
 const [COLUMN, ROW, BOX] = [158, 40, 24]; // width of a column, height of a row and of a node
-const MOST_ROWS = 17;
-const LETTER = 7.1; // mean width of a letter of a name
+const ROWS = [12, 34]; // fewest and most nodes in a column
+const LETTER = 8.6; // mean width of a letter of a name
 
 interface Place { x: number; y: number; width: number }
 interface Head { text: string; x: number; y: number }
@@ -85,7 +85,7 @@ export class NetworkView {
   private arrange(): void {
     const { units, layers, edges } = this.state!;
     const groups = COLUMNS.map((column) => column.map((layer) => units.filter((u) => layers.get(u.name) === layer)).filter((g) => g.length > 0));
-    const spread = () => {
+    const spread = (most: number) => {
       this.places.clear();
       this.heads = [];
       let x = 0;
@@ -97,8 +97,8 @@ export class NetworkView {
           y += 0.7;
         };
         for (const group of column) {
-          const parts = Math.ceil(group.length / MOST_ROWS);
-          if (y > 0 && y + Math.min(group.length, MOST_ROWS) > MOST_ROWS + 2) { x += COLUMN; y = 0; }
+          const parts = Math.ceil(group.length / most);
+          if (y > 0 && y + group.length > most + 2) { x += COLUMN; y = 0; }
           group.forEach((unit, k) => {
             const part = Math.floor((k * parts) / group.length);
             const first = k === 0 || part !== Math.floor(((k - 1) * parts) / group.length);
@@ -112,7 +112,7 @@ export class NetworkView {
         x += COLUMN;
       }
     };
-    spread();
+    const rows = this.fitting(spread);
     const near = new Map(units.map((u) => [u.name, [] as string[]]));
     for (const e of edges) { near.get(e.source)!.push(e.target); near.get(e.target)!.push(e.source); }
     for (let sweep = 0; sweep < 4; sweep++) {
@@ -123,8 +123,22 @@ export class NetworkView {
         }));
         group.sort((a, b) => pull.get(a)! - pull.get(b)!);
       }
-      spread();
+      spread(rows);
     }
+  }
+
+  /** How many rows let all of it be drawn largest. */
+  private fitting(spread: (rows: number) => void): number {
+    const [width, height] = [this.host.clientWidth || 1, this.host.clientHeight || 1];
+    let [best, largest] = [ROWS[0], 0];
+    for (let rows = ROWS[0]; rows <= ROWS[1]; rows++) {
+      spread(rows);
+      const all = this.all();
+      const scale = Math.min(width / all.width, height / all.height);
+      if (scale > largest * 1.001) [best, largest] = [rows, scale];
+    }
+    spread(best);
+    return best;
   }
 
   private path(edge: Edge): string {
@@ -208,6 +222,7 @@ export class NetworkView {
   private tell(own: Edge[]): void {
     const facts = byId("network-facts");
     facts.hidden = this.chosen === null;
+    this.dialog.classList.toggle("told", this.chosen !== null);
     if (!this.chosen) return;
     const { known, layers } = this.state!;
     const unit = known.get(this.chosen)!;

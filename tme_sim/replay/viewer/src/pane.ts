@@ -71,7 +71,7 @@ export class Pane {
     const { run } = source;
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "application");
-    this.canvas.setAttribute("aria-label", `Tissue${label ? ` of run ${label}` : ""}. Click a cell to read it; drag to ${run.dim === 3 ? "turn" : "move"}, wheel to zoom; Enter reads the cell in the middle.`);
+    this.canvas.setAttribute("aria-label", `Tissue${label ? ` of run ${label}` : ""}. Click a cell to read it; drag to ${run.dim === 3 ? "turn" : "move"}, wheel to zoom; Enter reads the cell nearest the middle.`);
     const button = (text: string, name: string, act: () => void) => {
       const made = make("button", { textContent: text, title: name, onclick: act });
       made.setAttribute("aria-label", name);

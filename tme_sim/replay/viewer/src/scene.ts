@@ -278,21 +278,24 @@ export class Scene {
   /**
    * The row of the cell under a point of the canvas, in CSS pixels; -1 where there is none.
    * Of several, the nearest to the camera (3D), or whose middle is nearest in its own radii (2D).
+   * With `nearest`, the nearest to the point where none is under it.
    */
-  pick(x: number, y: number): number {
+  pick(x: number, y: number, nearest = false): number {
     if (!this.cells) return -1;
     const { n, position } = this.cells;
     const solid = this.run.dim === 3;
-    let [best, nearest] = [-1, Infinity];
+    let [best, least, near, leastAway] = [-1, Infinity, -1, Infinity];
     for (let i = 0; i < n; i++) {
       if (this.shown[i] <= 0) continue;
       const at = this.project(i);
       const away = Math.hypot(at.x - x, at.y - y) / Math.max(4, at.r);
-      if (away > 1 || (solid ? at.depth : away) >= nearest) continue;
+      const under = away <= 1 && (solid ? at.depth : away) < least;
+      if (!under && away >= leastAway) continue;
       if (this.clip && this.clip.distanceToPoint(MIDDLE.fromArray(position, 3 * i)) < 0) continue;
-      [best, nearest] = [i, solid ? at.depth : away];
+      if (under) [best, least] = [i, solid ? at.depth : away];
+      if (away < leastAway) [near, leastAway] = [i, away];
     }
-    return best;
+    return best < 0 && nearest ? near : best;
   }
 
   /** Where a cell is on the canvas, in CSS pixels. */
