@@ -1,5 +1,7 @@
 """The report: a figure that can be drawn for every kind of run, and says what was run."""
 
+from types import SimpleNamespace
+
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -7,7 +9,13 @@ from matplotlib.text import Text
 from tests.output.stand_in import StandIn, record
 from tme_sim.analysis import panels, report
 from tme_sim.analysis.caption import caption
-from tme_sim.analysis.metrics import Treatment, burden_by_clone, treatments, tumor_codes
+from tme_sim.analysis.metrics import (
+    Treatment,
+    burden_by_clone,
+    clone_names,
+    treatments,
+    tumor_codes,
+)
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import open_run
 
@@ -124,6 +132,32 @@ def test_labels_stay_apart_in_order_and_near_their_curves():
     assert panels.spread([0.98, 1.0], 0.1) == pytest.approx([0.9, 1.0])
     assert panels.spread([0.0, 0.0, 0.0], 0.2) == pytest.approx([0.0, 0.2, 0.4])
     assert panels.spread([], 0.1) == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "nadir"),
+    [((2.0, 7500.0), (3.5, 7100.0)), ((2.0, 700.0), (3.0, 650.0)), ((2.0, 7500.0), (9.0, 90.0)),
+     ((24.0, 9000.0), (27.0, 8000.0)), ((2.0, 7500.0), (20.0, 7400.0))],
+)  # fmt: skip
+def test_labels_of_baseline_and_nadir_do_not_cover_each_other(baseline, nadir):
+    figure = Figure(figsize=(3.5, 1.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 28], [4000, 12000])
+    axes.set_ylim(0, 15000)
+    panels._mark_response(axes, baseline, nadir)
+    figure.draw_without_rendering()
+    boxes = [t.get_window_extent() for t in axes.texts]
+    told = " ".join(t.get_text() for t in axes.texts)
+    assert f"baseline {baseline[1]:.0f}" in told
+    assert f"nadir {nadir[1]:.0f}" in told
+    assert len(boxes) == 1 or not boxes[0].overlaps(boxes[1])
+
+
+def test_clones_of_one_name_are_told_apart(tmp_path):
+    model = StandIn()
+    model.clones.append(SimpleNamespace(**vars(model.clones[0]) | {"index": 1}))
+    record(tmp_path / "run.h5", model, ticks=20)
+    assert clone_names(open_run(tmp_path / "run.h5")) == ["tumor (0)", "tumor (1)"]
 
 
 def test_a_single_dose_lasts_until_the_next_one_planned(tmp_path):

@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from tme_sim.analysis.lineage import NO_PARENT, Tree, clone_sizes
+from tme_sim.analysis.metrics import clone_names
 from tme_sim.analysis.palette import clone_color
 from tme_sim.analysis.style import STYLE
 from tme_sim.output.run import Run
@@ -30,7 +31,7 @@ def draw_muller(run: Run, path: str | Path) -> Path:
     order = nested(run.clones["parent"].to_numpy())
     bands = [(k, 0.5 * len(list(halves))) for k, halves in itertools.groupby(order)]
     heights = [part * sizes.to_numpy()[:, k] for k, part in bands]
-    names = run.clones["name"].to_numpy()
+    names = clone_names(run)
     named = set(np.argsort(-sizes.to_numpy().max(axis=0), kind="stable")[:_NAMED].tolist())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 5), layout="constrained")

@@ -1,5 +1,6 @@
 """What a run amounts to over time: burden by clone, and when it was treated."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +31,22 @@ def burden_by_clone(run: Run) -> pd.DataFrame:
     Only clones that were ever seen in a frame are there, in the order of their origin.
     """
     n_clones = len(run.clones)
-    tumor = tumor_codes(run)
+    is_tumor = np.isin(np.arange(len(run.columns["type"]["categories"])), tumor_codes(run))
     counts = np.zeros((len(run.times), n_clones), "i8")
     for k in range(len(run.times)):
         cells = run.frame(k, ("type", "status", "clone"))
-        counted = np.isin(cells["type"], tumor) & (cells["status"] == ALIVE)
+        counted = is_tumor[cells["type"]] & (cells["status"] == ALIVE)
         counts[k] = np.bincount(cells["clone"][counted], minlength=n_clones)[:n_clones]
     index = pd.Index(run.times, name="time")
     table = pd.DataFrame(counts, index=index, columns=run.clones["index"].tolist())
     return table.loc[:, counts.any(axis=0)]
+
+
+def clone_names(run: Run) -> list[str]:
+    """Name of each clone; one that several have gets the clone's number behind it."""
+    names = [str(name) for name in run.clones["name"]]
+    shared = {name for name, n in Counter(names).items() if n > 1}
+    return [f"{n} ({k})" if n in shared else n for k, n in enumerate(names)]
 
 
 def tumor_codes(run: Run) -> list[int]:

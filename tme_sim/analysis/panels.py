@@ -11,7 +11,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from tme_sim.analysis.metrics import Treatment, burden_by_clone, tumor_codes
+from tme_sim.analysis.metrics import Treatment, burden_by_clone, clone_names, tumor_codes
 from tme_sim.analysis.palette import (
     DEAD_COLOR,
     OTHER_COLORS,
@@ -32,6 +32,7 @@ DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))  # drugs, beside
 BAR, BAR_GAP = 2.6, 1.0  # [point] height of a bar of therapy, and space between two
 REST = "#9A9A9A"  # clones that are not named
 LABEL_LENGTH = 20
+LABEL_SHARE = (0.4, 0.14)  # of the axes' width and height that a label of a point needs
 LABEL_SPACING = 1.15  # of two labels, in heights of a letter
 
 
@@ -49,11 +50,11 @@ def burden(ax: Axes, run: Run, summary: Summary) -> None:
     """Living tumor cells, stacked by clone, with baseline and nadir."""
     by_clone = burden_by_clone(run)
     days = by_clone.index.to_numpy() / DAY
-    names = dict(zip(run.clones["index"], run.clones["name"], strict=True))
+    names = clone_names(run)
     largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONES]
     shown = by_clone[sorted(largest)]
     layers = [shown[c].to_numpy() for c in shown]
-    texts = [_short(str(names[c])) for c in shown]
+    texts = [_short(names[c]) for c in shown]
     colors = [clone_color(int(c)) for c in shown]
     rest = by_clone.drop(columns=largest).sum(axis=1).to_numpy()
     if rest.any():
@@ -64,9 +65,9 @@ def burden(ax: Axes, run: Run, summary: Summary) -> None:
     ax.set(ylabel="living tumor cells", title="Burden by clone")
     ax.set_ylim(0, 1.25 * float(metrics["burden"].max()))
     if summary.nadir_time is not None:
-        _mark(ax, summary.baseline_time / DAY, summary.baseline, "baseline")
-        if summary.nadir_time != summary.baseline_time:
-            _mark(ax, summary.nadir_time / DAY, summary.nadir, "nadir")
+        baseline = (summary.baseline_time / DAY, summary.baseline)
+        nadir = (summary.nadir_time / DAY, summary.nadir)
+        _mark_response(ax, baseline, nadir)
     label_ends(ax, _layer_labels([layer[-1] for layer in layers], texts, colors))
 
 
@@ -280,12 +281,29 @@ def _types_of_groups(run: Run) -> dict[str, str]:
     return found
 
 
-def _mark(ax: Axes, x: float, y: float, word: str) -> None:
+def _mark_response(ax: Axes, baseline: tuple[float, float], nadir: tuple[float, float]) -> None:
+    """Burden at baseline and nadir, in one label where two would cover each other."""
+    first, second = f"baseline {baseline[1]:.0f}", f"nadir {nadir[1]:.0f}"
+    (left, right), (bottom, top) = ax.dataLim.intervalx, ax.get_ylim()
+    apart = abs(nadir[0] - baseline[0]) / (right - left), (baseline[1] - nadir[1]) / (top - bottom)
+    if baseline == nadir:
+        _mark(ax, *baseline, first)
+    elif apart[0] < LABEL_SHARE[0] and apart[1] < LABEL_SHARE[1]:
+        _mark(ax, *baseline, f"{first}, {second}")
+        _mark(ax, *nadir, "")
+    else:
+        _mark(ax, *baseline, first)
+        _mark(ax, *nadir, second)
+
+
+def _mark(ax: Axes, x: float, y: float, text: str) -> None:
     ax.plot([x], [y], marker="o", markersize=3, color="black", markerfacecolor="white", mew=0.8)
+    if not text:
+        return
     late = x > 0.75 * ax.dataLim.x1
     below = word == "nadir" and y > 0.25 * ax.get_ylim()[1]  # the baseline stands above
     ax.annotate(
-        f"{word} {y:.0f}",
+        text,
         (x, y),
         (-2 if late else 3, -5 if below else 5),
         textcoords="offset points",

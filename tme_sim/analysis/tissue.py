@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from tme_sim.analysis.metrics import TUMOR, tumor_codes
+from tme_sim.analysis.metrics import TUMOR, clone_names, tumor_codes
 from tme_sim.analysis.palette import DEAD_COLOR, TYPE_LABELS, clone_color, type_color
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
@@ -100,7 +100,7 @@ class Tissue:
     def _handles(self) -> list[Line2D]:
         """A spot for each kind of cell; by a column, only the dead stand apart."""
         clones = sorted(self._seen_clones)
-        names = dict(zip(self.run.clones["index"], self.run.clones["name"], strict=True))
+        names = clone_names(self.run)
         entries = [
             (f"clone {names[c]}" if len(clones) > 1 else TUMOR, clone_color(c))
             for c in clones[:MAX_CLONES]

@@ -15,13 +15,12 @@ Binary layout, little endian, one array after the other (n is the frame's number
 
 import functools
 import math
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tme_sim.analysis.metrics import burden_by_clone, treatments
+from tme_sim.analysis.metrics import burden_by_clone, clone_names, treatments
 from tme_sim.analysis.palette import (
     DRUG_COLORS,
     OTHER_COLORS,
@@ -210,7 +209,7 @@ class Frames:
         units = metrics.attrs["units"]
         by_clone = burden_by_clone(self.run)
         largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONE_CURVES]
-        names = self._clone_names()
+        names = clone_names(self.run)
         return {
             "times": self.run.times.tolist(),
             "metrics": [
@@ -272,7 +271,7 @@ class Frames:
         if name == "clone":
             return [
                 {"name": name, "color": clone_color(index)}
-                for index, name in enumerate(self._clone_names()[:LEVELS])
+                for index, name in enumerate(clone_names(self.run)[:LEVELS])
             ]
         if name == "in_domain":
             return [
@@ -288,12 +287,6 @@ class Frames:
             {"name": n, "color": fixed.get(n, palette[k % len(palette)])}
             for k, n in enumerate(names)
         ]
-
-    def _clone_names(self) -> list[str]:
-        """Names of the clones; one that several have gets their number behind it."""
-        names = [str(name) for name in self.run.clones["name"]]
-        shared = {name for name, n in Counter(names).items() if n > 1}
-        return [f"{n} ({k})" if n in shared else n for k, n in enumerate(names)]
 
     def _treatments(self) -> list[dict[str, Any]]:
         if len(self.run.metrics) == 0:

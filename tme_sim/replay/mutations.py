@@ -28,7 +28,7 @@ def carried(run: Run) -> list[str]:
     return genotype_names(run, bits)
 
 
-def sign(change: dict[str, Any]) -> int:
+def direction(change: dict[str, Any]) -> int:
     """Whether a change raises a node (1) or lowers it (-1); one held does where it is held."""
     up = change["held"] >= 0.5 if "held" in change else change["times"] >= 1.0
     return 1 if up else -1

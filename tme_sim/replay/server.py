@@ -97,7 +97,7 @@ def application(paths: Iterable[str | Path], *, running: bool = False) -> Starle
         exception_handlers={InputError: _refused},
     )
     app.state.runs = runs
-    # Described while the browser opens; one after the other, so that the page can be sent meanwhile.
+    # described while the browser opens, one after the other: the page can be sent meanwhile
     preparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="describe")
     app.state.described = {f: preparing.submit(f.described) for f in runs if not f.running}
     preparing.shutdown(wait=False)

@@ -11,7 +11,7 @@ from typing import Any
 from surrogates.channels import INPUT_CHANNELS, NODES, OUTPUTS, read_table
 from surrogates.network import shipped_edges
 from tme_sim.output.run import Run
-from tme_sim.replay.mutations import carried, own_mutations, sign
+from tme_sim.replay.mutations import carried, direction, own_mutations
 
 MAX_VIA_FROM_OUTSIDE = 4  # nodes that a path from an input or alteration may lead over:
 # HGF, MET, RAS, RAF, MEK, ERK
@@ -33,7 +33,7 @@ def wiring(run: Run) -> dict[str, Any] | None:
     own = own_mutations(run)
     outside = [*(c.name for c in inputs), *carried(run)]
     children = shipped_children()
-    children |= {m: [(n, sign(c)) for n, c in changes.items()] for m, changes in own.items()}
+    children |= {m: [(n, direction(c)) for n, c in changes.items()] for m, changes in own.items()}
     layers = {row["name"]: row["layer"] for row in read_table("nodes")}
     rows = {row["name"]: row for row in read_table("inputs")}
     return {

@@ -125,14 +125,17 @@ export class Charts {
   private drugs(run: number): void {
     const found = this.metrics(/^(plasma|tissue)_/, run);
     const tissueUnit = found.find((m) => m.name.startsWith("tissue_"))?.units;
-    const lines = found.map((m): Line => {
+    const drugs = new Set(found.map((m) => m.name.replace(/^[a-z]+_/, "")));
+    const alone = drugs.size === 1;
+    const lines = found.map((m, k): Line => {
       const [where, ...name] = m.name.split("_");
       const color = this.runs[run].treatments.find((t) => t.drug === name.join("_"))?.color ?? ACCENT;
       return where === "plasma"
-        ? { label: `${name.join(" ")} in plasma`, color, values: m.values }
-        : { label: "in tumor", color, values: m.values, scale: m.units === tissueUnit ? "right" : m.units, dash: [6, 4] };
+        ? { label: alone ? "in plasma" : name.join(" "), color, values: m.values }
+        : { label: alone || k === found.findIndex((f) => f.name.startsWith("tissue_")) ? "in tumor" : "", color, values: m.values, scale: m.units === tissueUnit ? "right" : m.units, dash: [6, 4] };
     });
-    this.titles.drug = this.data.length > 1 ? "Drug in A" : "Drug";
+    const of = this.data.length > 1 ? " in A" : "";
+    this.titles.drug = alone ? plain([...drugs][0]) + of : `Drugs${of}`;
     if (lines.length > 0) {
       const plasma = found.find((m) => m.name.startsWith("plasma_"))?.units ?? "";
       this.curves.drug.show({ times: this.times(run), lines, unit: `plasma ${units(plasma)}`, right: tissueUnit ? `tumor ${units(tissueUnit)}` : undefined });

@@ -54,6 +54,12 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(size >= 1000 ? 5 : 3)));
 }
 
+/** The same for an axis, where there is no room for more than a few letters. */
+export function tick(value: number): string {
+  const size = Math.abs(value);
+  return size >= 1e6 ? `${short(value / 1e6)}M` : size >= 1e5 ? `${short(value / 1e3)}k` : short(value);
+}
+
 export function units(text: string): string {
   if (text === "1") return "";
   return text.replace(/\bu(?=[MmLg])/g, "µ").replace(/m3\b/, "m³").replace(/m2\b/, "m²");

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import type { Treatment } from "./api";
 import { cssColor, make } from "./dom";
-import { rgb, short } from "./colors";
+import { rgb, short, tick } from "./colors";
 
 /** `color` is a hex colour or a custom property of the style sheet. */
 export interface Line { label: string; color: string; values: (number | null)[]; scale?: string; dash?: number[] }
@@ -26,7 +26,7 @@ export class Curve {
     const { times, lines, unit, right } = drawn;
     this.plot?.destroy();
     const axis = { stroke: cssColor("--quiet"), grid: { stroke: cssColor("--line"), width: 1 }, ticks: { stroke: cssColor("--line") }, font: "11px system-ui, sans-serif" };
-    const values = (_: uPlot, splits: number[]) => splits.map(short);
+    const values = (_: uPlot, splits: number[]) => splits.map(tick);
     const axes: uPlot.Axis[] = [
       { ...axis, size: 22, gap: 2, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
       { ...axis, size: 46, gap: 3, space: 24, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
@@ -66,11 +66,11 @@ export class Curve {
     this.plot.over.style.cursor = "pointer";
   }
 
-  get labels(): string[] { return (this.given?.lines ?? []).map((line) => line.label); }
+  get labels(): string[] { return (this.given?.lines ?? []).map((line) => line.label).filter(Boolean); }
 
   /** A legend of the lines, for a caption. */
   legend(): HTMLElement {
-    return make("span", { className: "key", title: this.labels.join(", ") }, ...(this.given?.lines ?? []).map((line) => {
+    return make("span", { className: "key", title: this.labels.join(", ") }, ...(this.given?.lines ?? []).filter((line) => line.label).map((line) => {
       const dash = make("i");
       dash.style.borderTopColor = visible(line.color);
       if (line.dash) dash.style.borderTopStyle = "dashed";

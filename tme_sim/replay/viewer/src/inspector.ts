@@ -133,7 +133,7 @@ function spark(values: (number | null)[], times: number[], now: number, unit: st
     <path d="${path}" class="curve"/>
     <text x="2" y="9" class="most"></text><text x="2" y="${height - 2}">0 d</text>
     <text x="${width - 2}" y="${height - 2}" text-anchor="end">${short(last / DAY)} d</text></svg>`;
-  holder.querySelector(".most")!.textContent = `max ${short(high)} ${unit}`;
+  holder.querySelector(".most")!.textContent = `max ${short(Math.max(...found))} ${unit}`;
   return holder.firstElementChild!;
 }
 

@@ -122,6 +122,7 @@ export class Pane {
   }
 
   private radii({ cells, tested }: Loaded, look: Look): Float32Array {
+    if (look.hidden.size === 0 && !look.filter) return cells.radius;
     const hidden = this.run.types.map((t) => look.hidden.has(t.name));
     const test = look.filter?.bind(tested, cells);
     return cells.radius.map((r, i) => (hidden[cells.kind[i] & 15] || (test && !test(i)) ? 0 : r));
@@ -129,22 +130,21 @@ export class Pane {
 
   private tints({ cells, column, levels, clones }: Loaded, look: Look, range: [number, number]): Uint8Array {
     const palette = colors(column, levels, look.map, range);
-    const dead = rgb(DEAD);
-    const ground = rgb(cssColor("--tissue"));
-    const kept = look.clone;
-    const tint = new Uint8Array(4 * cells.n);
-    for (let i = 0, k = 0; i < cells.n; i++, k += 4) {
-      const gone = cells.kind[i] >> 4 > 0;
-      const level = 4 * levels.bytes[i];
-      const grey = gone && column.name !== "status";
-      const away = clones && clones.bytes[i] !== kept ? FADED : 0;
+    const [dead, ground] = [rgb(DEAD), rgb(cssColor("--tissue"))];
+    const ink = new Uint8Array(4 * 4 * 256); // of each level; of the dead from 256, of other clones from 512
+    for (let k = 0; k < 4 * 256; k++) {
+      const [level, gone, away] = [k & 255, (k & 256) > 0, k & 512 ? FADED : 0];
       for (let c = 0; c < 3; c++) {
-        const color = grey ? dead[c] : palette[level + c];
-        tint[k + c] = color + away * (ground[c] - color);
+        const color = gone && column.name !== "status" ? dead[c] : palette[4 * level + c];
+        ink[4 * k + c] = color + away * (ground[c] - color);
       }
-      tint[k + 3] = gone ? 150 : 255;
+      ink[4 * k + 3] = gone ? 150 : 255;
     }
-    return tint;
+    const [inks, tint] = [new Uint32Array(ink.buffer), new Uint32Array(cells.n)];
+    for (let i = 0; i < cells.n; i++) {
+      tint[i] = inks[levels.bytes[i] + (cells.kind[i] > 15 ? 256 : 0) + (clones && clones.bytes[i] !== look.clone ? 512 : 0)];
+    }
+    return new Uint8Array(tint.buffer);
   }
 
   private told({ cells, frame }: Loaded): void {

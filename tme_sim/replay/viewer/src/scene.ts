@@ -162,7 +162,7 @@ export class Scene {
     if (this.camera instanceof THREE.PerspectiveCamera) {
       const far = 1.05 * Math.hypot(width, height, depth);
       this.camera.up.set(0, 0, 1);
-      this.camera.position.copy(middle).add(new THREE.Vector3(0.62, -1, 0.55).normalize().multiplyScalar(1.52 * far));
+      this.camera.position.copy(middle).add(new THREE.Vector3(0.62, -1, 0.55).normalize().multiplyScalar(1.6 * far));
     } else {
       this.camera.position.set(width / 2, height / 2, 1000);
       this.camera.near = 0.1;
@@ -282,17 +282,25 @@ export class Scene {
    */
   pick(x: number, y: number, nearest = false): number {
     if (!this.cells) return -1;
-    const { n, position } = this.cells;
+    const { n, position, radius } = this.cells;
     const solid = this.run.dim === 3;
+    // as project() of every cell, without an object for each
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const m = new THREE.Matrix4().multiplyMatrices(this.camera.projectionMatrix, this.camera.matrixWorldInverse).elements;
+    const size = (this.camera.projectionMatrix.elements[5] * height) / 2;
     let [best, least, near, leastAway] = [-1, Infinity, -1, Infinity];
     for (let i = 0; i < n; i++) {
       if (this.shown[i] <= 0) continue;
-      const at = this.project(i);
-      const away = Math.hypot(at.x - x, at.y - y) / Math.max(4, at.r);
-      const under = away <= 1 && (solid ? at.depth : away) < least;
+      const [px, py, pz] = [position[3 * i], position[3 * i + 1], position[3 * i + 2]];
+      const w = m[3] * px + m[7] * py + m[11] * pz + m[15];
+      const right = (0.5 + (0.5 * (m[0] * px + m[4] * py + m[8] * pz + m[12])) / w) * width - x;
+      const down = (0.5 - (0.5 * (m[1] * px + m[5] * py + m[9] * pz + m[13])) / w) * height - y;
+      const away = Math.sqrt(right * right + down * down) / Math.max(4, (radius[i] * size) / w);
+      const depth = solid ? (m[2] * px + m[6] * py + m[10] * pz + m[14]) / w : away;
+      const under = away <= 1 && depth < least;
       if (!under && away >= leastAway) continue;
       if (this.clip && this.clip.distanceToPoint(MIDDLE.fromArray(position, 3 * i)) < 0) continue;
-      if (under) [best, least] = [i, solid ? at.depth : away];
+      if (under) [best, least] = [i, depth];
       if (away < leastAway) [near, leastAway] = [i, away];
     }
     return best < 0 && nearest ? near : best;
