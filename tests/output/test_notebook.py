@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -54,6 +55,21 @@ def test_plot_draws_into_axes_that_are_given_and_shows_the_end_unless_told(run):
     ax = Figure().subplots()
     assert run.plot(ax=ax) is ax
     assert len(drawn_cells(ax).get_offsets()) == run.n_cells[-1]
+
+
+def test_a_legend_of_many_clones_leaves_the_tissue_its_room(tmp_path):
+    model = StandIn(n_cells=300)
+    name = "tumor + BRAF_V600E + NRAS_Q61 + MET_amp"
+    for k in range(1, 7):
+        clone = vars(model.clones[0]) | {"index": k, "parent": 0, "name": name}
+        model.clones.append(SimpleNamespace(**clone))
+    tumor = np.flatnonzero(model.population["group"] == 0)
+    model.population["clone"][tumor] = tumor % 7
+    record(tmp_path / "run.h5", model, ticks=1)
+    ax = open_run(tmp_path / "run.h5").plot("0 d")
+    ax.figure.draw_without_rendering()
+    assert len(ax.get_legend().get_texts()) >= 7
+    assert ax.get_position().width > 0.5
 
 
 def test_plot_of_a_3d_tissue_draws_the_cut_through_its_middle(tmp_path):

@@ -319,7 +319,8 @@ def test_the_network_is_shown_at_large_searched_and_walked(page, tmp_path, servi
         left = [page.locator(f"#network [data-name='{n}']").bounding_box()["x"]
                 for n in ("oxygen", "EGFR", "ERK", "g1s_rate")]  # fmt: skip
         assert left == sorted(left)
-        assert "RAS × 3" in page.locator("#network [data-name=mine]").get_attribute("aria-label")
+        mine = page.locator("#network [data-name=mine]").get_attribute("aria-label")
+        assert "RAS \u00d7 3" in mine
         source = page.locator("#network .edge[data-source=mine]")
         assert source.evaluate_all("all => all.map(e => e.dataset.target)") == ["RAS"]
         assert "activates" in source.get_attribute("marker-end")

@@ -20,6 +20,7 @@ VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 MAX_CLONES = 7
 EVEN = 0.2  # a field that varies less tells nothing under the cells
 LEGEND = {"handletextpad": 0.2, "columnspacing": 1.2, "borderaxespad": 0.0}
+LETTER = 0.6  # mean width of a letter, in its size
 SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
 
 
@@ -87,15 +88,17 @@ class Tissue:
         figure.legend(
             handles=handles,
             loc="outside lower center",
-            ncols=max(1, min(len(handles), 8)),
+            ncols=_columns(handles, figure.bbox.width / figure.dpi, most=8),
             title=f"cells{slice_text}" if len(self.run.size) == 3 else None,
             **LEGEND,
         )
 
     def legend_below(self, ax: Axes) -> None:
         """Legend of the cells that were drawn, below one axes."""
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "ncols": 3}
-        ax.legend(handles=self._handles(), **place, **LEGEND)
+        handles = self._handles()
+        room = ax.bbox.width / ax.figure.dpi
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01)}
+        ax.legend(handles=handles, ncols=_columns(handles, room, most=3), **place, **LEGEND)
 
     def _handles(self) -> list[Line2D]:
         """A spot for each kind of cell; by a column, only the dead stand apart."""
@@ -210,6 +213,14 @@ def _pale(name: str) -> ListedColormap:
     """The light part of a sequential map, so that cells stand out."""
     light = (0.45, 0.99) if name.endswith("_r") else (0.01, 0.55)
     return ListedColormap(mpl.colormaps[name](np.linspace(*light, 256)))
+
+
+def _columns(handles: list[Line2D], room: float, most: int) -> int:
+    """How many names of a legend stand beside each other in ``room`` [inch]."""
+    letters = max((len(handle.get_label()) for handle in handles), default=0)
+    width = (LETTER * letters + LEGEND["handletextpad"] + 2 + LEGEND["columnspacing"]) / 72
+    fitting = int(room / (width * mpl.rcParams["legend.fontsize"]))
+    return max(1, min(most, len(handles), fitting))
 
 
 def _scale_bar(ax: Axes, width: float, height: float) -> None:

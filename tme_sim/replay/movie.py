@@ -17,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.offsetbox import AnchoredOffsetbox, TextArea, VPacker
 
 from tme_sim.errors import InputError
 from tme_sim.output.run import Run
@@ -262,11 +263,14 @@ class Pictures:
         self._canvas = FigureCanvasAgg(figure)
         share = self._room[0] / width
         self._image = _image(figure, share, self._room)
-        behind = {"facecolor": TISSUE, "alpha": 0.8, "edgecolor": "none", "pad": 3}
-        self._clock = figure.text(
-            0.012, 0.975, "", va="top", fontsize=15, fontweight="bold", bbox=behind
-        )
-        self._living = figure.text(0.012, 0.927, "", va="top", fontsize=9, bbox=behind)
+        self._clock = TextArea("", textprops={"fontsize": 15, "fontweight": "bold"})
+        self._living = TextArea("", textprops={"fontsize": 9})
+        told = AnchoredOffsetbox(
+            "upper left", child=VPacker(children=[self._clock, self._living], sep=4), pad=0.3,
+            borderpad=0, bbox_to_anchor=(0.01, 0.985), bbox_transform=figure.transFigure,
+        )  # fmt: skip
+        told.patch.set(facecolor=TISSUE, alpha=0.8, edgecolor="none")
+        figure.add_artist(told)
         if len(self.run.size) == 2:
             self._scale_bar(figure)
         left, wide = share + 0.045, 1 - share - 0.065

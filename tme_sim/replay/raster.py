@@ -14,7 +14,7 @@ from scipy import ndimage
 
 FIELD_OF_VIEW = math.radians(35.0)
 LOOK_FROM = np.array([0.62, -1.0, 0.55])  # direction from the middle of the tissue to the camera
-DISTANCE = 1.05 * 1.52  # of the camera, in diagonals of the tissue
+DISTANCE = 1.05 * 1.6  # of the camera, in diagonals of the tissue
 LIGHT = np.array([-0.35, 0.55, 0.75]) / np.linalg.norm([-0.35, 0.55, 0.75])
 MARGIN = 1.06  # of the picture around a 2D tissue
 PLANE_OPACITY = 0.6
