@@ -65,7 +65,7 @@ export class Charts {
 
   private single(): void {
     const [data] = this.data;
-    this.titles = { burden: "Tumor cells by clone", phases: "Phases of tumor cells" };
+    this.titles = { burden: "Tumor by clone", phases: "Phases of tumor cells" };
     this.curves.burden.show({ times: data.times, lines: data.clones.map((c) => ({ label: c.name.replace(/^\S+ \+ /, "+ "), color: c.color, values: c.values })), unit: "cells" });
     this.drugs(0);
     this.several(this.curves.phases, this.metrics(/^phase_/));

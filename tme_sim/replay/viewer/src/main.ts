@@ -149,7 +149,8 @@ class Page {
     const names = column.name === "type" ? [] : column.categories!; // types stand beside their boxes
     if (column.name === "status") return names;
     const none = column.name === "clone" || column.name === "survival" ? [{ name: column.name === "clone" ? "of no clone" : "not asked", color: NONE }] : [];
-    return [...names.slice(0, 24), ...none, { name: "dead", color: DEAD }];
+    const shown = names.slice(0, 24).map((n) => (column.name === "clone" ? { ...n, name: n.name.replace(/^\S+ \+ /, "+ ") } : n));
+    return [...shown, ...none, { name: "dead", color: DEAD }];
   }
 
   private counts(loaded: Loaded[]): void {

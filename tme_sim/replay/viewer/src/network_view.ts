@@ -13,6 +13,7 @@ const COLUMNS = [
 const HEADS: Record<string, string> = { mutation: "mutations", input: "senses", receptor: "receptors", "drug target": "drug targets", output: "decisions" };
 const [COLUMN, ROW, BOX] = [158, 40, 24]; // width of a column, height of a row and of a node
 const ROWS = [12, 34]; // fewest and most nodes in a column
+const READABLE = 0.62; // pixels per unit of the drawing
 const LETTER = 8.6; // mean width of a letter of a name
 
 interface Place { x: number; y: number; width: number }
@@ -190,7 +191,7 @@ export class NetworkView {
     this.chosen = name === this.chosen && !look ? null : name;
     this.mark();
     if (!name) return;
-    if (look) this.reveal(name);
+    if (look) this.approach(name);
     this.element(name)?.focus();
   }
 
@@ -280,7 +281,9 @@ export class NetworkView {
   /** All of the network with a margin. */
   private all(): View {
     const places = [...this.places.values()];
-    const [left, right] = [Math.min(...places.map((p) => p.x - p.width / 2)), Math.max(...places.map((p) => p.x + p.width / 2))];
+    const half = (name: string, width: number) => Math.max(width, 6 * this.state!.known.get(name)!.text.length) / 2;
+    const ends = [...this.places].flatMap(([name, { x, width }]) => [x - half(name, width), x + half(name, width)]);
+    const [left, right] = [Math.min(...ends), Math.max(...ends)];
     const bottom = Math.max(...places.map((p) => p.y));
     return { x: left - 20, y: -30, width: right - left + 40, height: bottom + ROW + 30 };
   }
@@ -316,6 +319,19 @@ export class NetworkView {
     const old = this.view ?? this.all();
     this.view = { ...old, x: old.x + 0.12 * right * old.width, y: old.y + 0.12 * down * old.height };
     this.frame();
+  }
+
+  /** Come near enough to a node to read what stands on it. */
+  private approach(name: string): void {
+    const { width, height } = this.view ?? this.all();
+    const scale = Math.min(this.host.clientWidth / width, this.host.clientHeight / height);
+    if (scale < READABLE) {
+      const { x, y } = this.places.get(name)!;
+      const [wide, high] = [this.host.clientWidth / READABLE, this.host.clientHeight / READABLE];
+      this.view = { x: x - wide / 2, y: y - high / 2, width: wide, height: high };
+      this.frame();
+    }
+    this.reveal(name);
   }
 
   /** Move so that a node is seen, where it is not. */
