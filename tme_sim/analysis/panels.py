@@ -301,13 +301,11 @@ def _mark(ax: Axes, x: float, y: float, text: str) -> None:
     if not text:
         return
     late = x > 0.75 * ax.dataLim.x1
-    below = word == "nadir" and y > 0.25 * ax.get_ylim()[1]  # the baseline stands above
     ax.annotate(
         text,
         (x, y),
-        (-2 if late else 3, -5 if below else 5),
+        (-2 if late else 3, 5),
         textcoords="offset points",
         ha="right" if late else "left",
-        va="top" if below else "baseline",
         bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
     )
