@@ -279,10 +279,11 @@ def _scan(options: argparse.Namespace) -> int:
     scan, cluster = _scanning("scan", options), _scanning("cluster", options)
     planned = scan.plan(options.study)
     scan.check_store(planned.study, resume=options.resume or options.plan)
-    print(planned.text(options.workers or cluster.n_cores()), flush=True)
+    forecast = planned.forecast(options.workers or cluster.n_cores())
+    print(planned.text(forecast), flush=True)
     if options.plan:
         return DONE
-    with _scanning("telling", options).telling(planned) as told:
+    with _scanning("telling", options).telling(planned.study.name, forecast) as told:
         table = scan.run(planned, told=told, **_computing(options))
     n_failed = int((table["status"] != "done").sum())
     print(f"{len(table)} runs, {n_failed} failed: tables and figures in {planned.store.folder}")
@@ -302,8 +303,9 @@ def _sensitivity(options: argparse.Namespace) -> int:
     sensitivity, cluster = _scanning("sensitivity", options), _scanning("cluster", options)
     sampled = sensitivity.plan(options.study)
     sensitivity.scan.check_store(sampled.study, resume=options.resume)
-    print(sampled.planned.text(options.workers or cluster.n_cores()), flush=True)
-    with _scanning("telling", options).telling(sampled.planned) as told:
+    forecast = sampled.planned.forecast(options.workers or cluster.n_cores())
+    print(sampled.planned.text(forecast), flush=True)
+    with _scanning("telling", options).telling(sampled.study.name, forecast) as told:
         table = sensitivity.run(sampled, told=told, **_computing(options))
     print(table.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
     print(f"tables and figures in {sampled.study.folder()}")

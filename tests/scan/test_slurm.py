@@ -14,7 +14,7 @@ from tests.scan.scans import SCAN, write
 from tme_sim.scan import scan
 
 ANSWERS = shutil.which("sinfo") is not None and (
-    subprocess.run(["sinfo"], capture_output=True, check=False).returncode == 0  # noqa: S607
+    subprocess.run(["sinfo"], capture_output=True, check=False).returncode == 0
 )
 pytestmark = pytest.mark.skipif(not ANSWERS, reason="no SLURM (sinfo) that answers here")
 

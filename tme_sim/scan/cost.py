@@ -1,4 +1,14 @@
-"""What a scan will cost, before it runs: wall time from a short timing of its first run."""
+"""What a scan will cost, before it runs: timed in workers that do a part of it, then thrown away.
+
+Each worker that the scan would have on this machine simulates a run of its own, all at once, from
+its beginning to its end or until the pilot's time is over. Ticks that it did not reach are
+extrapolated: the number of cells n goes on as in its second half, up to the room there is, and a
+tick takes
+
+    c(n) = a + b n    [s], a and b >= 0
+
+by least squares over the ticks that were timed.
+"""
 
 import heapq
 import tempfile
@@ -6,12 +16,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from scipy.optimize import nnls
+
+from tme_sim import simulation
+from tme_sim.analysis.implications import PACKED_VOLUME
+from tme_sim.model import TumorModel
+from tme_sim.output.run import Run
+from tme_sim.scan.cluster import connect, n_cores
+from tme_sim.scan.execute import Terms, job_of, priorities, row_of
 from tme_sim.scan.sharing import Task
-from tme_sim.simulation import simulate
+from tme_sim.scan.study import Study
+from tme_sim.scenario import Scenario, load_scenario
 
-PILOT_SECONDS = 5.0
-SHORT = 3  # ticks
+WARM_SECONDS, PILOT_SECONDS = 2.0, 10.0
+TIMED = "timed"  # why a pilot ended that was cut short
+CREDIBLE = 0.1  # share of the plan that is done before the time it took corrects the rest
 
 
 @dataclass(frozen=True)
@@ -19,52 +41,188 @@ class Cost:
     """Wall times [s].
 
     Attributes:
-        start: Until a new worker is ready: it loads the code and compiles, or finds it compiled.
-        task: To build a model and to open and close its files.
-        tick: Of a tick with what it records.
+        start: Until workers are ready: processes start, load the code, find it compiled.
+        root: To build a model, to open, close and measure its file.
+        branch: The same of a piece that branches from a checkpoint, a copy of the file included.
+        ticks: (n + 1,) Of the first k ticks with what they record, to the end of the longest run.
+        timed: How many of them were timed; the rest is extrapolated.
     """
 
     start: float
-    task: float
-    tick: float
+    root: float
+    branch: float
+    ticks: np.ndarray
+    timed: int
+
+    def of(self, task: Task) -> float:
+        """Time of one task in a worker."""
+        fixed = self.root if task.parent is None else self.branch
+        return fixed + float(self.ticks[task.end] - self.ticks[task.start])
+
+    def text(self) -> str:
+        """What an estimate rests on."""
+        end = len(self.ticks) - 1
+        told = (
+            f"{self.start:.0f} s to start, {self.root:.2g} s a run, {self.branch:.2g} s a branch, "
+            f"{1e3 * self.ticks[-1] / end:.2g} ms a tick, timed on {self.timed} of {end} ticks"
+        )
+        return told if self.timed == end else f"{told}; cells go on as in the second half of these"
 
 
-def timed(task: Task) -> Cost:
-    """Cost on this machine, from the first ticks of one run, for some seconds.
+@dataclass(frozen=True)
+class Forecast:
+    """How long tasks will take on some workers."""
 
-    Numbers of cells change in a run and its cost with them: the timing is of its beginning.
+    cost: Cost
+    tasks: Sequence[Task]
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """Wall time until all are done."""
+        return self.cost.start + makespan(self.tasks, self.cost, self.workers)
+
+    def left(self, tasks: Sequence[Task], elapsed: float) -> float:
+        """Wall time until those that are not finished after ``elapsed`` seconds are done.
+
+        As planned, times by how much what is finished took longer, once that is a tenth of all.
+        """
+        left = makespan(tasks, self.cost, self.workers)
+        planned = self.seconds - left
+        return left * (elapsed / planned if planned > CREDIBLE * self.seconds else 1.0)
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Wall times of a run [s]: of its ticks, with the number of cells after each; of the rest."""
+
+    ticks: np.ndarray
+    cells: np.ndarray
+    root: float
+    branch: float
+
+    def until(self, tick: int) -> float:
+        """Time to simulate so many ticks from the beginning, and to branch from there."""
+        return self.root + self.branch + float(self.ticks[:tick].sum())
+
+
+def forecast(study: Study, tasks: Sequence[Task], workers: int) -> Forecast | None:
+    """How long tasks will take, from pilots on this machine; None where every pilot fails.
+
+    It takes the workers' start and about ``WARM_SECONDS`` and ``PILOT_SECONDS`` from there.
     """
+    runs = [task for task in tasks if task.is_run]
+    n = min(workers, n_cores(), len(runs))
+    chosen = [runs[k * len(runs) // n] for k in range(n)]
+    terms = Terms("", study.outcomes, study.keep)
+    here = study.model_copy(update={"cluster": {}})
+    begin = time.perf_counter()
+    with connect(here, workers=n, scheduler=None) as client:
+        client.wait_for_workers(n)
+        places = list(client.scheduler_info()["workers"])
+        cold = _pilots(client, places, chosen, terms, WARM_SECONDS)
+        ready = time.perf_counter() - begin
+        warm = _pilots(client, places, chosen, terms, PILOT_SECONDS)
+    both = [(c, w, t.scenario) for c, w, t in zip(cold, warm, chosen, strict=True) if c and w]
+    if not both:
+        return None
+    end = max(task.end for task in tasks)
+    again = max(w.until(len(c.ticks)) for c, w, _ in both)
+    cost = Cost(
+        start=max(ready - again, 0.0),
+        root=float(np.mean([w.root for _, w, _ in both])),
+        branch=float(np.mean([w.branch for _, w, _ in both])),
+        ticks=np.mean([curve(w, scenario, end) for _, w, scenario in both], axis=0),
+        timed=min(end, *(len(w.ticks) for _, w, _ in both)),
+    )
+    return Forecast(cost, tasks, workers)
+
+
+def pilot(job: dict[str, Any], terms: Terms, seconds: float) -> Pilot:
+    """Simulate a run in a worker for some seconds or to its end; branch from there."""
+    scenario = load_scenario(job["scenario"])
+    clock = _Clock(seconds)
     with tempfile.TemporaryDirectory() as folder:
-        first = _seconds(task, SHORT, folder)  # as in a new worker: nothing is loaded
-        short = _seconds(task, SHORT, folder)
-        longer = min(max(20 * SHORT, _ticks_in(PILOT_SECONDS, task, folder)), task.end)
-        if longer <= SHORT:
-            return Cost(first - short, 0.0, short / SHORT)
-        tick = (_seconds(task, longer, folder) - short) / (longer - SHORT)
-    return Cost(first - short, max(short - SHORT * tick, 0.0), max(tick, 0.0))
+        path, other = Path(folder) / "run.h5", Path(folder) / "branch.h5"
+        begin = time.perf_counter()
+        run = simulation.simulate(scenario, path, threads=1, progress=clock)
+        _measure(run, terms)
+        ran = time.perf_counter()
+        at = {"scenario": scenario, "output": other, "until": run.times[-1]}
+        _measure(simulation.branch(path, run.times[-1], threads=1, **at), terms)
+        branched = time.perf_counter() - ran
+    ticks = np.diff(clock.stamps)
+    ticks = np.insert(ticks, 0, ticks[:1].sum())  # the first: as long as the second
+    root = ran - begin - float(ticks.sum())
+    never = 0 if run.reason == TIMED else round(job["until"] / scenario.time.tick) - len(ticks)
+    return Pilot(np.pad(ticks, (0, never)), np.pad(clock.cells, (0, never), "edge"), root, branched)
+
+
+def curve(pilot: Pilot, scenario: Scenario, end: int) -> np.ndarray:
+    """(end + 1,) Wall time of the first k ticks [s]: as timed, then extrapolated."""
+    timed = min(len(pilot.ticks), end)
+    n = pilot.cells.astype(float)
+    half = np.arange(timed // 2, timed)
+    rate = np.polyfit(half, np.log(np.maximum(n[half], 1.0)), 1)[0] if half.size > 1 else 0.0
+    room = max(n[-1], float(np.prod(scenario.domain.box)) / PACKED_VOLUME[scenario.domain.dim])
+    later = np.minimum(n[-1] * np.exp(np.minimum(rate * np.arange(1, end - timed + 1), 60.0)), room)
+    parts, _ = nnls(np.column_stack([np.ones(timed), n[:timed]]), pilot.ticks[:timed])
+    ticks = np.concatenate([pilot.ticks[:timed], parts[0] + parts[1] * later])
+    return np.concatenate([[0.0], np.cumsum(ticks)])
 
 
 def makespan(tasks: Sequence[Task], cost: Cost, workers: int) -> float:
-    """Wall time of the tasks on a number of workers [s]: each takes the next that is ready."""
-    ends: dict[str, float] = {}
-    free = [cost.start] * workers
+    """Wall time of tasks on ready workers [s], each taking what ``execute`` would give it next.
+
+    What a task branches from stands before it, or is done.
+    """
+    first = priorities(tasks)
+    place = {task.key: k for k, task in enumerate(tasks)}
+    branches = {key: [] for key in place}
+    ready, running, now = [], [], 0.0
     for task in tasks:
-        start = heapq.heappop(free)
-        ready = ends.get(task.parent.key, 0.0) if task.parent else 0.0
-        ends[task.key] = max(start, ready) + cost.task + (task.end - task.start) * cost.tick
-        heapq.heappush(free, ends[task.key])
-    return max(ends.values(), default=0.0)
+        above = task.parent.key if task.parent else None
+        branches.get(above, ready).append((-first[task.key], place[task.key]))
+    heapq.heapify(ready)
+    while ready or running:
+        for _ in range(min(workers - len(running), len(ready))):
+            k = heapq.heappop(ready)[1]
+            heapq.heappush(running, (now + cost.of(tasks[k]), k))
+        now, k = heapq.heappop(running)
+        for later in branches[tasks[k].key]:
+            heapq.heappush(ready, later)
+    return now
 
 
-def _ticks_in(seconds: float, task: Task, folder: str) -> int:
-    """Ticks that take about this long, judged by some more than the shortest."""
-    ticks = min(10 * SHORT, task.end)
-    return int(seconds / _seconds(task, ticks, folder) * ticks)
+def _pilots(
+    client: Any, places: Sequence[str], tasks: Sequence[Task], terms: Terms, seconds: float
+) -> list[Pilot | None]:
+    """A pilot of each task, all at once, each on its worker; None of those that fail."""
+    futures = [
+        client.submit(pilot, job_of(task), terms, seconds, workers=[place], pure=False)
+        for task, place in zip(tasks, places, strict=True)
+    ]
+    return [None if future.exception() else future.result() for future in futures]
 
 
-def _seconds(task: Task, ticks: int, folder: str) -> float:
-    """Wall time of the first ticks of a run, recorded as a run of the scan would be."""
-    start = time.perf_counter()
-    until = ticks * task.scenario.time.tick
-    simulate(task.scenario, Path(folder) / "pilot.h5", until=until, threads=1, force=True)
-    return time.perf_counter() - start
+def _measure(run: Run, terms: Terms) -> None:
+    """As at the end of a run; of one that was cut short the outcomes may not exist."""
+    if run.reason == TIMED:
+        run.digest()
+    else:
+        row_of(run, terms)
+
+
+class _Clock:
+    """Takes the time and the number of cells after every tick, and stops a run after a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.stamps: list[float] = []
+        self.cells: list[int] = []
+
+    def __call__(self, model: TumorModel) -> None:
+        self.stamps.append(time.perf_counter())
+        self.cells.append(model.population.n)
+        if len(self.stamps) > 1 and self.stamps[-1] - self.stamps[0] > self.seconds:
+            model.stop(TIMED)

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,19 @@ BUSY = "busy"  # another process has this task; ask again later
 LOOK_EVERY = 1.0  # [s]
 N_COURSE = 200  # points of a course that a row holds, about
 DAY = 1440.0
-Told = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class State:
+    """How far tasks have come: runs done, running and failed; all tasks that are not finished."""
+
+    done: int
+    running: int
+    failed: int
+    left: list[Task]
+
+
+Told = Callable[[State], None]
 
 
 @dataclass(frozen=True)
@@ -74,25 +86,43 @@ def job_of(task: Task) -> dict[str, Any]:
 def execute(tasks: list[Task], client: Any, terms: Terms, told: Told | None = None) -> None:
     """Carry out all tasks that are not done; a lost worker costs only its unfinished ones.
 
-    ``told`` hears, about once a second, how many runs are done, running and failed.
+    ``told`` hears, about once a second, how far they have come.
     """
     todo = needed(tasks, terms)
-    finished = sum(task.is_run for task in tasks) - sum(task.is_run for task in todo)
+    left = {task.key: task for task in todo}
+    n_runs = sum(task.is_run for task in tasks)
     failed = 0
+
+    def tell(running: int) -> None:
+        if told is not None:
+            done = n_runs - sum(task.is_run for task in left.values())
+            told(State(done, running, failed, list(left.values())))
+
     while todo:
-        busy = set()
         for task, answer in _answers(_submit(todo, client, terms), terms):
             if task is None:
-                _tell(told, finished, _n_running(client), failed)
-            elif answer == BUSY:
-                busy.add(task.key)
-            elif task.is_run:
-                finished += 1
-                failed += answer != DONE
-        todo = [task for task in todo if task.key in busy]
+                tell(_n_running(client))
+            elif answer != BUSY:
+                del left[task.key]
+                failed += task.is_run and answer != DONE
+        todo = list(left.values())
         if todo:
             time.sleep(LOOK_EVERY)  # another process is at them
-    _tell(told, finished, 0, failed)
+    tell(0)
+
+
+def priorities(tasks: Sequence[Task]) -> dict[str, int]:
+    """Ticks from the start of each task to the end of the longest run that needs it.
+
+    Those with the most come first: long ones that start last would leave workers idle.
+    """
+    ends: dict[str, int] = {}
+    for task in reversed(tasks):  # what branches stands behind what it branches from
+        ends[task.key] = max(ends.get(task.key, 0), task.end)
+        if task.parent is not None:
+            above = task.parent.key
+            ends[above] = max(ends.get(above, 0), ends[task.key])
+    return {task.key: ends[task.key] - task.start for task in tasks}
 
 
 def needed(tasks: list[Task], terms: Terms) -> list[Task]:
@@ -109,9 +139,11 @@ def needed(tasks: list[Task], terms: Terms) -> list[Task]:
 
 def _submit(todo: list[Task], client: Any, terms: Terms) -> dict[Any, Task]:
     futures: dict[str, Any] = {}
+    first = priorities(todo)
     for task in todo:
         above = futures.get(task.parent.key, "") if task.parent else ""
-        futures[task.key] = client.submit(carry_out, job_of(task), terms, above, pure=False)
+        order = {"priority": first[task.key], "pure": False}
+        futures[task.key] = client.submit(carry_out, job_of(task), terms, above, **order)
     return {futures[task.key]: task for task in todo}
 
 
@@ -141,11 +173,6 @@ def _lost(task: Task, terms: Terms) -> str:
         return BUSY
 
 
-def _tell(told: Told | None, *numbers: int) -> None:
-    if told is not None:
-        told(*numbers)
-
-
 def _n_running(client: Any) -> int:
     return sum(bool(keys) for keys in client.processing().values())
 
@@ -167,7 +194,7 @@ def _make(job: dict[str, Any], terms: Terms) -> str:
         if _measure_again(job, terms):
             return DONE
         run = _simulate(store, job, path)
-        row = _row(run, terms) if job["is_run"] else None
+        row = row_of(run, terms) if job["is_run"] else None
     except Exception as error:
         return _fail(job, terms, f"{type(error).__name__}: {error}")
     if row is not None:
@@ -186,11 +213,12 @@ def _measure_again(job: dict[str, Any], terms: Terms) -> bool:
         return False
     if need_checkpoints(terms.outcomes):
         return False
-    store.write_row(key, _row(open_run(kept), terms))
+    store.writerow_of(key, row_of(open_run(kept), terms))
     return True
 
 
-def _row(run: Run, terms: Terms) -> dict[str, Any]:
+def row_of(run: Run, terms: Terms) -> dict[str, Any]:
+    """What the table holds of a finished run: outcomes, course, digest."""
     if not run.complete:
         msg = f"stopped by a signal at {run.times[-1] / DAY:g} d"
         raise InterruptedError(msg)

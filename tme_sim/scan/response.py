@@ -56,11 +56,14 @@ def survival(table: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
 
     ``log_rank_p`` compares all arms of an outcome (NaN with one arm or without an event).
     """
+    timed = [name for name in outcomes if name + EVENT in table]
+    if not timed:  # the library takes seconds to load
+        return _empty(" ".join(SURVIVAL))
     from lifelines import KaplanMeierFitter
     from lifelines.statistics import multivariate_logrank_test
 
     parts = []
-    for name in [n for n in outcomes if n + EVENT in table]:
+    for name in timed:
         known = table.dropna(subset=[name])
         days, event = known[name], known[name + EVENT].astype(bool)
         p = np.nan

@@ -11,6 +11,7 @@ import pandas as pd
 from tme_sim.errors import InputError
 from tme_sim.scan import cost, figures, outcomes, paired, response, sharing, version
 from tme_sim.scan.cluster import connect
+from tme_sim.scan.cost import Forecast
 from tme_sim.scan.design import Arm, Scan, arms_of
 from tme_sim.scan.execute import DONE, Terms, Told, execute, needed
 from tme_sim.scan.sharing import Task
@@ -40,10 +41,15 @@ class Planned:
         """What holds for all of them."""
         return Terms(str(self.study.folder().resolve()), self.study.outcomes, self.study.keep)
 
-    def text(self, workers: int) -> str:
-        """Runs, shared segments, what is left to do and how long it will take."""
+    def forecast(self, workers: int) -> Forecast | None:
+        """How long what is left to do will take; None where that is nothing, or pilots fail."""
         todo = needed(self.tasks, self.terms)
+        return cost.forecast(self.study, todo, workers) if todo else None
+
+    def text(self, forecast: Forecast | None) -> str:
+        """Runs, shared segments, what is left to do and how long it will take."""
         runs = [task for task in self.tasks if task.is_run]
+        left = sum(task.is_run for task in needed(self.tasks, self.terms))
         shared = sum(task.end - task.start for task in self.tasks)
         alone = sum(task.end for task in runs)
         lines = [
@@ -51,15 +57,15 @@ class Planned:
             f"in {self.store.folder}",
             f"  {len(self.tasks) - len(runs)} shared segments: {shared} ticks instead of {alone} "
             f"({shared / max(alone, 1):.0%})",
-            f"  done before: {len(runs) - sum(task.is_run for task in todo)} runs",
+            f"  done before: {len(runs) - left} runs",
         ]
-        if todo:
-            each = cost.timed(todo[0])
+        if forecast is not None:
             lines.append(
-                f"  about {cost.makespan(todo, each, workers):.0f} s on {workers} workers "
-                f"({each.start:.0f} s to start, {each.task:.1f} s a piece, "
-                f"{1e3 * each.tick:.1f} ms a tick: timed at the start of the first run)"
+                f"  about {forecast.seconds:.0f} s on {forecast.workers} workers "
+                f"({forecast.cost.text()})"
             )
+        elif left:
+            lines.append("  time unknown: the runs that were to be timed failed")
         return "\n".join(lines)
 
 

@@ -3,51 +3,50 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
-from tme_sim.scan.execute import Told
-from tme_sim.scan.scan import Planned
+from tme_sim.scan.cost import Forecast
+from tme_sim.scan.execute import State, Told
 
 PLAIN_LINE_EVERY = 10.0  # [s]
 
 
 @contextlib.contextmanager
-def telling(planned: Planned) -> Iterator[Told]:
+def telling(name: str, forecast: Forecast | None) -> Iterator[Told]:
     """A callback that shows how many runs are done, running and failed, and the time left."""
-    total = sum(task.is_run for task in planned.tasks)
+    start = time.monotonic()
+
+    def line(state: State) -> str:
+        counts = f"{state.done} done, {state.running} running, {state.failed} failed"
+        if forecast is None or not state.left:
+            return counts
+        left = forecast.left(state.left, time.monotonic() - start)
+        return f"{counts}, about {left:.0f} s left"
+
     if not sys.stderr.isatty():
-        yield _plain(planned.study.name, total)
+        yield _plain(name, line)
         return
     columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(planned.study.name, total=total, state="")
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(name, total=None, state="")
 
-        def told(done: int, running: int, failed: int) -> None:
-            bar.update(task, completed=done, state=_state(done, running, failed, total))
+        def told(state: State) -> None:
+            total = state.done + sum(task.is_run for task in state.left)
+            bar.update(task, completed=state.done, total=total, state=line(state))
 
         yield told
 
 
-def _plain(name: str, total: int) -> Told:
-    last = start = time.monotonic()
-    at_first = None
+def _plain(name: str, line: Callable[[State], str]) -> Told:
+    last = time.monotonic()
 
-    def told(done: int, running: int, failed: int) -> None:
-        nonlocal last, at_first
-        at_first = done if at_first is None else at_first
-        now = time.monotonic()
-        if now - last >= PLAIN_LINE_EVERY or done == total:
-            last = now
-            new = done - at_first
-            left = f", {(now - start) / new * (total - done):.0f} s left" if new else ""
-            state = _state(done, running, failed, total)
-            print(f"{name}: {state}{left}", file=sys.stderr, flush=True)
+    def told(state: State) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PLAIN_LINE_EVERY or not state.left:
+            last = time.monotonic()
+            print(f"{name}: {line(state)}", file=sys.stderr, flush=True)
 
     return told
-
-
-def _state(done: int, running: int, failed: int, total: int) -> str:
-    return f"{done} of {total} done, {running} running, {failed} failed"
