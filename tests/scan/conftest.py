@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from tests.scan.scans import Here
-from tme_sim.scan import figures, optimize, scan, sensitivity
+from tme_sim.scan import cost, figures, optimize, scan, sensitivity
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def here(monkeypatch):
     def connect(*_args, **_options):
         yield client
 
-    for module in (scan, optimize, sensitivity):
+    for module in (cost, scan, optimize, sensitivity):
         monkeypatch.setattr(module, "connect", connect)
     monkeypatch.setattr(figures, "draw_all", lambda *_args, **_options: [])
     monkeypatch.setattr("dask.distributed.wait", lambda *_args, **_options: None)

@@ -56,11 +56,14 @@ class Here:
     class Future:
         status = "finished"
 
-        def __init__(self, value):
-            self.value = value
+        def __init__(self, value, error=None):
+            self.value, self.error = value, error
 
         def done(self):
             return True
+
+        def exception(self):
+            return self.error
 
         def result(self):
             return self.value
@@ -68,11 +71,20 @@ class Here:
     def __init__(self):
         self.submitted = []
 
-    def submit(self, function, job, terms, parent, *, pure):
+    def submit(self, function, job, *terms, pure, **_where_and_when):
         assert not pure
         self.submitted.append(job["key"])
-        value = parent.value if isinstance(parent, Here.Future) else parent
-        return Here.Future(function(job, terms, value))
+        given = [term.value if isinstance(term, Here.Future) else term for term in terms]
+        try:
+            return Here.Future(function(job, *given))
+        except RuntimeError as error:
+            return Here.Future(None, error)
+
+    def wait_for_workers(self, _n):
+        return None
+
+    def scheduler_info(self):
+        return {"workers": {"here": None}}
 
     def processing(self):
         return {}

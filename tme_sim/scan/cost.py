@@ -85,11 +85,12 @@ class Forecast:
     def left(self, tasks: Sequence[Task], elapsed: float) -> float:
         """Wall time until those that are not finished after ``elapsed`` seconds are done.
 
-        As planned, times by how much what is finished took longer, once that is a tenth of all.
+        As planned, times by how much what is finished took longer, once that is ``CREDIBLE``.
         """
         left = makespan(tasks, self.cost, self.workers)
-        planned = self.seconds - left
-        return left * (elapsed / planned if planned > CREDIBLE * self.seconds else 1.0)
+        done = makespan(self.tasks, self.cost, self.workers) - left
+        credible = done > CREDIBLE * (done + left)
+        return left * (elapsed / (self.cost.start + done) if credible else 1.0)
 
 
 @dataclass(frozen=True)

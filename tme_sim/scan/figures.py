@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -46,8 +47,14 @@ def draw_all(
         for name, figure in _figures(tables, outcomes, axes):
             figure.suptitle(f"{title}: {name.replace('_', ' ')}", x=0.01, ha="left", fontsize=11)
             paths.append(folder / f"{name}.png")
-            figure.savefig(paths[-1], dpi=DPI)
+            save(figure, paths[-1])
     return paths
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, drawn once (``savefig`` draws and lays out twice)."""
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(path)
 
 
 def _figures(

@@ -178,7 +178,7 @@ def draw(study: Search, found: Found, path: Path) -> Path:
             ax.set(xlabel=_told_axis(study, across), ylabel=_told_axis(study, up))
             ax.legend()
         figure.suptitle(f"{study.name}: {len(done)} trials", x=0.01, ha="left", fontsize=11)
-        figure.savefig(path, dpi=figures.DPI)
+        figures.save(figure, path)
     return path
 
 

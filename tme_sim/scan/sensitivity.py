@@ -160,7 +160,7 @@ def draw(study: Sensitivity, table: pd.DataFrame, folder: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         for name, one in table.groupby("outcome", sort=False):
             paths.append(folder / f"tornado_{name}.png")
-            tornado(one, study.method, f"{study.name}: {name}").savefig(paths[-1], dpi=figures.DPI)
+            figures.save(tornado(one, study.method, f"{study.name}: {name}"), paths[-1])
     return paths
 
 
