@@ -1,6 +1,7 @@
 """Exports: each is read back by the program's own library and holds the same cells."""
 
 import importlib.util
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -166,6 +167,19 @@ def test_simularium_holds_the_cells_of_all_frames(run_3d):
         assert kinds == labels.tolist()
         dead = np.array(["#" in name for name in agents.types[k][:n]])
         assert np.array_equal(dead, cells["status"] != "alive")
+
+
+def test_simularium_opens_with_all_of_the_tissue_in_sight(run_3d):
+    pytest.importorskip("simulariumio")
+    content = export(run_3d, "simularium").read_bytes().decode("latin-1")
+    told = json.JSONDecoder().raw_decode(content[content.index('{"') :])[0]
+    camera = told["cameraDefault"]
+    position = np.array([camera["position"][axis] for axis in "xyz"])
+    half = np.array([told["size"][axis] for axis in "xyz"]) / 2
+    for corner in itertools.product(*np.stack([-half, half]).T):
+        seen = corner - position
+        across = seen @ -position / np.linalg.norm(seen) / np.linalg.norm(position)
+        assert np.arccos(across) <= np.radians(camera["fovDegrees"]) / 2
 
 
 # tables

@@ -344,23 +344,25 @@ def test_the_network_is_shown_at_large_searched_and_walked(page, tmp_path, servi
         assert page.locator("#cell .cell-name").is_visible()
 
 
-def test_a_slice_of_a_solid_tissue_is_laid_across_any_axis(page, port, runs, tmp_path):
+def test_a_slice_of_a_solid_tissue_is_laid_across_any_axis(page, tmp_path, serving):
     from tme_sim.replay.page_file import write
 
-    run = open_run(runs[1])
-    visit(page, f"http://127.0.0.1:{port}/?run=1#t=360&color=type&field=oxygen&slice=z,0.5", 6)
+    record(tmp_path / "run.h5", StandIn(dim=3), ticks=10)
+    run, view = open_run(tmp_path / "run.h5"), "#t=60&color=type&field=oxygen"
     seen = {}
-    for axis, n in zip("zyx", run.shape, strict=True):
-        page.select_option("#slice-axis", axis)
-        until(page, f"location.hash.includes('slice={axis}')")
-        shown(page, 6)
-        assert page.get_attribute("#slice", "max") == str(n - 1)
-        seen[axis] = pixels(page)
-        assert any(f"fields/oxygen?{axis}={n // 2}" in a for a in page.asked)
+    with serving([tmp_path / "run.h5"]) as port:
+        visit(page, f"http://127.0.0.1:{port}/{view}&slice=z,0.5", 1)
+        for axis, n in zip("zyx", run.shape, strict=True):
+            page.select_option("#slice-axis", axis)
+            until(page, f"location.hash.includes('slice={axis}')")
+            shown(page, 1)
+            assert page.get_attribute("#slice", "max") == str(n - 1)
+            seen[axis] = pixels(page)
+            assert any(f"fields/oxygen?{axis}={n // 2}" in a for a in page.asked)
     for one, other in ("zy", "zx", "yx"):
         assert np.mean(np.abs(seen[one] - seen[other]).max(axis=2) > 10) > 0.05
     alone = write([run], tmp_path / "run.html")  # holds slices across z alone
-    visit(page, f"file://{alone}#t=360&color=type&field=oxygen&slice=x,0.5", 6)
+    visit(page, f"file://{alone}{view}&slice=x,0.5", 1)
     assert np.mean(np.abs(pixels(page) - seen["x"]).max(axis=2) > 30) < 0.002
 
 

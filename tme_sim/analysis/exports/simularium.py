@@ -14,6 +14,7 @@ import pandas as pd
 from simulariumio import (
     DISPLAY_TYPE,
     AgentData,
+    CameraData,
     DisplayData,
     MetaData,
     ModelMetaData,
@@ -29,6 +30,7 @@ from tme_sim.state.columns import STATUS_NAMES
 
 HOUR = 60.0
 SPHERE = 1000.0  # the viewer's code of an agent that is no fiber
+FIELD_OF_VIEW = 60.0  # [degrees] of the viewer's camera
 ALIVE = STATUS_NAMES[0]
 
 
@@ -44,6 +46,7 @@ def _trajectory(run: Run, frames: range) -> TrajectoryConverter:
     meta = MetaData(
         box_size=size,
         scale_factor=1.0,
+        camera_defaults=_camera(size, len(run.size)),
         trajectory_title=f"{run.name}, seed {run.seed}",
         model_meta_data=ModelMetaData(
             title="tme-sim", version=str(run.provenance["tme_sim"]), description=run.digest()
@@ -59,6 +62,19 @@ def _trajectory(run: Run, frames: range) -> TrajectoryConverter:
     )
     made.add_plot(_burden(run, frames), "scatter")
     return made
+
+
+def _camera(size: np.ndarray, dim: int) -> CameraData:
+    """From where all of the tissue is seen: from above in 2D, from a corner in 3D."""
+    direction = np.array([0.0, 0.0, 1.0] if dim == 2 else [0.62, -1.0, 0.55])
+    reach = np.linalg.norm(size) / 2.0  # of the ball around the tissue
+    away = reach / np.sin(np.radians(FIELD_OF_VIEW) / 2.0)
+    return CameraData(
+        position=away * direction / np.linalg.norm(direction),
+        look_at_position=np.zeros(3),
+        up_vector=np.array([0.0, 1.0, 0.0] if dim == 2 else [0.0, 0.0, 1.0]),
+        fov_degrees=FIELD_OF_VIEW,
+    )
 
 
 def _agents(run: Run, frames: range, size: np.ndarray) -> AgentData:
