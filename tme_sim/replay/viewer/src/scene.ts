@@ -169,7 +169,7 @@ export class Scene {
       this.camera.far = 5000;
       this.camera.zoom = 1;
     }
-    this.resize();
+    if (this.room[0]) this.resize(); // at first the observer does, once the page is laid out
     this.controls.update();
   }
 
@@ -326,7 +326,7 @@ export class Scene {
   }
 
   draw(): void {
-    if (this.waiting) return;
+    if (this.waiting || !this.cells) return; // an empty picture would only keep the first one waiting
     this.waiting = true;
     requestAnimationFrame(() => {
       this.waiting = false;
