@@ -328,7 +328,10 @@ export class NetworkView {
     if (scale < READABLE) {
       const { x, y } = this.places.get(name)!;
       const [wide, high] = [this.host.clientWidth / READABLE, this.host.clientHeight / READABLE];
-      this.view = { x: x - wide / 2, y: y - high / 2, width: wide, height: high };
+      const all = this.all();
+      // the node in the middle, as far as no empty margin comes into sight
+      const start = (at: number, low: number, full: number, seen: number) => (seen >= full ? low - (seen - full) / 2 : Math.min(low + full - seen, Math.max(low, at - seen / 2)));
+      this.view = { x: start(x, all.x, all.width, wide), y: start(y, all.y, all.height, high), width: wide, height: high };
       this.frame();
     }
     this.reveal(name);
