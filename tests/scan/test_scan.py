@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from dask.distributed import Client
 
 import tme_sim
 from tests.scan.scans import Here, write
@@ -161,6 +162,21 @@ def test_an_axis_value_added_computes_only_what_is_new(finished, tmp_path, here)
     assert len(table) == 6
     assert len(here.submitted) == 2
     assert not finished[2] & set(here.submitted)
+
+
+def test_a_scan_through_dask_gives_the_same_table_and_tells_how_far_it_is(
+    finished, tmp_path, monkeypatch
+):
+    states = []
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as dask:
+        monkeypatch.setattr(scan, "connect", lambda *_a, **_o: _Entered(dask))
+        monkeypatch.setattr(scan.figures, "draw_all", lambda *_a, **_o: [])
+        table = scan.run(scan.plan(write(tmp_path)), told=states.append)
+
+    assert table.equals(finished[1])
+    assert (states[-1].done, states[-1].failed, states[-1].left) == (4, 0, [])
+    left = [len(state.left) for state in states]
+    assert left == sorted(left, reverse=True)
 
 
 @pytest.mark.usefixtures("here")
