@@ -33,7 +33,8 @@ def _own(study: Study, workers: int) -> Any:
     if "slurm" in study.cluster:
         from dask_jobqueue import SLURMCluster
 
-        owned = SLURMCluster(**{"cores": 1, "processes": 1, **study.cluster["slurm"]})
+        usual = {"cores": 1, "processes": 1, "log_directory": str(study.folder() / "jobs")}
+        owned = SLURMCluster(**{**usual, **study.cluster["slurm"]})
         owned.scale(workers)
         return owned
     from dask.distributed import LocalCluster

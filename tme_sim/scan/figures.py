@@ -18,6 +18,7 @@ from tme_sim.scan.response import EVENT, changes
 DPI = 130
 ARM_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288",
               "#882255", "#117733", "#999933", "#661100", "#8C8C8C")  # fmt: skip
+UNSEEN = 1.0  # [%] height of a bar
 RESPONSE = -30.0  # [%] partial response in RECIST 1.1 (Eisenhauer 2009), there of diameters
 COLUMNS = 3
 WRAP = 30  # characters of a label
@@ -45,7 +46,7 @@ def draw_all(
     paths = []
     with mpl.rc_context(STYLE):
         for name, figure in _figures(tables, outcomes, axes):
-            figure.suptitle(f"{title}: {name.replace('_', ' ')}", x=0.01, ha="left", fontsize=11)
+            figure.suptitle(f"{title}: {name}".replace("_", " "), x=0.01, ha="left", fontsize=11)
             paths.append(folder / f"{name}.png")
             save(figure, paths[-1])
     return paths
@@ -72,13 +73,20 @@ def _figures(
         yield "waterfall", waterfall(tables["responses"])
     for name, curves in tables["survival"].groupby("outcome", sort=False):
         yield f"survival_{name}", survival(curves)
-    if len(tables["paired"]):
+    if (tables["paired"]["difference"] != 0.0).any():
         yield "paired", paired_differences(tables["paired"])
 
 
 def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
-    """Mean of an outcome over seeds (and over other axes) by two axes."""
+    """Mean of an outcome over seeds (and over other axes) by two axes.
+
+    Means with times in them that end without the event are marked as what they are: at least.
+    """
     means = table.pivot_table(outcome, index=up, columns=across, sort=False)
+    late = pd.DataFrame(False, means.index, means.columns)
+    if outcome + EVENT in table:
+        censored = table.assign(late=~table[outcome + EVENT].astype(bool))
+        late = censored.pivot_table("late", index=up, columns=across, sort=False) > 0
     figure = Figure(figsize=(2.6 + 0.9 * means.shape[1], 2.2 + 0.6 * means.shape[0]),
                     layout="constrained")  # fmt: skip
     ax = figure.subplots()
@@ -86,13 +94,14 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(means.to_numpy()):
         dark = value < (low + high) / 2
-        ax.text(column, row, f"{value:.4g}", ha="center", va="center",
-                color="white" if dark else "black")  # fmt: skip
+        told = f"≥ {value:.4g}" if late.iat[row, column] else f"{value:.4g}"
+        ax.text(column, row, told, ha="center", va="center", color="white" if dark else "black")
     ax.set_xticks(range(means.shape[1]), [str(v) for v in means.columns])
     ax.set_yticks(range(means.shape[0]), [str(v) for v in means.index])
     ax.spines[:].set_visible(False)
-    ax.set(xlabel=across, ylabel=up)
-    figure.colorbar(image, ax=ax, label=f"{outcome}, mean of seeds")
+    ax.set(xlabel=last_name(across), ylabel=last_name(up))
+    if low < high:
+        figure.colorbar(image, ax=ax, label=f"{outcome}, mean of seeds".replace("_", " "))
     return figure
 
 
@@ -116,7 +125,9 @@ def burden_bands(bands: pd.DataFrame) -> Figure:
         ax.set_title(wrapped(arms[k]), fontsize=8, fontweight="normal")
         ax.margins(x=0.0)
     panels[0, 0].set_ylim(bottom=0)  # of all; last, so that it leaves room for every band
-    figure.supxlabel("time [d]", fontsize=9)
+    told = "; median, 10 to 90 % of seeds" if bands["n"].max() > 1 else ""
+    told += f"; grey: {wrapped(arms[0], ' ')}" if len(arms) > 1 else ""
+    figure.supxlabel(f"time [d]{told}", fontsize=9)
     figure.supylabel("living tumor cells", fontsize=9)
     return figure
 
@@ -135,21 +146,29 @@ def spider(courses: pd.DataFrame) -> Figure:
 
 
 def waterfall(responses: pd.DataFrame) -> Figure:
-    """Best change of burden from baseline of every run, dots where it only grew from there."""
+    """Best change of burden from baseline of every run; a dot where a bar would not be seen."""
     arms = list(dict.fromkeys(responses["arm"]))
     ranked = responses.sort_values("best", ascending=False, kind="stable")
     figure, ax = _with_legend(arms)
-    colors = [arm_color(arms.index(arm)) for arm in ranked["arm"]]
-    ax.bar(np.arange(len(ranked)), ranked["best"], color=colors, width=0.85)
-    ax.scatter(np.arange(len(ranked)), ranked["best"], color=colors, s=14, zorder=3)
+    colors = np.array([arm_color(arms.index(arm)) for arm in ranked["arm"]])
+    place, best = np.arange(len(ranked)), ranked["best"].to_numpy()
+    ax.bar(place, best, color=colors, width=1.0, edgecolor="white", linewidth=0.8)
+    flat = np.abs(best) < UNSEEN
+    ax.scatter(place[flat], best[flat], color=colors[flat], s=14, zorder=3)
     ax.axhline(0.0, color="#4D4D4D", linewidth=0.8)
-    ax.axhline(RESPONSE, color="#8C8C8C", linewidth=0.8, linestyle=":")
+    ax.axhline(RESPONSE, color="#4D4D4D", linewidth=0.8, linestyle=":")
+    ax.annotate("partial response", (1.0, RESPONSE), xycoords=("axes fraction", "data"),
+                xytext=(4, 0), textcoords="offset points", va="center", fontsize=7)  # fmt: skip
+    ax.margins(x=0.01)
     ax.set(xlabel="runs", xticks=[], ylabel="best change from baseline [%]")
     return figure
 
 
 def survival(curves: pd.DataFrame) -> Figure:
-    """Kaplan-Meier curves by arm with 95 % intervals and the p of the log-rank test."""
+    """Kaplan-Meier curves by arm with 95 % intervals and the p of the log-rank test.
+
+    A tick stands where runs were followed no longer and had not progressed.
+    """
     arms = list(dict.fromkeys(curves["arm"]))
     figure, ax = _with_legend(arms)
     for k, arm in enumerate(arms):
@@ -157,8 +176,14 @@ def survival(curves: pd.DataFrame) -> Figure:
         ax.step(one["day"], one["survival"], where="post", color=arm_color(k))
         ax.fill_between(one["day"], one["low"], one["high"], step="post", alpha=0.12,
                         color=arm_color(k), linewidth=0)  # fmt: skip
+        left = one[one["survival"].diff() == 0.0]
+        ax.plot(left["day"], left["survival"], "|", color=arm_color(k), clip_on=False)
     p = curves["log_rank_p"].iloc[0]
-    told = "no log-rank test: no progression, or one arm" if np.isnan(p) else f"log-rank p {p:.2g}"
+    if (curves["survival"] == 1.0).all():
+        told = "no run progressed"
+    else:
+        told = "one arm" if np.isnan(p) else f"log-rank p = {p:.2g}"
+    told += "; ticks: followed until there without progression"
     ax.set_title(told, fontsize=8, fontweight="normal")
     ax.set(xlabel="time since the first dose [d]", ylabel="without progression", ylim=(0, 1.02))
     ax.margins(x=0.0)
@@ -166,8 +191,11 @@ def survival(curves: pd.DataFrame) -> Figure:
 
 
 def paired_differences(table: pd.DataFrame) -> Figure:
-    """Differences from the reference arm with paired (dark) and unpaired (light) intervals."""
-    outcomes = list(dict.fromkeys(table["outcome"]))
+    """Differences from the reference arm with paired (dark) and unpaired (light) intervals.
+
+    Outcomes that never differ are left out.
+    """
+    outcomes = list(dict.fromkeys(table["outcome"][table["difference"] != 0.0]))
     arms = list(dict.fromkeys(table["arm"]))
     columns = min(len(outcomes), COLUMNS)
     rows = math.ceil(len(outcomes) / columns)
@@ -186,9 +214,10 @@ def paired_differences(table: pd.DataFrame) -> Figure:
         ax.axvline(0.0, color="#8C8C8C", linewidth=0.8)
         ax.set_yticks(range(len(arms)), [wrapped(arm) for arm in arms])
         ax.set_ylim(len(arms) - 0.5, -0.5)
-        ax.set_title(outcomes[k], fontsize=9, fontweight="normal")
-    reference = wrapped(table["reference"].iloc[0]).replace("\n", " ")
-    figure.supxlabel(f"difference from {reference}; 95 %: paired dark, unpaired light", fontsize=8)
+        ax.set_title(outcomes[k].replace("_", " "), fontsize=9, fontweight="normal")
+    reference, n = wrapped(table["reference"].iloc[0], " "), table["n_pairs"].min()
+    told = f"difference from {reference}, {n} seeds or more; 95 %: paired dark, unpaired light"
+    figure.supxlabel(told, fontsize=8)
     return figure
 
 
@@ -197,18 +226,23 @@ def arm_color(index: int) -> str:
     return ARM_COLORS[index % len(ARM_COLORS)]
 
 
-def wrapped(label: str) -> str:
+def wrapped(label: str, between: str = "\n") -> str:
     """A label of an arm: paths by their last name, one line per axis."""
     parts = [part.split("=", 1) for part in label.split(", ")]
-    lines = [f"{p[0].split('.')[-1]} {p[1]}" if len(p) > 1 else p[0] for p in parts]
-    return "\n".join(line if len(line) <= WRAP else line[: WRAP - 1] + "…" for line in lines)
+    lines = [f"{last_name(p[0])} {p[1]}" if len(p) > 1 else p[0] for p in parts]
+    return between.join(line if len(line) <= WRAP else line[: WRAP - 1] + "…" for line in lines)
+
+
+def last_name(path: str) -> str:
+    """What a dotted path ends in."""
+    return path.rpartition(".")[2]
 
 
 def _with_legend(arms: Sequence[str]) -> tuple[Figure, Axes]:
     """A figure with its arms on the right."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     ax = figure.subplots()
-    named = [wrapped(arm).replace("\n", ", ") for arm in arms[:NAMED]]
+    named = [wrapped(arm, ", ") for arm in arms[:NAMED]]
     named += ["…"] if len(arms) > NAMED else []
     handles = [Patch(color=arm_color(k)) for k in range(len(named))]
     ax.legend(handles, named, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=7)

@@ -6,6 +6,7 @@
 - ``runs/KEY/``: row.json and, by policy, run.h5: there only once the run is finished
 - ``segments/KEY/``: a shared past with the checkpoint that runs branch from
 - ``work/KEY/``: what is being simulated, or was when somebody was killed
+- ``jobs/``: what workers of a SLURM cluster printed
 - ``locks/``: held by living processes only; the system frees those of the dead
 """
 
