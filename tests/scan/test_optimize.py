@@ -20,8 +20,8 @@ SEARCH = {
 }
 
 
-def found(path, *, resume=False):
-    return optimize.run(optimize.plan(path), workers=1, resume=resume)
+def found(path, *, resume=False, told=None):
+    return optimize.run(optimize.plan(path), workers=1, resume=resume, told=told)
 
 
 def test_a_search_goes_on_where_it_stopped_and_ends_in_its_front(tmp_path, here):
@@ -76,8 +76,11 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path, monkeypatch
 
     monkeypatch.setattr(optimize, "_values", values)
 
-    result = found(write(tmp_path, **{**SEARCH, "trials": 2}))
+    lines = []
+    result = found(write(tmp_path, **{**SEARCH, "trials": 2}), told=lines.append)
 
+    assert lines[0].startswith("trial 0 fail: out of luck (therapy.0.dose ")
+    assert " mg, therapy.0.every " in lines[0]
     assert list(result.trials["state"]) == ["FAIL", "COMPLETE"]
     assert result.trials["message"][0] == "out of luck"
 

@@ -23,6 +23,7 @@ RESPONSE = -30.0  # [%] partial response in RECIST 1.1 (Eisenhauer 2009), there 
 COLUMNS = 3
 WRAP = 30  # characters of a label
 NAMED = 24  # arms in a legend
+SHADED = 4  # arms whose intervals can be told apart
 
 
 def draw_all(
@@ -93,7 +94,7 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
     image = ax.imshow(means.to_numpy(), cmap="viridis", origin="lower", aspect="auto")
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(means.to_numpy()):
-        dark = value < (low + high) / 2
+        dark = value <= (low + high) / 2
         told = f"≥ {value:.4g}" if late.iat[row, column] else f"{value:.4g}"
         ax.text(column, row, told, ha="center", va="center", color="white" if dark else "black")
     ax.set_xticks(range(means.shape[1]), [str(v) for v in means.columns])
@@ -157,15 +158,14 @@ def waterfall(responses: pd.DataFrame) -> Figure:
     ax.scatter(place[flat], best[flat], color=colors[flat], s=14, zorder=3)
     ax.axhline(0.0, color="#4D4D4D", linewidth=0.8)
     ax.axhline(RESPONSE, color="#4D4D4D", linewidth=0.8, linestyle=":")
-    ax.annotate("partial response", (1.0, RESPONSE), xycoords=("axes fraction", "data"),
-                xytext=(4, 0), textcoords="offset points", va="center", fontsize=7)  # fmt: skip
     ax.margins(x=0.01)
-    ax.set(xlabel="runs", xticks=[], ylabel="best change from baseline [%]")
+    ax.set(xlabel=f"runs; dotted: partial response, {RESPONSE:.0f} %", xticks=[],
+           ylabel="best change from baseline [%]")  # fmt: skip
     return figure
 
 
 def survival(curves: pd.DataFrame) -> Figure:
-    """Kaplan-Meier curves by arm with 95 % intervals and the p of the log-rank test.
+    """Kaplan-Meier curves by arm and the p of the log-rank test; of few arms 95 % intervals too.
 
     A tick stands where runs were followed no longer and had not progressed.
     """
@@ -174,8 +174,9 @@ def survival(curves: pd.DataFrame) -> Figure:
     for k, arm in enumerate(arms):
         one = curves[curves["arm"] == arm]
         ax.step(one["day"], one["survival"], where="post", color=arm_color(k))
-        ax.fill_between(one["day"], one["low"], one["high"], step="post", alpha=0.12,
-                        color=arm_color(k), linewidth=0)  # fmt: skip
+        if len(arms) <= SHADED:
+            ax.fill_between(one["day"], one["low"], one["high"], step="post", alpha=0.12,
+                            color=arm_color(k), linewidth=0)  # fmt: skip
         left = one[one["survival"].diff() == 0.0]
         ax.plot(left["day"], left["survival"], "|", color=arm_color(k), clip_on=False)
     p = curves["log_rank_p"].iloc[0]
@@ -215,9 +216,9 @@ def paired_differences(table: pd.DataFrame) -> Figure:
         ax.set_yticks(range(len(arms)), [wrapped(arm) for arm in arms])
         ax.set_ylim(len(arms) - 0.5, -0.5)
         ax.set_title(outcomes[k].replace("_", " "), fontsize=9, fontweight="normal")
-    reference, n = wrapped(table["reference"].iloc[0], " "), table["n_pairs"].min()
-    told = f"difference from {reference}, {n} seeds or more; 95 %: paired dark, unpaired light"
-    figure.supxlabel(told, fontsize=8)
+    n = " to ".join(str(k) for k in sorted({table["n_pairs"].min(), table["n_pairs"].max()}))
+    told = f"difference from {wrapped(table['reference'].iloc[0], ' ')}, {n} pairs"
+    figure.supxlabel(f"{told}; 95 %: paired dark, unpaired light", fontsize=8)
     return figure
 
 

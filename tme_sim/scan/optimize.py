@@ -150,7 +150,7 @@ def run(
             n_trials=max(study.trials - finished, 0),
             n_jobs=workers or n_cores(),
             catch=TOLD_ERRORS,
-            callbacks=[lambda _study, trial: told(_said(trial)) if told else None],
+            callbacks=[lambda _study, trial: told(_said(study, trial)) if told else None],
         )
     if not found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         trials = found.get_trials(deepcopy=False)
@@ -278,8 +278,13 @@ def _told_axis(study: Search, name: str) -> str:
     return "trial" if name == "number" else f"{name} ({study.objectives[name]})"
 
 
-def _said(trial: Any) -> str:
+def _said(study: Search, trial: Any) -> str:
     values = ", ".join(f"{value:.4g}" for value in trial.values or ())
-    told = ", ".join(f"{name} {value}" for name, value in trial.params.items())
+    told = ", ".join(
+        f"{name} {value:.4g} {study.search[name].unit}".rstrip()
+        if name in study.search
+        else f"{name} {value}"
+        for name, value in trial.params.items()
+    )
     end = values or trial.user_attrs.get("message", "")
     return f"trial {trial.number} {trial.state.name.lower()}: {end} ({told})"
