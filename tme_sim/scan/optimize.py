@@ -177,7 +177,8 @@ def draw(study: Search, found: Found, path: Path) -> Path:
             _front(ax, study, done, found.best, across, up)
             ax.set(xlabel=_told_axis(study, across), ylabel=_told_axis(study, up))
             ax.legend()
-        figure.suptitle(f"{study.name}: {len(done)} trials", x=0.01, ha="left", fontsize=11)
+        title = f"{study.name}: {len(done)} trials".replace("_", " ")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         figures.save(figure, path)
     return path
 

@@ -160,7 +160,8 @@ def draw(study: Sensitivity, table: pd.DataFrame, folder: Path) -> list[Path]:
     with mpl.rc_context(STYLE):
         for name, one in table.groupby("outcome", sort=False):
             paths.append(folder / f"tornado_{name}.png")
-            figures.save(tornado(one, study.method, f"{study.name}: {name}"), paths[-1])
+            title = f"{study.name}: {name}".replace("_", " ")
+            figures.save(tornado(one, study.method, title), paths[-1])
     return paths
 
 
