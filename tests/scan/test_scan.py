@@ -224,6 +224,7 @@ def test_another_outcome_is_measured_in_the_files_that_were_kept(tmp_path, monke
 
     after = run_it(write(tmp_path, **short, outcomes={"least": {"nadir": {}}}), resume=True)
 
+    assert list(after["message"]) == ["", ""]
     assert list(after["status"]) == ["done", "done"]
     assert (after["least"] <= before["burden_end"]).all()
     assert list(after["digest"]) == list(before["digest"])

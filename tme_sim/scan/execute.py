@@ -213,7 +213,7 @@ def _measure_again(job: dict[str, Any], terms: Terms) -> bool:
         return False
     if need_checkpoints(terms.outcomes):
         return False
-    store.writerow_of(key, row_of(open_run(kept), terms))
+    store.write_row(key, row_of(open_run(kept), terms))
     return True
 
 
