@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba
@@ -89,11 +90,10 @@ def figure_of(explained: Sequence[Explained], run: Run) -> Figure:
         figure = Figure(figsize=(3.4 + 3.3 * len(shown), 4.3), layout="constrained")
         ratios = [1.0, *[1.15] * len(shown)]
         axes = figure.subplots(1, 1 + len(shown), width_ratios=ratios)
-        used = _draw_shares(axes[0], explained)
+        handles = _draw_shares(axes[0], explained)
         for letter, ax, e in zip("bcd", axes[1:], shown, strict=False):
             _draw_map(ax, e, run)
             ax.set_title(f"{letter}   {e.time / DAY:.3g} d")
-        handles = [Patch(color=cause_color(n), label=FATE_LABELS.get(n, n)) for n in used]
         handles.append(Patch(color=OTHER, label="other types, not asked"))
         ncols = int(figure.get_figwidth() / LEGEND_ENTRY)
         figure.legend(handles=handles, loc="outside lower center", ncols=ncols)
@@ -212,8 +212,8 @@ def _wrapped(note: str) -> list[str]:
     return textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
-def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[str]:
-    """Stacked bars of the strongest cause of each cell; returns the causes drawn."""
+def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[Artist]:
+    """Stacked bars of the strongest cause of each cell; returns one for each in a legend."""
     names = [*_names(explained), "combined", "unexplained", "dying"]
     shares = np.array([
         [np.mean(np.array([*FATES, *e.verdict.put_back])[e.verdict.cause] == n) for n in names]
@@ -222,15 +222,17 @@ def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[str]:
     seen = [k for k in range(len(names)) if shares[:, k].any()]
     foot = np.zeros(len(explained))
     places = np.arange(len(explained))
+    handles = []
     for k in seen:
-        hatch = _hatch(names, k)
-        ax.bar(places, shares[:, k], 0.78, foot, color=cause_color(names[k]), hatch=hatch,
-               edgecolor="white", linewidth=0.6)  # fmt: skip
+        look = {"facecolor": cause_color(names[k]), "hatch": _hatch(names, k)}
+        ax.bar(places, shares[:, k], 0.78, foot, edgecolor="white", linewidth=0.6, **look)
+        label = FATE_LABELS.get(names[k], names[k])
+        handles.append(Patch(edgecolor="white", linewidth=0.0, label=label, **look))
         foot += shares[:, k]
     ax.set_xticks(places, [f"{e.time / DAY:.3g}" for e in explained])
     ax.set(xlabel="checkpoint [d]", ylabel="share of living tumor cells", ylim=(0, 1))
     ax.set_title("a   by strongest cause")
-    return [names[k] for k in seen]
+    return handles
 
 
 def _hatch(names: list[str], index: int) -> str:
