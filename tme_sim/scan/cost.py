@@ -41,7 +41,8 @@ class Cost:
     """Wall times [s].
 
     Attributes:
-        start: Until workers are ready: processes start, load the code, find it compiled.
+        start: Until workers are ready (processes start, load the code, find it compiled), and at
+            the end until they are gone.
         root: To build a model, to open, close and measure its file.
         branch: The same of a piece that branches from a checkpoint, a copy of the file included.
         ticks: (n + 1,) Of the first k ticks with what they record, to the end of the longest run.
@@ -63,8 +64,8 @@ class Cost:
         """What an estimate rests on."""
         end = len(self.ticks) - 1
         told = (
-            f"{self.start:.0f} s to start, {self.root:.2g} s a run, {self.branch:.2g} s a branch, "
-            f"{1e3 * self.ticks[-1] / end:.2g} ms a tick, timed on {self.timed} of {end} ticks"
+            f"{self.start:.0f} s to start and end, {self.root:.2g} s a run, "
+            f"{self.branch:.2g} s a branch, {1e3 * self.ticks[-1] / end:.2g} ms a tick, timed on {self.timed} of {end} ticks"
         )
         return told if self.timed == end else f"{told}; cells go on as in the second half of these"
 
@@ -124,17 +125,19 @@ def forecast(study: Study, tasks: Sequence[Task], workers: int) -> Forecast | No
         cold = _pilots(client, places, chosen, terms, WARM_SECONDS)
         ready = time.perf_counter() - begin
         warm = _pilots(client, places, chosen, terms, PILOT_SECONDS)
+        end = time.perf_counter()
+    ready += time.perf_counter() - end
     both = [(c, w, t.scenario) for c, w, t in zip(cold, warm, chosen, strict=True) if c and w]
     if not both:
         return None
-    end = max(task.end for task in tasks)
+    n_ticks = max(task.end for task in tasks)
     again = max(w.until(len(c.ticks)) for c, w, _ in both)
     cost = Cost(
         start=max(ready - again, 0.0),
         root=float(np.mean([w.root for _, w, _ in both])),
         branch=float(np.mean([w.branch for _, w, _ in both])),
-        ticks=np.mean([curve(w, scenario, end) for _, w, scenario in both], axis=0),
-        timed=min(end, *(len(w.ticks) for _, w, _ in both)),
+        ticks=np.mean([curve(w, scenario, n_ticks) for _, w, scenario in both], axis=0),
+        timed=min(n_ticks, *(len(w.ticks) for _, w, _ in both)),
     )
     return Forecast(cost, tasks, workers)
 

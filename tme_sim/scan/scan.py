@@ -61,8 +61,8 @@ class Planned:
         ]
         if forecast is not None:
             lines.append(
-                f"  about {forecast.seconds:.0f} s on {forecast.workers} workers "
-                f"({forecast.cost.text()})"
+                f"  about {forecast.seconds:.0f} s on {forecast.workers} workers, then tables "
+                f"and figures ({forecast.cost.text()})"
             )
         elif left:
             lines.append("  time unknown: the runs that were to be timed failed")
