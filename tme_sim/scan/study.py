@@ -16,6 +16,7 @@ from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity, s
 Overrides = dict[str, Any]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 SECTIONS = ("axes", "zip", "set", "search", "choices", "parameters")  # where dotted paths are keys
+DIGITS = 10  # of a value from a range, so that 5 does not read 4.999999999999999
 Kind = TypeVar("Kind", bound="Study")
 
 
@@ -56,7 +57,7 @@ class Range(Strict):
 
     def said(self, number: float) -> str | float:
         """A number in the unit of ``low`` as a scenario would say it."""
-        number = round(number) if self.whole else number
+        number = round(number) if self.whole else float(f"{number:.{DIGITS}g}")
         return format_quantity(number, self.unit) if self.unit else number
 
 
