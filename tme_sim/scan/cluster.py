@@ -7,15 +7,23 @@ from typing import Any
 
 from tme_sim.scan.study import Study
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # looks at a task's stack a hundred times a second, at the task's cost
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 
 
 @contextlib.contextmanager
 def connect(study: Study, *, workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """A Dask client: of a scheduler, of the file's cluster, or of workers on this machine."""
+    import dask
     from dask.distributed import Client
 
     os.environ.update(ENVIRONMENT)  # before workers import numba
+    dask.config.set({"distributed.worker.profile.enabled": False})  # workers here get this one
     if scheduler is not None:
         with Client(scheduler) as client:
             yield client
