@@ -145,7 +145,7 @@ def test_spheroid_growth_of_the_seeding_not_fitted(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="0.54 of 0.43: with oxygen use x 4, the best fit of the other two (0.44 of 0.35, 0.53 of "
+    reason="0.54 of 0.43: with oxygen use x 4, best for the other two (0.44 of 0.35, 0.53 of "
     "0.52), cores die within two days",
 )
 def test_spheroid_growth_necrosis_of_the_seeding_not_fitted(found):
