@@ -139,8 +139,8 @@ def _check_schedules(scenario: Scenario) -> None:
         if late.start < _end(scenario, early) or late.start == early.start:
             where = scenario.document.where(("therapy", i))
             msg = (
-                f"{second.drug} is given from {late.start:g} min although another entry "
-                f"({where}) gives it until then; end that one with `until` first"
+                f"{second.drug} is given at {late.start / 60:g} h although another entry "
+                f"({where}) gives it then too; end the earlier one with `until` first"
             )
             raise scenario.error(("therapy", k), msg)
 

@@ -101,7 +101,8 @@ def split_quantity(value: object) -> tuple[float, str]:
 def _split(value: object, unit: str) -> tuple[float, str]:
     """Number and unit text of a value; refuses a missing unit."""
     bare = unit in BARE_UNITS
-    example = f"for example '1 {unit}'"
+    per = f"per {unit[2:]}" if unit.startswith("1/") else unit
+    example = f"for example '1 {per}'"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not bare:
             msg = f"{value!r} has no unit; a value in units of {unit} is needed, {example}"
