@@ -64,9 +64,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "run", _run, "simulate a scenario and record it")
-    parser.add_argument("scenario", type=Path, metavar="SCENARIO")
-    parser.add_argument("-o", "--output", type=Path, metavar="RUN.h5")
-    parser.add_argument("--seed", type=int, metavar="N")
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="a YAML file")
+    parser.add_argument("-o", "--output", type=Path, metavar="RUN.h5",
+                        help="the run file (outputs/<scenario>-<seed>.h5)")  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="N", help="in place of the scenario's")
     _add_running(parser)
     parser.add_argument("--until", metavar="TIME", help='stop earlier, such as "10 d"')
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
@@ -107,11 +108,13 @@ def _add_computing(parser: argparse.ArgumentParser, study: str) -> None:
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", dest="overrides")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--threads", type=int, metavar="N")
+    parser.add_argument("--set", action="append", default=[], metavar="A.B=VALUE", dest="overrides",
+                        help='a value of the scenario: therapy.0.dose="480 mg"')  # fmt: skip
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto",
+                        help="where the cell model is evaluated")  # fmt: skip
+    parser.add_argument("--threads", type=int, metavar="N", help="the result is the same for any")
     parser.add_argument("--force", action="store_true", help="overwrite an existing run")
-    parser.add_argument("--quiet", action="store_true")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
 def _add_validate(commands: argparse._SubParsersAction) -> None:

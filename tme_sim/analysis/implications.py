@@ -74,7 +74,7 @@ class Implications:
         lines += [f"  {_growth_in_words(growth)}" for growth in self.growth]
         lines += [f"  {_course_in_words(course)}" for course in self.drugs]
         lines.append(
-            f"  about {self.expected_cells:.2g} cells at the end; "
+            f"  about {self.expected_cells:.2g} cells at the end if therapy changes nothing; "
             f"memory {in_words(self.memory_bytes)}, "
             f"run time roughly {_duration(self.run_seconds)}, file {in_words(self.file_bytes)}"
         )
