@@ -123,7 +123,7 @@ export class Charts {
   }
 
   private drugs(run: number): void {
-    const found = this.metrics(/^(plasma|tissue)_/, run);
+    const found = [...this.metrics(/^plasma_/, run), ...this.metrics(/^tissue_/, run)];
     const tissueUnit = found.find((m) => m.name.startsWith("tissue_"))?.units;
     const drugs = new Set(found.map((m) => m.name.replace(/^[a-z]+_/, "")));
     const alone = drugs.size === 1;
@@ -138,7 +138,7 @@ export class Charts {
     this.titles.drug = alone ? plain([...drugs][0]) + of : `Drugs${of}`;
     if (lines.length > 0) {
       const plasma = found.find((m) => m.name.startsWith("plasma_"))?.units ?? "";
-      this.curves.drug.show({ times: this.times(run), lines, unit: `plasma ${units(plasma)}`, right: tissueUnit ? `tumor ${units(tissueUnit)}` : undefined });
+      this.curves.drug.show({ times: this.times(run), lines, unit: `plasma ${units(plasma)}`, right: tissueUnit ? `tumor ${units(tissueUnit)}` : undefined, apart: true });
       return;
     }
     this.titles.drug = "No drug was given";

@@ -7,9 +7,11 @@ import { rgb, short, tick } from "./colors";
 
 /** `color` is a hex colour or a custom property of the style sheet. */
 export interface Line { label: string; color: string; values: (number | null)[]; scale?: string; dash?: number[] }
-export interface Drawn { times: number[]; lines: Line[]; unit: string; right?: string; signed?: boolean }
+export interface Drawn { times: number[]; lines: Line[]; unit: string; right?: string; signed?: boolean; apart?: boolean }
 
 const DAY = 1440;
+const FAR_APART = 20; // ratio of the highest of two lines of a scale from which on it is logarithmic, if asked
+const LOWEST_SHOWN = 300; // of a logarithmic scale: the highest of the weakest line over this
 
 export class Curve {
   private plot: uPlot | null = null;
@@ -20,19 +22,32 @@ export class Curve {
     new ResizeObserver(() => this.plot?.setSize(this.room())).observe(host);
   }
 
-  /** Draw lines over times [min]; `right` names the unit of the lines with scale "right". */
+  /** Draw lines over times [min]; `right` names the unit of the lines with scale "right"; `apart`: levels may lie decades apart. */
   show(drawn: Drawn): void {
     this.given = drawn;
     const { times, lines, unit, right } = drawn;
     this.plot?.destroy();
     const axis = { stroke: cssColor("--quiet"), grid: { stroke: cssColor("--line"), width: 1 }, ticks: { stroke: cssColor("--line") }, font: "11px system-ui, sans-serif" };
     const values = (_: uPlot, splits: number[]) => splits.map(tick);
+    const decades = (scale: string): { distr: 3; range: [number, number] } | null => {
+      const highest = lines.filter((l) => (l.scale ?? "y") === scale).map((l) => Math.max(0, ...l.values.map((v) => v ?? 0))).filter((v) => v > 0);
+      if (!drawn.apart || !highest.length || Math.max(...highest) <= FAR_APART * Math.min(...highest)) return null;
+      return { distr: 3, range: [Math.min(...highest) / LOWEST_SHOWN, 2 * Math.max(...highest)] };
+    };
+    const powers = (scale: string): Partial<uPlot.Axis> => {
+      const ends = decades(scale)?.range.map(Math.log10);
+      if (!ends) return {};
+      const [low, high] = [Math.ceil(ends[0]), Math.floor(ends[1])];
+      const step = Math.ceil((high - low + 1) / 3);
+      const shown = Array.from({ length: Math.floor((high - low) / step) + 1 }, (_, k) => 10 ** (high - k * step)).reverse();
+      return { splits: () => shown, filter: (_, splits) => splits };
+    };
     const axes: uPlot.Axis[] = [
       { ...axis, size: 22, gap: 2, values: (_, splits) => splits.map((s) => `${short(s)} d`) },
-      { ...axis, size: 46, gap: 3, space: 24, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif" },
+      { ...axis, size: 46, gap: 3, space: 24, values, label: unit, labelSize: 14, labelFont: "11px system-ui, sans-serif", ...powers("y") },
     ];
     if (right) {
-      axes.push({ ...axis, scale: "right", side: 1, size: 48, values, label: right, labelSize: 14, labelFont: "11px system-ui, sans-serif", grid: { show: false } });
+      axes.push({ ...axis, scale: "right", side: 1, size: 48, values, label: right, labelSize: 14, labelFont: "11px system-ui, sans-serif", grid: { show: false }, ...powers("right") });
     }
     const fromZero: uPlot.Scale = {
       range: (_, low, high) => {
@@ -43,7 +58,7 @@ export class Curve {
     this.plot = new uPlot(
       {
         ...this.room(),
-        scales: { x: { time: false }, y: fromZero, right: fromZero },
+        scales: { x: { time: false }, y: decades("y") ?? fromZero, right: decades("right") ?? fromZero },
         axes,
         series: [
           { label: "day", value: (_, v) => (v == null ? "" : short(v)) },
@@ -56,7 +71,7 @@ export class Curve {
         legend: { show: false },
         hooks: { drawClear: [(u) => this.bands(u)], draw: [(u) => this.line(u)] },
       },
-      [times.map((t) => t / DAY), ...lines.map((l) => l.values)] as uPlot.AlignedData,
+      [times.map((t) => t / DAY), ...lines.map((l) => (decades(l.scale ?? "y") ? l.values.map((v) => (v && v > 0 ? v : null)) : l.values))] as uPlot.AlignedData,
       this.host,
     );
     this.plot.over.addEventListener("click", () => {
