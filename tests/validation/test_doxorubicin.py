@@ -140,7 +140,7 @@ def test_doxorubicin_stops_cells_in_g2m(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="three of four deaths of two days fall in the first 12 h: damage opens apoptosis "
+    reason="four of five deaths of two days fall in the first 12 h: damage opens apoptosis "
     "through p53 within hours",
 )
 def test_doxorubicin_kills_late(found):
