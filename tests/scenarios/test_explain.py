@@ -152,6 +152,23 @@ def test_pdl1_saves_a_cell_from_the_t_cell_at_it(dish):
     assert why(model) == (["PD-L1"], "PD-L1")
 
 
+def test_hits_of_an_engaged_t_cell_are_expected_on_its_target_alone(dish):
+    model = dish({"tumor": [(88, 100), (112, 100)], "cd8_t": [(100, 100)]})
+    model.outputs["kill_rate"][:] = model.population["type"] == model.bodies.code("cd8_t")
+    tumor = model.population["type"] == model.bodies.code("tumor")
+    model.outputs["MHC1"][:], model.outputs["antigen"][:] = 1.0, 1.0
+    free, _ = counterfactual.expected_hits(model)
+    assert free[tumor] == pytest.approx([free.sum() / 2] * 2, rel=1e-6)
+    assert free.sum() > 0.0
+
+    t_cell, target = np.flatnonzero(~tumor)[0], np.flatnonzero(tumor)[1]
+    model.population["target"][t_cell] = model.population["id"][target]
+    engaged, blind = counterfactual.expected_hits(model)
+    for hits in (engaged, blind):
+        assert np.flatnonzero(hits).tolist() == [target]
+    assert engaged[target] == pytest.approx(free.sum(), rel=1e-6)
+
+
 def test_two_causes_that_each_suffice_are_combined(dish):
     model = dish({"tumor": [(100, 100)], "fibroblast": [(120, 100)]})
     model.env["HGF"][:] = 1.0
