@@ -99,7 +99,7 @@ def _network(name: str, path: str | Path | None, device: str, seed: int | None):
     label = name if path is None else Path(path).name
     intervals = load_intervals(folder, digest)
     if seed is not None:
-        raw = random_raw(network, raw.n_members, seed)
+        raw = random_raw(network, raw.n_members, seed, raw.joint)
         label, digest = f"{label} untrained {seed}", f"untrained-{seed}"
         intervals = None
     return TmeCell(network, raw, weights.domain, name=label, hash=digest, device=device,

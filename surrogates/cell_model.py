@@ -44,9 +44,11 @@ class MonotoneUnits(nn.Module):
         self.tempo = nn.Parameter(torch.from_numpy(raw.tempo.copy()))
         self.residual = None if raw.residual is None else Beside(raw.residual)
         self.n_nodes = network.n_nodes
-        self.n_groups = raw.n_groups
+        self.n_groups, self.joint = raw.n_groups, raw.joint
         self.register_buffer("sign", torch.from_numpy(network.sign[None, :, :, None].copy()))
         self.register_buffer("either", torch.from_numpy(either(network)[None, :, :, None]))
+        self.register_buffer("is_joint", torch.zeros(network.n_units, dtype=torch.bool))
+        self.is_joint[list(raw.joint)] = True
         self.register_buffer("prior_tau", torch.from_numpy(network.tau.copy()))
         self._whole = _register_buckets(self, network, np.arange(network.n_units), "units")
         self.waves = waves(network)
@@ -56,7 +58,8 @@ class MonotoneUnits(nn.Module):
     def raw(self) -> Raw:
         """Parameters as numpy arrays."""
         arrays = (getattr(self, name).detach().cpu().numpy().copy() for name in PER_MEMBER)
-        return Raw(*arrays, None if self.residual is None else self.residual.numbers)
+        residual = None if self.residual is None else self.residual.numbers
+        return Raw(*arrays, residual, self.joint)
 
     def forward(self, sources: Tensor) -> Tensor:
         """F of shape (n_cells, n_members, n_units) from sources (n_cells, n_sources) in [0, 1].
@@ -98,7 +101,11 @@ class MonotoneUnits(nn.Module):
         terms = f[..., 0]
         for k in range(1, factors):
             terms = terms * f[..., k]
-        mix = (terms * share[:, units].transpose(0, 1)[:, None]).sum(dim=-1)
+        part = share[:, units].transpose(0, 1)[:, None]
+        mix = (terms * part).sum(dim=-1)
+        if self.joint:
+            whole = terms.prod(dim=-1) * part.sum(dim=-1)
+            mix = torch.where(self.is_joint[units, None, None], whole, mix)
         return mix.permute(1, 2, 0)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from surrogates.parameters import FACTORS, GROUPS, HIDDEN
 
 LANES = 64  # rows side by side; batches are multiples of it
-_HALF, _ONE, _TWO = np.float32(0.5), np.float32(1.0), np.float32(2.0)
+_ZERO, _HALF, _ONE, _TWO = (np.float32(v) for v in (0.0, 0.5, 1.0, 2.0))
 
 
 class _DriveLoss(torch.autograd.Function):
@@ -39,7 +39,8 @@ def drive_loss(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch
         weight: signed weights (n_members, n_units, width, HIDDEN).
         bias: (n_members, n_units, HIDDEN).
         share: (n_members, n_units, GROUPS).
-        tables: parent, gate int32 (n_units, width) without -1, n_parents int32 (n_units,).
+        tables: parent, gate int32 (n_units, width) without -1, n_parents int32 (n_units,), joint
+            bool (n_units,).
         batch: sources (n_sources + 1, n_rows) with a last row of ones, target and factor
             (n_units, n_rows), bootstrap (n_members, n_rows), all float32, n_rows a multiple of
             LANES; the weight of a row is factor x bootstrap.
@@ -47,17 +48,26 @@ def drive_loss(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch
     return _DriveLoss.apply(weight, bias, share, tables, batch)
 
 
+def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple):
+    """The terms of `drive_loss` (n_members, n_units), without a gradient."""
+    arrays = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
+    losses = np.zeros(arrays[1].shape[:2])
+    _batch_gradient(*arrays, *tables, *batch, *(np.zeros_like(a) for a in arrays), losses)
+    return losses
+
+
 @njit(error_model="numpy", cache=True, parallel=True)
-def _batch_gradient(weight, bias, share, parent, gate, n_parents, sources, target, factor,  # noqa: PLR0913
-                    bootstrap, d_weight, d_bias, d_share, losses):
+def _batch_gradient(weight, bias, share, parent, gate, n_parents, joint, sources, target,  # noqa: PLR0913
+                    factor, bootstrap, d_weight, d_bias, d_share, losses):
     for unit in prange(bias.shape[1]):
-        _unit_gradient(unit, weight, bias, share, parent, gate, n_parents[unit], sources,
-                       target[unit], factor[unit], bootstrap, d_weight, d_bias, d_share, losses)
+        _unit_gradient(unit, weight, bias, share, parent, gate, n_parents[unit], joint[unit],
+                       sources, target[unit], factor[unit], bootstrap, d_weight, d_bias, d_share,
+                       losses)
 
 
 @njit(error_model="numpy")
-def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, target, factor,  # noqa: PLR0913
-                   bootstrap, d_weight, d_bias, d_share, losses):
+def _unit_gradient(unit, weight, bias, share, parent, gate, width, joint, sources, target,  # noqa: PLR0913
+                   factor, bootstrap, d_weight, d_bias, d_share, losses):
     """Gradient of one unit of every member; sums run lane by lane, so that they vectorise."""
     n_members = bias.shape[0]
     z = np.empty((width + 1, LANES), np.float32)
@@ -75,10 +85,16 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, sources, targ
                 row[j] = value[j] * product[j]
         for m in range(n_members):
             hidden(z, width, weight[m, unit], bias[m, unit], f, slope)
-            losses[m, unit] += _error(f, share[m, unit], target[first:first + LANES],
-                                      factor[first:first + LANES],
+            if joint:
+                _product(f, share[m, unit], pull)
+            else:
+                _mix(f, share[m, unit], pull)
+            losses[m, unit] += _error(target[first:first + LANES], factor[first:first + LANES],
                                       bootstrap[m, first:first + LANES], pull)
-            _backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
+            if joint:
+                _product_backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
+            else:
+                _backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
     for m in range(n_members):
         for h in range(HIDDEN):
             for k in range(width):
@@ -109,17 +125,32 @@ def hidden(z, width, w, b, f, slope):
 
 
 @njit(error_model="numpy")
-def _error(f, share, target, factor, bootstrap, pull):
-    """Loss of the lanes; `pull` becomes dloss/dF."""
+def _mix(f, share, out):
     for j in range(LANES):
-        pull[j] = -target[j]
+        out[j] = _ZERO
     for g in range(GROUPS):
         a, b, c, part = f[g * FACTORS], f[g * FACTORS + 1], f[g * FACTORS + 2], share[g]
         for j in range(LANES):
-            pull[j] += part * a[j] * b[j] * c[j]
+            out[j] += part * a[j] * b[j] * c[j]
+
+
+@njit(error_model="numpy")
+def _product(f, share, out):
+    total = share.sum()
+    for j in range(LANES):
+        out[j] = total
+    for h in range(HIDDEN):
+        row = f[h]
+        for j in range(LANES):
+            out[j] *= row[j]
+
+
+@njit(error_model="numpy")
+def _error(target, factor, bootstrap, pull):
+    """Loss of the lanes; `pull` is F and becomes dloss/dF."""
     loss = 0.0
     for j in range(LANES):
-        error = pull[j]
+        error = pull[j] - target[j]
         pull[j] = factor[j] * bootstrap[j] * error
         loss += pull[j] * error
         pull[j] *= _TWO
@@ -144,3 +175,32 @@ def _backward(z, f, slope, share, pull, sums, mixed):
                 row, total = z[p], sums[p, base + k]
                 for j in range(LANES):
                     total[j] += delta[j] * row[j]
+
+
+@njit(error_model="numpy")
+def _product_backward(z, f, slope, share, pull, sums, mixed):
+    """The same of a joint head: dF/df_h is the product of the other sigmoids."""
+    total = share.sum()
+    delta, others = np.empty(LANES, np.float32), np.empty((HIDDEN, LANES), np.float32)
+    for j in range(LANES):
+        delta[j] = _ONE
+    for h in range(HIDDEN):  # of those before h
+        for j in range(LANES):
+            others[h, j] = delta[j]
+            delta[j] *= f[h, j]
+    for g in range(GROUPS):
+        for j in range(LANES):
+            mixed[g, j] += pull[j] * delta[j]
+    for j in range(LANES):
+        delta[j] = _ONE
+    for h in range(HIDDEN - 1, -1, -1):  # times those after it
+        for j in range(LANES):
+            others[h, j] *= delta[j]
+            delta[j] *= f[h, j]
+    for h in range(HIDDEN):
+        for j in range(LANES):
+            delta[j] = pull[j] * total * others[h, j] * slope[h, j]
+        for p in range(z.shape[0]):
+            row, added = z[p], sums[p, h]
+            for j in range(LANES):
+                added[j] += delta[j] * row[j]

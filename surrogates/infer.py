@@ -43,15 +43,16 @@ class Packed:
     product: np.ndarray  # int32 (n_products, 2), source and gate
     moving: np.ndarray  # bool (n_rows,), whether a row hangs on a node: changes from sweep to sweep
     factor: np.ndarray  # float32 (n_units, n_terms, FACTORS (1 + widest)), biases, then weights
-    share: np.ndarray  # float32 (n_heads, n_terms) of the mix, over 2^FACTORS
+    share: np.ndarray  # float32 (n_heads, n_terms) of the mix, over 2^FACTORS; see `_heads`
     competence: np.ndarray  # float32 (n_types, n_units)
     node_share: np.ndarray  # float32 (n_members, n_nodes, GROUPS), over 2^FACTORS
     residual: Residual
+    joint: np.ndarray  # bool (n_heads,)
 
     def tuple(self) -> tuple:
         """The arrays as the kernel takes them."""
         return (self.n_parents, self.parent, self.product, self.moving, self.factor, self.share,
-                self.competence, self.residual.tuple())
+                self.competence, self.residual.tuple(), self.joint)
 
 
 def pack(network: Network, effective: Effective) -> Packed:
@@ -66,27 +67,47 @@ def pack(network: Network, effective: Effective) -> Packed:
     moving = np.arange(one + 1 + len(gated)) < n_nodes
     moving[one + 1 :] = (product < n_nodes).any(axis=1)
     share = effective.share / 2.0**FACTORS
-    heads = share[:, n_nodes:].swapaxes(0, 1)
+    is_joint = np.isin(np.arange(network.n_units), effective.joint)
     return Packed(
         n_parents=network.n_parents.astype(np.int32),
         parent=parent,
         product=product,
         moving=moving,
-        factor=_factors(effective, widest),
-        share=np.ascontiguousarray(heads.reshape(len(heads), -1), np.float32),
+        factor=_factors(effective, widest, is_joint),
+        share=_heads(share[:, n_nodes:].swapaxes(0, 1), is_joint[n_nodes:]),
         competence=np.ascontiguousarray(network.competence, np.float32),
         node_share=share[:, :n_nodes],
         residual=effective.residual or no_residual(n_nodes, network.n_sources),
+        joint=is_joint[n_nodes:],
     )
 
 
-def _factors(effective: Effective, width: int) -> np.ndarray:
+def _heads(share: np.ndarray, is_joint: np.ndarray) -> np.ndarray:
+    """Shares (n_heads, n_terms) of (n_heads, n_members, GROUPS).
+
+    Terms of a joint head are the first of every member, then the second: the kernel multiplies
+    them, and the first carry what the member's shares add up to.
+    """
+    table = share.copy()
+    table[is_joint] = 2.0**-FACTORS
+    table[is_joint, :, 0] = share[is_joint].sum(axis=2)
+    table[is_joint] = _turned(table[is_joint])
+    return np.ascontiguousarray(table.reshape(len(table), -1), np.float32)
+
+
+def _turned(terms: np.ndarray) -> np.ndarray:
+    """Terms (n, n_members, GROUPS, ...) in the order of groups, members; in the same shape."""
+    return terms.swapaxes(1, 2).reshape(terms.shape)
+
+
+def _factors(effective: Effective, width: int, is_joint: np.ndarray) -> np.ndarray:
     """Biases and weights (n_units, n_terms, FACTORS (1 + width)) of every unit's terms."""
     n_members, n_units, n_parents, _ = effective.weight.shape
     table = np.zeros((n_units, n_members, 1 + width, effective.bias.shape[2]), np.float32)
     table[:, :, 0] = effective.bias.swapaxes(0, 1)
     table[:, :, 1 : 1 + n_parents] = effective.weight.swapaxes(0, 1)
     terms = table.reshape(n_units, n_members, 1 + width, -1, FACTORS).transpose(0, 1, 3, 2, 4)
+    terms[is_joint] = _turned(terms[is_joint])
     return np.ascontiguousarray(terms.reshape(n_units, -1, FACTORS * (1 + width)))
 
 

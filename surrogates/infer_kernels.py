@@ -45,7 +45,8 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
     n_rows, n_members = packed[3].size, packed[5].shape[1] // GROUPS
     one = n_rows - 1 - packed[2].shape[0]
     room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
-            _room(4 * n_members), _room(2 * n_heads), _room(3), _room(packed[7][1].size + 1))
+            _room(4 * n_members), _room(2 * n_heads), _room(3), _room(packed[7][1].size + 1),
+            _room(n_members))
     n_units = packed[0].size
     wiring = (np.empty(n_units, np.int32), np.empty_like(packed[1]), np.empty(n_units, np.bool_),
               np.empty(n_units, np.int64), np.empty(packed[4].size, np.float32))
@@ -57,7 +58,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
                             _rows(room[3], width))
         members, carbon, seen, judged = (_rows(room[4], width), _rows(room[5], width),
                                          _rows(room[6], width), _rows(room[7], width))
-        beside = _rows(room[8], width)
+        beside, term = _rows(room[8], width), _rows(room[9], width)
         for j in range(width):
             lane[j] = order[first[t] + min(j, count[t] - 1)]
         fresh[:] = before[0] != kind or before[1] != width
@@ -68,7 +69,7 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
         _wire(kind, packed, x, (live, fresh), wiring)
         distance_tile(x, n_nodes, live, domain, judged[1:])
         _relax(kind, packed, wiring, timing, (x, drive, y, beside), (live, fresh))
-        _read(kind, packed, wiring, tables[1], (x, raw, y, members, carbon), seen)
+        _read(kind, packed, wiring, tables[1], (x, raw, y, members, carbon, term), seen)
         _disagree(seen, tables[1], judged[2])
         _store(lane, count[t], (x, seen, judged), domain, results)
 
@@ -202,7 +203,7 @@ def _wire_unit(unit, first, packed, live, one, wiring):
 
     None, or more than WIDEST, are filled up with weights of 0.
     """
-    n_parents, parent, _, moving, factor, _, _, _ = packed
+    n_parents, parent, _, moving, factor, _, _, _, _ = packed
     n_kept, kept, fixed, start, weight = wiring
     n, fixed[unit] = 0, True
     for k in range(n_parents[unit]):
@@ -230,10 +231,13 @@ def _wire_unit(unit, first, packed, live, one, wiring):
 
 
 @inner
-def _drive(unit, packed, wiring, share, x, y, out):
-    """Add the terms of one unit to the rows of `out`, with its gated parents as they are now."""
+def _drive(unit, packed, wiring, terms, rows, out):
+    """Add terms of one unit, from a first on, to `out`, with its gated parents as they are now."""
     n_kept, kept, _, start, weight = wiring
-    n, first, width = share.size, start[unit], FACTORS * (1 + n_kept[unit])
+    first, share = terms
+    x, y = rows
+    n, width = share.size, FACTORS * (1 + n_kept[unit])
+    first = start[unit] + first * width
     parents = kept[unit, : n_kept[unit]]
     _multiply(packed[2], parents, x)
     c = weight[first : first + n * width].reshape(n, width)
@@ -258,7 +262,7 @@ def _relax(kind, packed, wiring, timing, rows, marks):
                 _fill(drive[unit], _ZERO)
                 if not silent:
                     out = drive[unit : unit + 1]
-                    _drive(unit, packed, wiring, share[kind, unit], x, y, out)
+                    _drive(unit, packed, wiring, (0, share[kind, unit]), (x, y), out)
             node, row, g = x[unit], drive[unit], loss[unit]
             if residual[3][unit] and not silent:
                 rise = competence[kind, unit] * g
@@ -329,12 +333,12 @@ def _read(kind, packed, wiring, ranges, work, seen):
     The formulas are those of `phenotype.outputs_from_fractions`. Sigma is the standard deviation
     over members: of a linear output that of its fraction, scaled; of the others worked out.
     """
-    x, raw, y, members, carbon = work
+    x, raw, y, members, carbon, term = work
     scale, low, high, log_ratio, columns = ranges
     n_heads = scale.size
     for head in range(n_heads):
         value, spread = seen[head], seen[n_heads + head]
-        competence = _fractions(head, kind, packed, wiring, (x, y, members))
+        competence = _fractions(head, kind, packed, wiring, (x, y, members, term))
         _mean(members, value)
         for k in range(4):
             if head == columns[k]:
@@ -356,13 +360,35 @@ def _read(kind, packed, wiring, ranges, work, seen):
 @inner
 def _fractions(head, kind, packed, wiring, rows):
     """Every member's fraction of one head, (n_members, lanes); returns the head's competence."""
-    x, y, members = rows
+    x, y, members, term = rows
     unit = packed[6].shape[1] - packed[5].shape[0] + head
-    for m in range(members.shape[0]):
-        _fill(members[m], _ZERO)
+    _clear(members)
     if packed[6][kind, unit] > _ZERO:
-        _drive(unit, packed, wiring, packed[5][head], x, y, members)
+        share = packed[5][head]
+        if packed[8][head]:
+            n = members.shape[0]
+            _drive(unit, packed, wiring, (0, share[:n]), (x, y), members)
+            for first in range(n, share.size, n):
+                _clear(term)
+                _drive(unit, packed, wiring, (first, share[first : first + n]), (x, y), term)
+                _scale(members, term)
+        else:
+            _drive(unit, packed, wiring, (0, share), (x, y), members)
     return packed[6][kind, unit]
+
+
+@inner
+def _clear(rows):
+    for k in range(rows.shape[0]):
+        _fill(rows[k], _ZERO)
+
+
+@inner
+def _scale(rows, factors):
+    for k in range(rows.shape[0]):
+        row, factor = rows[k], factors[k]
+        for j in range(row.size):
+            row[j] *= factor[j]
 
 
 @inner

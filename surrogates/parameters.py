@@ -8,7 +8,9 @@ Every unit i (node or output head) of member m is a small monotone network of it
     F_i = sum_g share_g prod_(k in g) f_k,   share >= 0, sum(share) <= 1
 
 An edge of unknown sign (s_j = 0) weighs theta_jk itself. How many sigmoids there are and how they
-are grouped is what the arrays say: 3 terms of 3 in tme-cell, one alone on large scaffolds.
+are grouped is what the arrays say: 3 terms of 3 in tme-cell, one alone on large scaffolds. A head
+that needs all of its parents at once may be `joint`: one product of all its sigmoids,
+F_i = sum(share) prod_k f_k, which six necessary parents fit far better than sums of products of 3.
 
 A product of increasing positive functions increases, and so does a positive mix of them: F rises
 with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
@@ -28,6 +30,7 @@ GROUPS = 3  # terms of the mix
 FACTORS = 3  # sigmoids multiplied in a term
 HIDDEN = GROUPS * FACTORS
 SWEEP = 3.0  # [min]; ticks of 3, 6 and 12 min are the same sweeps, so the same to the bit
+OPEN = 2.0  # added to the biases that a joint head starts from
 PER_MEMBER = ("theta", "bias", "share", "tempo")
 LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies three denominators 1 + |v| <= 1e6 in float32
 
@@ -41,6 +44,7 @@ class Raw:
     share: np.ndarray  # (n_members, n_units, groups + 1), logits; the last term is silence
     tempo: np.ndarray  # (n_members, n_nodes), logit of the factor on tau
     residual: Residual | None = None  # shared by the members
+    joint: tuple[int, ...] = ()  # heads that are one product, as units
 
     @property
     def n_members(self) -> int:
@@ -73,18 +77,23 @@ class Effective:
     share: np.ndarray  # (n_members, n_units, groups)
     tau: np.ndarray  # (n_members, n_nodes) [min]
     residual: Residual | None = None
+    joint: tuple[int, ...] = ()
 
 
-def random_raw(network: Network, n_members: int, seed: int) -> Raw:
-    """Untrained parameters: the same scaffold and signs, random strengths."""
+def random_raw(network: Network, n_members: int, seed: int, joint: tuple[int, ...] = ()) -> Raw:
+    """Untrained parameters: the same scaffold and signs, random strengths.
+
+    Sigmoids of joint heads start open, or their product would be nothing.
+    """
     draw = np.random.default_rng(seed)
     n_units, width = network.parent.shape
     theta = draw.normal(0.5, 0.7, (n_members, n_units, width, HIDDEN))
     bias = draw.normal(0.0, 1.0, (n_members, n_units, HIDDEN))
+    bias[:, list(joint)] += OPEN
     share = draw.normal(0.0, 0.1, (n_members, n_units, GROUPS + 1))
     share[..., -1] -= 2.0
     arrays = (theta, bias, share, np.zeros((n_members, network.n_nodes)))
-    return Raw(*(a.astype(np.float32) for a in arrays))
+    return Raw(*(a.astype(np.float32) for a in arrays), joint=joint)
 
 
 def effective(raw: Raw, network: Network) -> Effective:
@@ -100,7 +109,8 @@ def effective(raw: Raw, network: Network) -> Effective:
         msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
         raise ValueError(msg)
     arrays = (weight, raw.bias, mix, network.tau * factor)
-    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual)
+    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual,
+                     raw.joint)
 
 
 def either(network: Network) -> np.ndarray:

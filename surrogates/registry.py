@@ -52,6 +52,7 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
     target = Path(folder) / WEIGHT_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{k}": v for k, v in weights.raw.arrays().items()}
+    tensors["network.joint"] = np.array(weights.raw.joint)
     if weights.raw.residual is not None:
         tensors |= {f"residual.{k}": v for k, v in weights.raw.residual.arrays().items()}
     tensors |= {f"domain.{k}": getattr(weights.domain, k) for k in _DOMAIN}
@@ -65,7 +66,9 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
     """Read a weight file and check that it belongs to this scaffold."""
     path = Path(folder) / WEIGHT_FILE
     tensors = load_file(path)
-    raw = Raw(*(tensors[f"network.{k}"] for k in PER_MEMBER), _residual(tensors, path, network))
+    joint = tensors.get("network.joint", np.zeros(0))
+    raw = Raw(*(tensors[f"network.{k}"] for k in PER_MEMBER), _residual(tensors, path, network),
+              tuple(int(unit) for unit in joint))
     n_units, width = network.parent.shape
     expected = {"theta": (n_units, width, HIDDEN), "bias": (n_units, HIDDEN),
                 "share": (n_units, GROUPS + 1), "tempo": (network.n_nodes,)}

@@ -22,7 +22,7 @@ from surrogates.own_network import OwnNetwork, Settings, fit
 from surrogates.parameters import effective, random_raw
 from surrogates.scaffold import build_scaffold
 from surrogates.teacher import Teacher
-from surrogates.train import Config, drive_losses
+from surrogates.train import Config, drive_losses, joint_units
 
 INJECTED = "injected"  # kind of the edges that were drawn
 SHARE = 0.2  # as many injected edges, of those of the scaffold
@@ -82,7 +82,7 @@ def drive_ratio(config: Config = SMALL, progress: Progress | None = None) -> dic
     network = load_network(extra)
     rows = sample(Teacher(), config.sampling)
     report = progress or (lambda _what, _share: None)
-    first = random_raw(network, config.n_members, config.seed)
+    first = random_raw(network, config.n_members, config.seed, joint_units(network, config))
     units = MonotoneUnits(network, first)
     loss = drive_losses(units, network, rows, config)
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,9 @@
     loss = sum_units mean_rows[w (F - target)^2] / variance_unit,   w ~ 1 / (target + LOW_DRIVE)^2
 
 averaged over members, each of which sees the trajectories in its own bootstrap weights and starts
-from its own draw. Units share no weights, so their relative weight in the loss does not matter.
+from its own draws: several for every unit, of which the best after a short regression goes on,
+since some end where a sharp switch is never found. Units share no weights, so their relative
+weight in the loss does not matter.
 After it come, as far as the configuration gives them steps, on-policy rows and rollouts
 (`rollout_training`) and measurements (`measurements`); the loss of drives stays in every sum. Last,
 if asked for, a residual beside the scaffold, which then stands still (`residual_training`).
@@ -20,10 +22,11 @@ import numpy as np
 import torch
 
 from surrogates.cell_model import MonotoneUnits, Sources
+from surrogates.channels import find
 from surrogates.datasets import marm
 from surrogates.datasets.sampling import Rows, Sampling, join, sample, split
 from surrogates.descent import Progress, Stage, descend, write_curves
-from surrogates.gradient import drive_loss
+from surrogates.gradient import drive_errors, drive_loss
 from surrogates.measurements import Measurements, PlateLikelihood
 from surrogates.network import Network, load_network
 from surrogates.parameters import Raw, random_raw
@@ -39,6 +42,7 @@ from surrogates.uncertainty import calibrate, everywhere, fit_domain
 
 VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified beyond this
 LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
+JUDGED = 16  # batches that choose among starts
 CURVE_FILE = "curves.csv"
 MEASURED = marm.FOLDER  # sub-folder of the measurements that train
 PARTS = {"sampling": Sampling, "relabelling": Relabelling, "rollouts": Rollouts,
@@ -52,6 +56,9 @@ class Config:
     name: str = "tme-cell"
     seed: int = 1
     n_members: int = 5
+    joint: tuple[str, ...] = ()  # heads that are one product, see `parameters`
+    starts: int = 1  # draws that every unit of a member starts from
+    start_steps: int = 0  # of regression before the best of them is taken
     steps: int = 16000
     batch: int = 2048
     learning_rate: float = 0.1
@@ -72,7 +79,7 @@ class Batches:
     target: np.ndarray  # (n_rows, n_units), F
     factor: np.ndarray  # (n_rows, n_units), w / variance, 0 where the type has no competence
     bootstrap: np.ndarray  # (n_rows, n_members)
-    tables: tuple  # parent, gate, n_parents, see `gradient.drive_loss`
+    tables: tuple  # parent, gate, n_parents, joint, see `gradient.drive_loss`
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Batch of `rows`, values of one source or unit side by side."""
@@ -130,11 +137,15 @@ class Training:
         """All stages; with `units` given, those after the regression of drives."""
         config = self._config
         if units is None:
-            start = random_raw(self._network, config.n_members, config.seed)
-            units = MonotoneUnits(self._network, start)
+            units = self._start(rows)
             self._regress(units, rows, "drives", config.steps, config.learning_rate)
             self._note("drives", units, validation)
         else:
+            if set(units.joint) != set(joint_units(self._network, config)):
+                msg = (f"the weights to go on from have the joint heads "
+                       f"{[self._network.units[k] for k in units.joint]}, the configuration "
+                       f"{list(config.joint)}")
+                raise ValueError(msg)
             self._note("weights gone on from", units, validation)
         rows = self._relabelled(units, rows, validation)
         losses = {"drives": drive_losses(units, self._network, rows, config)}
@@ -146,6 +157,24 @@ class Training:
             self._measured(units, rows, losses, data)
             self._note("measurements", units, validation)
         return units
+
+    def _start(self, rows: Rows) -> MonotoneUnits:
+        """Members whose every unit is the best of `config.starts` draws after `start_steps`."""
+        config, network = self._config, self._network
+        raw = random_raw(network, config.n_members * config.starts, config.seed,
+                         joint_units(network, config))
+        drawn = MonotoneUnits(network, raw)
+        if config.starts == 1:
+            return drawn
+        batches = prepare(network, rows, config)
+        batches = replace(batches, bootstrap=np.tile(batches.bootstrap, config.starts))
+        self._descend(drawn, {"drives": _drive_loss(drawn, batches, config)}, "starts",
+                      config.start_steps, config.learning_rate)
+        chosen = best_starts(drawn, batches, config)
+        raw, units = drawn.raw(), np.arange(network.n_units)
+        taken = {name: array[chosen, units] for name, array in raw.arrays().items()
+                 if name != "tempo"}
+        return MonotoneUnits(network, replace(raw, **taken, tempo=raw.tempo[: config.n_members]))
 
     def with_residual(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Raw:
         """What the units have learned, with a residual if the configuration gives it steps."""
@@ -243,13 +272,35 @@ def drive_losses(
     units: MonotoneUnits, network: Network, rows: Rows, config: Config
 ) -> Callable[[int], torch.Tensor]:
     """Loss of the drives as a function of the step."""
-    batches = prepare(network, rows, config)
+    return _drive_loss(units, prepare(network, rows, config), config)
 
+
+def _drive_loss(units: MonotoneUnits, batches: Batches,
+                config: Config) -> Callable[[int], torch.Tensor]:
     def loss(step: int) -> torch.Tensor:
-        batch = batches.take(rows_of_step(config, step, len(rows)))
+        batch = batches.take(rows_of_step(config, step, len(batches.sources)))
         return drive_loss(*units.acting(), batches.tables, batch)
 
     return loss
+
+
+def best_starts(units: MonotoneUnits, batches: Batches, config: Config) -> np.ndarray:
+    """Which of the drawn members (n_members, n_units) to take: the one of least error.
+
+    Draws of member m are m, m + n_members, ...; errors are those of JUDGED batches.
+    """
+    error = 0.0
+    for step in range(JUDGED):
+        batch = batches.take(rows_of_step(config, step, len(batches.sources)))
+        error = error + drive_errors(*units.acting(), batches.tables, batch)
+    best = error.reshape(config.starts, config.n_members, -1).argmin(axis=0)
+    return best * config.n_members + np.arange(config.n_members)[:, None]
+
+
+def joint_units(network: Network, config: Config) -> tuple[int, ...]:
+    """Units of `config.joint`; whatever is no head is refused by name."""
+    return tuple(network.n_nodes + find(name, network.units[network.n_nodes :], "joint head")
+                 for name in config.joint)
 
 
 def prepare(network: Network, rows: Rows, config: Config) -> Batches:
@@ -268,7 +319,8 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     padded = np.concatenate([sources, np.ones_like(sources[:, :1])], axis=1)
     one = network.n_sources
     tables = (np.where(network.parent < 0, one, network.parent).astype(np.int32),
-              np.where(network.gate < 0, one, network.gate).astype(np.int32), network.n_parents)
+              np.where(network.gate < 0, one, network.gate).astype(np.int32), network.n_parents,
+              np.isin(np.arange(network.n_units), joint_units(network, config)))
     closeness = 1.0 / (target + LOW_DRIVE) ** 2
     closeness *= count / (closeness * mask).sum(axis=0)
     values = (padded, target, mask * scale * closeness, bootstrap)

@@ -58,6 +58,23 @@ def test_numba_and_torch_agree_to_1e_5_of_the_range(model, cells):
     assert (ours.in_domain == theirs.in_domain).mean() > 0.999
 
 
+def test_numba_and_torch_agree_where_heads_are_one_product(model, cells):
+    joint = tuple(len(NODES) + OUTPUTS.index(name) for name in ("growth_rate", "VEGF_secretion"))
+    raw = random_raw(model.network, 3, 1, joint)
+    mixed = TmeCell(model.network, replace(raw, joint=()), model.domain, name="", hash="")
+    whole = TmeCell(model.network, raw, model.domain, name="", hash="")
+    twin = TorchNetwork(model.network, raw, model.domain, "cpu")
+    ours, theirs = step(whole, cells), model.allocate(len(cells[0]))
+    twin.run(cells, 2, 3.0, (theirs.state, theirs.outputs, theirs.sigma, theirs.in_domain))
+    width = HIGH - LOW
+    np.testing.assert_allclose(ours.outputs / width, theirs.outputs / width, atol=1e-5)
+    np.testing.assert_allclose(ours.sigma / width, theirs.sigma / width, atol=1e-5)
+    differ = np.abs(ours.outputs - step(mixed, cells).outputs).max(axis=0) > 0.0
+    flux = ("growth_rate", "VEGF_secretion", "lactate_secretion")
+    assert set(np.array(OUTPUTS)[differ]) <= set(flux)
+    assert differ[[OUTPUTS.index(name) for name in flux[:2]]].all()
+
+
 def test_a_cell_does_not_depend_on_its_batch_to_the_bit(model, cells):
     whole = step(model, cells)
     for rows in (slice(0, 1), slice(17, 18), slice(3, 3 + TILE + 1), slice(None, None, -1)):
@@ -154,7 +171,8 @@ def test_a_unit_without_competence_stays_silent(model):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_drives_are_monotone_with_the_signs_of_the_scaffold_whatever_the_weights(seed):
     network = load_network()
-    model = TmeCell(network, random_raw(network, 2, seed), everywhere(), name="x", hash="")
+    raw = random_raw(network, 2, seed, joint=(network.n_nodes, network.n_nodes + 1))
+    model = TmeCell(network, raw, everywhere(), name="x", hash="")
     rng = np.random.default_rng(seed)
     sources = rng.random((1, network.n_sources)).astype(np.float32)
     check_signs(model, network, sources)

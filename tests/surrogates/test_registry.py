@@ -49,10 +49,12 @@ def test_weights_are_small():
 
 
 def test_saved_weights_load_as_they_were_and_run(tmp_path):
-    raw = random_raw(load_network(), 2, 4)
+    network = load_network()
+    raw = random_raw(network, 2, 4, joint=(network.n_nodes,))
     registry.save_weights(tmp_path / "mine", registry.Weights(raw, everywhere()))
     model = surrogates.load(path=tmp_path / "mine")
     np.testing.assert_array_equal(model.raw.theta, raw.theta)
+    assert model.raw.joint == raw.joint
     assert model.name == "mine"
     assert model.simulate(minutes=12)["ERK"].shape == (3,)
 

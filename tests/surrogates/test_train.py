@@ -8,7 +8,7 @@ import torch
 
 from surrogates.card import render
 from surrogates.cell_model import MonotoneUnits
-from surrogates.channels import INPUT_CHANNELS, INPUTS
+from surrogates.channels import INPUT_CHANNELS, INPUTS, UnknownName
 from surrogates.datasets.conditions import HELD_OUT_PAIRS, draw_courses
 from surrogates.datasets.sampling import Sampling, join, sample, split
 from surrogates.descent import write_curves
@@ -18,11 +18,20 @@ from surrogates.parameters import effective, random_raw, sweeps
 from surrogates.registry import find_weights, load_card
 from surrogates.rollout_training import Relabelling, Rollouts, draw_pool
 from surrogates.teacher import Teacher
-from surrogates.train import Config, Training, load_config, prepare, rows_of_step
+from surrogates.train import (
+    Config,
+    Training,
+    best_starts,
+    joint_units,
+    load_config,
+    prepare,
+    rows_of_step,
+)
 from surrogates.trained import TmeCell
 from surrogates.uncertainty import everywhere
 
-SMALL = Config(n_members=2, steps=60, batch=2 * LANES, checkpoint_every=30,
+SMALL = Config(n_members=2, joint=("growth_rate", "g1s_rate"), starts=2, start_steps=20, steps=60,
+               batch=2 * LANES, checkpoint_every=30,
                sampling=Sampling(n_trajectories=40, n_held_out=10, minutes=720.0, snapshots=8),
                relabelling=Relabelling(rounds=0), rollouts=Rollouts((), ()))
 STAGES = replace(SMALL, steps=20, checkpoint_every=8, relabelling=Relabelling(1, 16, 10, 0.02),
@@ -52,7 +61,7 @@ def fit(network, rows, config, folder, report=quiet):
 def test_the_written_gradient_is_the_one_torch_derives(network, rows):
     batches = prepare(network, rows, SMALL)
     chosen = rows_of_step(SMALL, 0, len(rows))
-    units = MonotoneUnits(network, random_raw(network, 2, 3))
+    units = MonotoneUnits(network, random_raw(network, 2, 3, joint_units(network, SMALL)))
     drive_loss(*units.acting(), batches.tables, batches.take(chosen)).backward()
     written = [p.grad.clone() for p in (units.theta, units.bias, units.share)]
     units.zero_grad()
@@ -66,6 +75,36 @@ def test_the_written_gradient_is_the_one_torch_derives(network, rows):
         assert torch.allclose(found, parameter.grad, atol=1e-5 * float(scale))
 
 
+def test_the_best_of_several_starts_goes_on_unit_by_unit(network, rows):
+    """Errors of the chosen draws, taken from torch, are the least of each unit and member."""
+    config = replace(SMALL, starts=3)
+    raw = random_raw(network, 6, 3, joint_units(network, config))
+    units, batches = MonotoneUnits(network, raw), prepare(network, rows, config)
+    batches = replace(batches, bootstrap=np.tile(batches.bootstrap, 3))
+    chosen = best_starts(units, batches, config)
+    taken = np.concatenate([rows_of_step(config, step, len(rows)) for step in range(16)])
+    with torch.no_grad():
+        drive = units(torch.from_numpy(batches.sources[taken][:, :-1])).numpy()
+    error = ((drive - batches.target[taken][:, None]) ** 2 * batches.factor[taken][:, None]
+             * batches.bootstrap[taken][:, :, None]).sum(axis=0)
+    least = error.reshape(3, 2, -1).min(axis=0)
+    np.testing.assert_allclose(error[chosen, np.arange(network.n_units)], least, rtol=1e-3)
+    assert len(np.unique(chosen[0])) == 3
+    assert (chosen % 2 == [[0], [1]]).all()
+
+
+def test_a_joint_unit_that_is_no_head_is_refused_by_name(network):
+    with pytest.raises(UnknownName, match=r"joint head 'groth_rate' .* 'growth_rate'"):
+        joint_units(network, replace(SMALL, joint=("groth_rate",)))
+
+
+def test_weights_with_other_joint_heads_are_not_gone_on_from(network, rows, tmp_path):
+    units = MonotoneUnits(network, random_raw(network, 2, 3))
+    course = Training(network, Teacher(), SMALL, tmp_path, quiet)
+    with pytest.raises(ValueError, match="joint heads"):
+        course.run(rows, rows, None, units)
+
+
 def test_training_lowers_the_loss_and_repeats_to_the_bit(network, rows, tmp_path):
     losses = []
     for name in ("a", "b"):
@@ -73,13 +112,13 @@ def test_training_lowers_the_loss_and_repeats_to_the_bit(network, rows, tmp_path
         batches = prepare(network, rows, SMALL)
         batch = batches.take(rows_of_step(SMALL, 0, len(rows)))
         losses.append(float(drive_loss(*units.acting(), batches.tables, batch).detach()))
-    start = MonotoneUnits(network, random_raw(network, 2, SMALL.seed))
+    start = MonotoneUnits(network, random_raw(network, 2, SMALL.seed, joint_units(network, SMALL)))
     before = float(drive_loss(*start.acting(), batches.tables, batch).detach())
     assert losses[0] == losses[1]
     assert losses[0] < 0.2 * before
 
 
-@pytest.mark.parametrize("where", ["drives", "on-policy-1", "rollouts-4"])
+@pytest.mark.parametrize("where", ["starts", "drives", "on-policy-1", "rollouts-4"])
 def test_a_training_stopped_in_any_stage_goes_on_to_the_same_weights(network, rows, tmp_path,
                                                                      whole, where):
     class Killed(Exception):
@@ -104,12 +143,12 @@ def whole(network, rows, tmp_path_factory):
 def test_every_stage_leaves_its_curve_and_its_distance_from_the_teacher(network, rows, tmp_path):
     course = Training(network, Teacher(), STAGES, tmp_path, quiet)
     course.run(rows, rows, None)
-    assert list(course.curves) == ["drives", "on-policy-1", "rollouts-1", "rollouts-4"]
+    assert list(course.curves) == ["starts", "drives", "on-policy-1", "rollouts-1", "rollouts-4"]
     assert course.curves["rollouts-4"]["step"].tolist() == list(range(1, 13))
     assert course.curves["rollouts-4"].keys() == {"step", "drives", "rollouts"}
     write_curves(tmp_path / "curves.csv", course.curves)
     lines = (tmp_path / "curves.csv").read_text().splitlines()
-    assert len(lines) == 1 + 20 + 10 + 2 * 6 + 2 * 12
+    assert len(lines) == 1 + 20 + 20 + 10 + 2 * 6 + 2 * 12
     first, last = course.stages[0], course.stages[-1]
     assert last["drive_rmse"] < first["drive_rmse"]
     card = render(load_card(find_weights("tme-cell")) | {"stages": course.stages})
@@ -120,7 +159,7 @@ def test_training_goes_on_from_weights_that_are_given(network, rows, tmp_path, w
     course = Training(network, Teacher(), STAGES, tmp_path, quiet)
     units = course.run(rows, rows, None, MonotoneUnits(network, whole))
     assert "drives" not in course.curves
-    start = random_raw(network, STAGES.n_members, STAGES.seed)
+    start = random_raw(network, STAGES.n_members, STAGES.seed, joint_units(network, STAGES))
     assert np.abs(units.raw().bias - whole.bias).max() < np.abs(start.bias - whole.bias).max()
 
 
