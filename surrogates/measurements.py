@@ -35,13 +35,11 @@ LATE = 500.0  # [min] dishes read later than this are run apart, so that the res
 
 @dataclass(frozen=True)
 class Measurements:
-    """The last stage: steps, rate, and weights of the losses of measurements and rollouts."""
+    """The last stage: steps, rate, and weight of the loss of measurements beside that of drives."""
 
     steps: int = 60
     learning_rate: float = 0.003
     weight: float = 0.2
-    ticks: int = 72  # of the rollouts that stay in the sum
-    rollout_weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

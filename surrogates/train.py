@@ -154,7 +154,7 @@ class Training:
             self._descend(units, losses, f"rollouts-{ticks}", steps, config.rollouts.learning_rate)
             self._note(f"rollouts of {ticks} ticks", units, validation)
         if data is not None and (data / MEASURED).is_dir() and config.measurements.steps:
-            self._measured(units, rows, losses, data)
+            self._measured(units, losses, data)
             self._note("measurements", units, validation)
         return units
 
@@ -220,10 +220,9 @@ class Training:
 
         return loss
 
-    def _measured(self, units: MonotoneUnits, rows: Rows, losses: dict, data: Path) -> None:
+    def _measured(self, units: MonotoneUnits, losses: dict, data: Path) -> None:
         table = self._config.measurements
         likelihood = PlateLikelihood(self._network, marm.training(data))
-        losses["rollouts"] = self._rollouts(units, rows, table.ticks, table.rollout_weight)
         losses["measurements"] = lambda _step: table.weight * likelihood(units)
         self._descend(units, losses, "measurements", table.steps, table.learning_rate)
 

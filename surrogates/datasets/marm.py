@@ -343,34 +343,40 @@ def _single(table: Table, found: dict) -> Row:
 
 
 def _combinations(table: Table, found: dict) -> list[Row]:
-    """A row per plate of vemurafenib x cobimetinib; whether it agrees with training goes first."""
+    """Rows of a plate of vemurafenib x cobimetinib; whether it agrees with training goes first.
+
+    A plate that does is scored through the layer of the training plate, as a plate that nobody has
+    calibrated would be, and through its own, of the conditions that it shares with training.
+    """
     scored = []
     for (egf, minutes), what in PLATES.items():
         held, again = (np.equal(part.EGF, egf) & np.equal(part.time, minutes)
                        for part in (table.combination, table.repeats))
         agreement = r2(table.trained[again], table.repeats.pERK[again])
         sane = agreement >= CONSISTENT
-        y = table.combination.pERK[held]
-        scored.append(Row(
-            FOLDER, what, "unseen pairs of doses", "R2",
-            **{name: r2(y, values["combination"][held]) for name, values in found.items()},
-            target=">= 0.88" if sane and egf == 0.0 else "", n=len(y),
-            note=f"Agrees with training on {again.sum()} shared conditions with R2 "
-            f"{agreement:.2f}: {'consistent' if sane else 'not consistent, no target'}. "
-            + _calibrated(table, found, held, again)))
+        y, target = table.combination.pERK[held], ">= 0.88" if sane and egf == 0.0 else ""
+        through = {name: values["combination"][held] for name, values in found.items()}
+        note = (f"Agrees with training on {again.sum()} shared conditions with R2 "
+                f"{agreement:.2f}: {'consistent' if sane else 'not consistent, no target'}.")
+        scored.append(_plate(what, y, through, target, note))
+        if sane:
+            own = {name: _calibrated(values, table, held, again) for name, values in found.items()}
+            note = f"Offset and scale of the plate, from those {again.sum()} conditions."
+            scored.append(_plate("  its own layer", y, own, target, note))
     return scored
 
 
-def _calibrated(table: Table, found: dict, held: np.ndarray, again: np.ndarray) -> str:
-    """R2 after the plate's own offset and scale, fitted on the conditions it shares."""
-    y = table.combination.pERK[held]
-    texts = []
-    for name in ("network", "teacher", "boosting"):
-        layer = observation.fit(found[name]["repeats"][again][:, None],
-                                table.repeats.pERK[again][:, None])
-        values = layer.predict(found[name]["combination"][held][:, None])[:, 0]
-        texts.append(f"{name} {r2(y, values):.3f}")
-    return f"With the plate's own offset and scale from these: {', '.join(texts)}."
+def _plate(what: str, y: np.ndarray, seen: dict, target: str, note: str) -> Row:
+    return Row(FOLDER, what, "unseen pairs of doses", "R2",
+               **{name: r2(y, values) for name, values in seen.items()}, target=target, n=len(y),
+               note=note)
+
+
+def _calibrated(values: dict, table: Table, held: np.ndarray, again: np.ndarray) -> np.ndarray:
+    """pERK of held-out conditions after the plate's own offset and scale."""
+    layer = observation.fit(values["repeats"][again][:, None],
+                            table.repeats.pERK[again][:, None])
+    return layer.predict(values["combination"][held][:, None])[:, 0]
 
 
 def _courses(table: Table, found: dict) -> list[Row]:
