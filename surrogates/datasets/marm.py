@@ -302,7 +302,7 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
         progress("melanoma pERK, rivals", 2 / 3)
     for name, values in kept.get("rivals", lambda: _rivals(table)).items():
         found[name] = table.cut(np.array(values))
-    return [_single(table, found), *_combinations(table, found), *_courses(table, found)]
+    return [_single(table, found), *combination_rows(table, found), *_courses(table, found)]
 
 
 def _seen(table: Table, erk: np.ndarray) -> np.ndarray:
@@ -342,7 +342,7 @@ def _single(table: Table, found: dict) -> Row:
                + TICK_NOTE)
 
 
-def _combinations(table: Table, found: dict) -> list[Row]:
+def combination_rows(table: Table, found: dict) -> list[Row]:
     """Rows of a plate of vemurafenib x cobimetinib; whether it agrees with training goes first.
 
     A plate that does is scored through the layer of the training plate, as a plate that nobody has
@@ -352,6 +352,8 @@ def _combinations(table: Table, found: dict) -> list[Row]:
     for (egf, minutes), what in PLATES.items():
         held, again = (np.equal(part.EGF, egf) & np.equal(part.time, minutes)
                        for part in (table.combination, table.repeats))
+        if not (held.any() and again.any()):
+            continue
         agreement = r2(table.trained[again], table.repeats.pERK[again])
         sane = agreement >= CONSISTENT
         y, target = table.combination.pERK[held], ">= 0.88" if sane and egf == 0.0 else ""
@@ -407,4 +409,4 @@ def r2(truth: np.ndarray, found: np.ndarray) -> float:
     return float(1.0 - ((found - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
-__all__ = ["Conditions", "held_out", "load", "predicted", "read", "rows", "shared", "training"]
+__all__ = ["Conditions", "Table", "combination_rows", "held_out", "load", "predicted", "read", "rows", "shared", "training"]

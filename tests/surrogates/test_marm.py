@@ -9,6 +9,7 @@ import pytest
 from surrogates.channels import genotype_bits
 from surrogates.datasets import marm
 from surrogates.folds import Models
+from surrogates.table import CONTENDERS
 from surrogates.teacher import Teacher
 
 COLUMNS = [f"{drug}_0{part}" for drug in marm.DRUGS for part in ("", "_preeq", "_presim")]
@@ -108,6 +109,28 @@ def test_shared_conditions_carry_what_training_measured(folder):
     rows, trained = marm.shared(folder, marm.COMBINATION)
     np.testing.assert_array_equal(rows.pERK, [0.95])
     np.testing.assert_array_equal(trained, [1.6])
+
+
+def test_a_plate_is_scored_through_the_training_layer_and_through_its_own():
+    """Every value of the plate without EGF lies .2 higher than a contender expects it."""
+    n = 12
+    doses = np.zeros((n, len(marm.DRUGS)))
+    level = np.linspace(0.1, 1.0, n)
+    zero, one = np.zeros(n), np.ones(n)
+
+    def rows(pERK):
+        return marm.Conditions(before=doses, now=doses, adapted=zero, time=np.full(n, 5.0),
+                               EGF=zero, HGF=zero, EGFR=one, genotype=np.ones(n, np.int32),
+                               plate=np.full(n, marm.MAIN), pERK=pERK, pMEK=zero)
+
+    table = marm.Table(rows(level), rows(level), rows(level + 0.2), rows(level + 0.2), level + 0.1)
+    found = {name: table.cut(np.tile(level, 4)) for name in CONTENDERS}
+    wanted = 1.0 - n * 0.2**2 / ((level - level.mean()) ** 2).sum()
+    through_training, own = marm.combination_rows(table, found)
+    assert "consistent" in through_training.note
+    assert through_training.network == pytest.approx(wanted)
+    assert own.network == pytest.approx(1.0)
+    assert own.target == through_training.target == ">= 0.88"
 
 
 def test_drugs_act_through_the_channel_of_their_class():
