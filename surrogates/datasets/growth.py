@@ -4,8 +4,8 @@ Counts of four BRAF-mutant lines under PLX4720, 0.125 to 32 uM (Harris 2016 Nat 
 The rate of a dose is the slope of log2(count) from 24 h on [doublings/day], 0 uM from the whole
 course (controls become confluent); the model's is the mean of `growth_rate_net` over the same time,
 at a vemurafenib of the same nominal dose. The teacher was tuned to A375 at all ten doses, so this
-line is no test of it. The others, of which it knows the genotype, are one, but not a blind one: they
-weighed a twentieth in the first fits and nothing in the last.
+line is no test of it. The others, of which it knows the genotype, are one, but not a blind one:
+they weighed a twentieth in the first fits and nothing in the last.
 """
 
 import csv
