@@ -409,4 +409,5 @@ def r2(truth: np.ndarray, found: np.ndarray) -> float:
     return float(1.0 - ((found - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
-__all__ = ["Conditions", "Table", "combination_rows", "held_out", "load", "predicted", "read", "rows", "shared", "training"]
+__all__ = ["Conditions", "Table", "combination_rows", "held_out", "load", "predicted", "read",
+           "rows", "shared", "training"]
