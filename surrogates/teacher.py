@@ -6,7 +6,8 @@
         prod_inhibits (1 - s + s / (1 + (v/K)^n)),           act = v^n (1 + K^n) / (K^n + v^n)
 
 F is monotone in every parent with the edge's sign. v is the source times its gate; for an input
-that is not gated by a node, act = c^n / (K^n + c^n) at its concentration c and K carries its unit.
+that is not gated by a node, act = gate c^n / (K^n + c^n) at its concentration c and K carries its
+unit.
 Strength s, K, n of every edge and the basal activities are rows of `prior/teacher.tsv`, with
 literature magnitudes; time constants and competences are the network's own (`prior/nodes.tsv`,
 `prior/competence.tsv`). The equations are integrated by `teacher_kernels`.

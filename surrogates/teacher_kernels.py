@@ -37,15 +37,18 @@ def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
     """Fold the edges that inputs and genotype decide into two factors per unit of one cell.
 
     `silent` gathers prod(1 - s hill), the part left unactivated; `factor` gathers requirements and
-    inhibitions. Doses act at their concentration, gated or unitless values as transformed.
+    inhibitions. Doses act at their concentration, times the gate if there is one; unitless values
+    as transformed and gated.
     """
     source, gate, target, role, strength, half, exponent, use_raw = edges
     for e in range(source.size):
         s = source[e]
-        value = raw[s - n_nodes] if use_raw[e] else sources[s]
-        if gate[e] >= 0:
-            value = value * sources[gate[e]]
-        share = strength[e] * hill(value, half[e], exponent[e])
+        opened = sources[gate[e]] if gate[e] >= 0 else _ONE
+        if use_raw[e]:
+            act = opened * hill(raw[s - n_nodes], half[e], exponent[e])
+        else:
+            act = hill(opened * sources[s], half[e], exponent[e])
+        share = strength[e] * act
         if role[e] == ACTIVATES:
             silent[target[e]] *= _ONE - np.float32(share)
         elif role[e] == REQUIRES:

@@ -45,8 +45,10 @@ def act(edge, raw, table):
     touches_node = edge.source in NODES or edge.gate in NODES
     is_dose = edge.source in INPUTS and TRANSFORM_KIND[INPUTS.index(edge.source)] in (
         SATURATING, LOG)
-    value = raw[edge.source] if is_dose and not touches_node else table[edge.source]
-    value *= gate
+    if is_dose and not touches_node:
+        dose = raw[edge.source]
+        return strength, gate * dose**n / (half**n + dose**n) if dose > 0.0 else 0.0
+    value = table[edge.source] * gate
     if value <= 0.0:
         return strength, 0.0
     plain = value**n / (half**n + value**n)
