@@ -118,7 +118,7 @@ def measure(folder: Path, sampling: Sampling, teacher: Teacher,
     metrics["rollout"] = rollout_scores(model, teacher, sampling.seed)
     report("knock-outs", 0.85)
     metrics["knock_outs"] = knock_out_scores(model, teacher, sampling.seed)
-    metrics["uncertainty"] = uncertainty_scores(model, held_out, sampling.seed)
+    metrics["uncertainty"] = uncertainty_scores(model, teacher, held_out, sampling.seed)
     report("intervals", 0.9)
     metrics["self_pruning"] = drive_ratio(
         progress=lambda what, _share: report(f"injected edges: {what}", 0.9))
@@ -220,13 +220,16 @@ def _outputs_at_48h(model, courses) -> np.ndarray:
     return out.outputs
 
 
-def uncertainty_scores(model: TmeCell, rows: Rows, seed: int) -> dict:
-    """Share of held-out situations in the domain; whether sigma knows where the error is."""
-    out = model.allocate(len(rows))
-    model.step(rows.state, rows.inputs, rows.genotype, rows.cell_type, 0.0, out=out)
-    drive = drive_of(model, rows)
-    heads = slice(len(NODES), None)
-    error = np.abs(drive.mean(axis=1) - rows.target)[:, heads].max(axis=1)
+def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) -> dict:
+    """Share of held-out situations in the domain; whether sigma knows where the error is.
+
+    Error and sigma are those of the outputs, over their ranges: the largest of a situation.
+    """
+    cells = (rows.state, rows.inputs, rows.genotype, rows.cell_type)
+    out, truth = model.allocate(len(rows)), teacher.allocate(len(rows))
+    for which, results in ((model, out), (teacher, truth)):
+        which.step(*cells, 0.0, out=results)
+    error = (np.abs(out.outputs - truth.outputs) / (HIGH - LOW)).max(axis=1)
     sigma = (out.sigma / (HIGH - LOW)).max(axis=1)
     ranks = [values.argsort().argsort() for values in (error, sigma)]
     known = outlyingness(model.domain, rows.inputs, rows.genotype, sigma)
