@@ -317,7 +317,7 @@ def _table_rows(table: Table, full: dict, plain: dict, kernels: dict) -> list[Ro
             "mutations x drugs x doses), its share of the variance between predicted lines and r "
             f"without it: {_kernel_text(kernels, 'expression')}. Its form was decided by "
             "leaving out two folds at a time (0.744 without, 0.759 with it), so with all lines in "
-            "sight, and only then scored here. Not taken, less than 0.003 there: drugs of one target "
+            "sight, only then scored here. Not taken, less than 0.003 there: drugs of one target "
             "alike, Gaussian kernels in dose and expression, products of covariates, genes of the "
             "model's nodes (0.001) or those that correlate with what is left, outliers clipped, "
             "variances by leaving lines out; nor 44 genes picked by hand (0.764), for want of a "
