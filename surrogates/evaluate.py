@@ -90,7 +90,8 @@ def card_of(folder: Path, config, teacher: Teacher, *, stages: list[dict] = (),
         "training": asdict(config) | {"teacher_hash": teacher.hash,
                                       "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
         "data": "samples of the mechanistic teacher, whose ERK pathway is fitted to pERK of A375 "
-                f"cells (Gerosa 2020, Froehlich 2023); {entered}",
+                "cells (Gerosa 2020, Froehlich 2023) and whose growth under a RAF inhibitor to "
+                f"counts of A375 (Harris 2016); {entered}",
         "stages": list(stages),
         "drug_unit": "nominal concentration in a medium with 10 % serum",
         "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,
