@@ -51,9 +51,10 @@ def runs(treatment):
     return np.reshape(found, (len(models), len(SEEDS), len(QUANTITIES)))
 
 
+LOW = "the network's ERK follows measured pERK, which is lower on drug than the teacher's"
 NOT_REACHED = {
-    ("vemurafenib", "growth_rate"): "2.2 times the teacher's, 19 % of untreated growth above it: "
-    "low ERK rests a tenth above the teacher's",
+    ("vemurafenib", "growth_rate"): "24 % below the teacher's, 14 % of untreated growth: " + LOW,
+    ("vemurafenib", "S"): "9 % below the teacher's: " + LOW,
 }
 CASES = [
     pytest.param(
