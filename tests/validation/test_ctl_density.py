@@ -116,7 +116,7 @@ def test_ctl_density_twice_the_hits_kill_more_than_twice_as_fast(drawn):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="1.9, 1.3 and 1.2 from few to many T cells: one deals 19 hits a day, at most some 3 "
+    reason="1.2, 1.5 and 1.2 from few to many T cells: one deals 19 hits a day, at most some 3 "
     "kills, and has to find its targets; at 128 no tumor cell is left",
 )
 def test_ctl_density_kills_per_cell_are_in_the_published_range(drawn):
@@ -130,7 +130,7 @@ def test_ctl_density_kills_per_cell_are_in_the_published_range(drawn):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="1.2 against 1.9: a T cell stays with its target, so that its own hits come close "
+    reason="1.2 both: a T cell stays with its target, so that its own hits come close "
     "together; others add little but share the targets",
 )
 def test_ctl_density_a_cell_kills_more_where_they_are_dense(drawn):

@@ -111,7 +111,7 @@ def test_ifng_niche_of_single_cells_is_a_few_cells_wide(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="82 um: packed tumor cells take up all that their receptors bind; past the reach of "
+    reason="81 um: packed tumor cells take up all that their receptors bind; past the reach of "
     "saturated ones the level falls steeply",
 )
 def test_ifng_niche_of_dense_cells_is_the_tissue(found):
