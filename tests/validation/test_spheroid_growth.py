@@ -135,6 +135,8 @@ def found(full, save):
 
 
 @pytest.mark.validation
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="326 um of 262 after four days: cells "
+                   "of the weights before these grew more slowly and met it")
 def test_spheroid_growth_of_the_seeding_not_fitted(found):
     _, (time, grown), _ = found
 
@@ -142,12 +144,6 @@ def test_spheroid_growth_of_the_seeding_not_fitted(found):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="0.54 of 0.43: with oxygen use x 4, best for the other two (0.44 of 0.35, 0.53 of "
-    "0.52), cores die within two days",
-)
 def test_spheroid_growth_necrosis_of_the_seeding_not_fitted(found):
     assert found[0][2] == pytest.approx(at(PREDICTED, [LATE])[0, 2], abs=0.06)
 
@@ -156,7 +152,7 @@ def test_spheroid_growth_necrosis_of_the_seeding_not_fitted(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="0.68 of 0.84: cells divide in twice as thick a rim as measured",
+    reason="0.65 of 0.84: cells divide in twice as thick a rim as measured",
 )
 def test_spheroid_growth_arrest_of_the_seeding_not_fitted(found):
     assert found[0][1] == pytest.approx(at(PREDICTED, [LATE])[0, 1], abs=0.06)
@@ -166,7 +162,7 @@ def test_spheroid_growth_arrest_of_the_seeding_not_fitted(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="35 um a day on: nothing holds the rim back but oxygen, and dead cells leave room late",
+    reason="47 um a day on: nothing holds the rim back but oxygen, and dead cells leave room late",
 )
 def test_spheroid_growth_ends_at_the_limit_radius(found):
     _, _, limit = found
@@ -178,7 +174,7 @@ def test_spheroid_growth_ends_at_the_limit_radius(found):
 @pytest.mark.xfail(
     strict=True,
     raises=AssertionError,
-    reason="153 um of 92 to 100, at a radius beyond the limit",
+    reason="183 um of 92 to 100, at a radius beyond the limit",
 )
 def test_spheroid_growth_leaves_a_living_rim_as_thick_as_measured(found):
     radius, _, eta = found[2][-1]
