@@ -135,8 +135,8 @@ def found(full, save):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="326 um of 262 after four days: cells "
-                   "of the weights before these grew more slowly and met it")
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="326 um of 262 after four days: "
+                   "cells of the weights before these grew more slowly and met it")
 def test_spheroid_growth_of_the_seeding_not_fitted(found):
     _, (time, grown), _ = found
 
