@@ -20,7 +20,43 @@ inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True
 
 
 @inner
-def add_drive(x, parent, c, share, y, out):
+def fill(row, value):
+    """One value into all lanes."""
+    for j in range(row.size):
+        row[j] = value
+
+
+@inner
+def add_drive(unit, packed, wiring, terms, rows, out):
+    """Add terms of one unit to `out`, with its gated parents as they are now.
+
+    `terms`: the first of them, and the share of each; `rows`: sources and work space.
+    """
+    n_kept, kept, _, start, weight = wiring
+    first, share = terms
+    x, y = rows
+    n, width = share.size, FACTORS * (1 + n_kept[unit])
+    first = start[unit] + first * width
+    parents = kept[unit, : n_kept[unit]]
+    _multiply(packed[2], parents, x)
+    c = weight[first : first + n * width].reshape(n, width)
+    _add_terms(x, parents, c, share, y, out)
+
+
+@inner
+def _multiply(product, parents, x):
+    """Rows of those parents that are gated: their source times their gate."""
+    low = x.shape[0] - product.shape[0]
+    for parent in parents:
+        if parent >= low:
+            row = x[parent]
+            source, gate = x[product[parent - low, 0]], x[product[parent - low, 1]]
+            for j in range(row.size):
+                row[j] = source[j] * gate[j]
+
+
+@inner
+def _add_terms(x, parent, c, share, y, out):
     """Add the terms of one unit with parents x[parent] to `out`; `y` is work space of 3 rows."""
     if parent.size == 1:
         _one_parent(x[parent[0]], c, share, out)

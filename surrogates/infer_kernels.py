@@ -9,26 +9,19 @@ in the whole tile (an absent drug, a mutation that nobody has) adds nothing; a d
 alone is the same in every sweep, and that of the tile before where those inputs are.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
-from surrogates.channels import LOG as LOG_INPUT
-from surrogates.channels import RAMP, SATURATING, transform_value
-from surrogates.drive_kernels import BLOCK, WIDEST, add_drive, add_rows, inner
-from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
+from surrogates.channels import LOG, RAMP, SATURATING, transform_value
+from surrogates.drive_kernels import BLOCK, WIDEST, add_drive, add_rows, fill, inner
+from surrogates.head_kernels import disagree, read_heads
 from surrogates.parameters import FACTORS, GROUPS
-from surrogates.phenotype import LINEAR, LOG
 from surrogates.uncertainty import distance_tile, inside_tile
 
 TILE = 256  # fewer start-ups of inner loops; rows still stay in the second cache
 LANES = 32  # four vectors of eight
 STRIP = 4  # cells turned into lanes together
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_PER_LN2, _HALF = np.float32(1.0 / math.log(2.0)), np.float32(0.5)
-_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)  # their sum is ln 2
-_C3, _C4, _C5, _C6, _C7 = (np.float32(1.0 / math.factorial(k)) for k in range(3, 8))
 _transform = inner(transform_value)
 
 
@@ -64,13 +57,13 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
         fresh[:] = before[0] != kind or before[1] != width
         before = (kind, width)
         _load(lane, arrays, tables[0], (x[:one], raw, bits), fresh)
-        _fill(x[one], _ONE)
+        fill(x[one], _ONE)
         inside_tile(raw, x, n_nodes, domain, judged[0])
         _wire(kind, packed, x, (live, fresh), wiring)
         distance_tile(x, n_nodes, live, domain, judged[1:])
         _relax(kind, packed, wiring, timing, (x, drive, y, beside), (live, fresh))
-        _read(kind, packed, wiring, tables[1], (x, raw, y, members, carbon, term), seen)
-        _disagree(seen, tables[1], judged[2])
+        read_heads(kind, packed, wiring, tables[1], (x, raw, y, members, carbon, term), seen)
+        disagree(seen, tables[1], judged[2])
         _store(lane, count[t], (x, seen, judged), domain, results)
 
 
@@ -84,12 +77,6 @@ def _rows(room, width):
     """Work space as contiguous rows of a tile's width."""
     n_rows = room.size // TILE
     return room[: n_rows * width].reshape(n_rows, width)
-
-
-@inner
-def _fill(row, value):
-    for j in range(row.size):
-        row[j] = value
 
 
 @inner
@@ -157,7 +144,7 @@ def _transform_row(raw, kind, a, b, out):
         for j in range(out.size):
             out[j] = _ZERO
             if raw[j] != _ZERO:
-                out[j] = _transform(np.float64(raw[j]), LOG_INPUT, a, b)
+                out[j] = _transform(np.float64(raw[j]), LOG, a, b)
 
 
 @inner
@@ -231,20 +218,6 @@ def _wire_unit(unit, first, packed, live, one, wiring):
 
 
 @inner
-def _drive(unit, packed, wiring, terms, rows, out):
-    """Add terms of one unit, from a first on, to `out`, with its gated parents as they are now."""
-    n_kept, kept, _, start, weight = wiring
-    first, share = terms
-    x, y = rows
-    n, width = share.size, FACTORS * (1 + n_kept[unit])
-    first = start[unit] + first * width
-    parents = kept[unit, : n_kept[unit]]
-    _multiply(packed[2], parents, x)
-    c = weight[first : first + n * width].reshape(n, width)
-    add_drive(x, parents, c, share, y, out)
-
-
-@inner
 def _relax(kind, packed, wiring, timing, rows, marks):
     """Sweep the nodes of one tile, one after the other: h <- h + competence g F - g h.
 
@@ -259,10 +232,10 @@ def _relax(kind, packed, wiring, timing, rows, marks):
         for unit in range(loss.size):
             silent = competence[kind, unit] == _ZERO
             if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
-                _fill(drive[unit], _ZERO)
+                fill(drive[unit], _ZERO)
                 if not silent:
                     out = drive[unit : unit + 1]
-                    _drive(unit, packed, wiring, (0, share[kind, unit]), (x, y), out)
+                    add_drive(unit, packed, wiring, (0, share[kind, unit]), (x, y), out)
             node, row, g = x[unit], drive[unit], loss[unit]
             if residual[3][unit] and not silent:
                 rise = competence[kind, unit] * g
@@ -284,7 +257,7 @@ def _saturate(residual, live, x, beside):
                 n += 1
         for r in range(bias.size):
             row = beside[r]
-            _fill(row, bias[r])
+            fill(row, bias[r])
             add_rows(x, chosen[:n], read[r], row)
             for j in range(row.size):
                 row[j] /= _ONE + abs(row[j])
@@ -295,7 +268,7 @@ def _advance_beside(node, drive, g, rise, residual):
     """h <- h + competence g (F (1 - |rho|) + max(rho, 0)) - g h; `rise` is competence g."""
     write, rows = residual
     rho = rows[write.size]
-    _fill(rho, _ZERO)
+    fill(rho, _ZERO)
     for r in range(write.size):
         row, weight = rows[r], write[r]
         for j in range(row.size):
@@ -312,183 +285,6 @@ def _due(unit, wiring, fresh):
     for k in range(wiring[0][unit]):
         found |= fresh[wiring[1][unit, k]]
     return found
-
-
-@inner
-def _multiply(product, parents, x):
-    """Rows of those parents that are gated: their source times their gate."""
-    low = x.shape[0] - product.shape[0]
-    for parent in parents:
-        if parent >= low:
-            row = x[parent]
-            source, gate = x[product[parent - low, 0]], x[product[parent - low, 1]]
-            for j in range(row.size):
-                row[j] = source[j] * gate[j]
-
-
-@inner
-def _read(kind, packed, wiring, ranges, work, seen):
-    """Outputs of the members' mean fraction in the first rows of `seen`, their sigma in the rest.
-
-    The formulas are those of `phenotype.outputs_from_fractions`. Sigma is the standard deviation
-    over members: of a linear output that of its fraction, scaled; of the others worked out.
-    """
-    x, raw, y, members, carbon, term = work
-    scale, low, high, log_ratio, columns = ranges
-    n_heads = scale.size
-    for head in range(n_heads):
-        value, spread = seen[head], seen[n_heads + head]
-        competence = _fractions(head, kind, packed, wiring, (x, y, members, term))
-        _mean(members, value)
-        for k in range(4):
-            if head == columns[k]:
-                _keep(members, k, carbon)
-        if scale[head] == LOG:
-            for m in range(members.shape[0]):
-                _exponential(members[m], low[head] * competence, log_ratio[head], y[1])
-            _mean(members, y[0])
-            _deviation(members, y[0], spread)
-            _exponential(value, low[head] * competence, log_ratio[head], y[1])
-        elif scale[head] == LINEAR:
-            width = (high[head] - low[head]) * competence
-            _deviation(members, value, spread)
-            _linear(value, low[head], width, value)
-            _linear(spread, _ZERO, width, spread)
-    _flux(packed[6][kind, -n_heads:], ranges, (raw, y, members, carbon), seen)
-
-
-@inner
-def _fractions(head, kind, packed, wiring, rows):
-    """Every member's fraction of one head, (n_members, lanes); returns the head's competence."""
-    x, y, members, term = rows
-    unit = packed[6].shape[1] - packed[5].shape[0] + head
-    _clear(members)
-    if packed[6][kind, unit] > _ZERO:
-        share = packed[5][head]
-        if packed[8][head]:
-            n = members.shape[0]
-            _drive(unit, packed, wiring, (0, share[:n]), (x, y), members)
-            for first in range(n, share.size, n):
-                _clear(term)
-                _drive(unit, packed, wiring, (first, share[first : first + n]), (x, y), term)
-                _scale(members, term)
-        else:
-            _drive(unit, packed, wiring, (0, share), (x, y), members)
-    return packed[6][kind, unit]
-
-
-@inner
-def _clear(rows):
-    for k in range(rows.shape[0]):
-        _fill(rows[k], _ZERO)
-
-
-@inner
-def _scale(rows, factors):
-    for k in range(rows.shape[0]):
-        row, factor = rows[k], factors[k]
-        for j in range(row.size):
-            row[j] *= factor[j]
-
-
-@inner
-def _mean(rows, out):
-    _fill(out, _ZERO)
-    for m in range(rows.shape[0]):
-        row = rows[m]
-        for j in range(out.size):
-            out[j] += row[j]
-    n = np.float32(rows.shape[0])
-    for j in range(out.size):
-        out[j] /= n
-
-
-@inner
-def _deviation(rows, mean, out):
-    _fill(out, _ZERO)
-    for m in range(rows.shape[0]):
-        row = rows[m]
-        for j in range(out.size):
-            out[j] += (row[j] - mean[j]) * (row[j] - mean[j])
-    n = np.float32(rows.shape[0])
-    for j in range(out.size):
-        out[j] = math.sqrt(out[j] / n)
-
-
-@inner
-def _keep(members, k, carbon):
-    n_members = members.shape[0]
-    for m in range(n_members):
-        row, kept = members[m], carbon[k * n_members + m]
-        for j in range(row.size):
-            kept[j] = row[j]
-
-
-@inner
-def _exponential(row, low, log_ratio, power):
-    """Fractions to low ((high / low)^f - 1), in place; `power` is work space.
-
-    e^x = 2^n e^r with n the integer nearest to x / ln 2, whose power is written as the bits of a
-    float, and a Taylor sum for |r| <= ln 2 / 2: within 2e-7 of e^x, and eight lanes at once.
-    """
-    bits = power.view(np.int32)
-    for j in range(row.size):
-        bits[j] = (np.int32(log_ratio * row[j] * _PER_LN2 + _HALF) + 127) << 23
-    for j in range(row.size):
-        x = log_ratio * row[j]
-        n = np.float32(np.int32(x * _PER_LN2 + _HALF))
-        r = x - n * _LN2_HIGH - n * _LN2_LOW
-        series = _C4 + r * (_C5 + r * (_C6 + r * _C7))
-        series = _ONE + r * (_ONE + r * (_HALF + r * (_C3 + r * series)))
-        row[j] = low * (series * power[j] - _ONE)
-
-
-@inner
-def _linear(row, low, width, out):
-    for j in range(row.size):
-        out[j] = low + width * row[j]
-
-
-@inner
-def _flux(competence, ranges, work, seen):
-    """Lactate of the mean and its spread over members, by the flux layer."""
-    raw, y, members, carbon = work
-    _, low, high, _, columns = ranges
-    n_members, lactate = members.shape[0], columns[3]
-    value, spread = seen[lactate], seen[low.size + lactate]
-    _lactate(raw, columns, (seen[columns[0]], seen[columns[1]], seen[columns[2]], value),
-             competence[lactate], value)
-    for m in range(n_members):
-        for k in range(3):
-            row, head = carbon[k * n_members + m], columns[k]
-            _linear(row, low[head], (high[head] - low[head]) * competence[head], row)
-        _lactate(raw, columns, (carbon[m], carbon[n_members + m], carbon[2 * n_members + m],
-                                carbon[3 * n_members + m]), competence[lactate], members[m])
-    _mean(members, y[0])
-    _deviation(members, y[0], spread)
-
-
-@inner
-def _lactate(raw, columns, rows, competence, out):
-    """Lactate of lanes from growth, capacities and the share of pyruvate that a cell would."""
-    growth, oxygen, glucose, share = rows
-    oxygen_outside, glucose_outside = raw[columns[4]], raw[columns[5]]
-    for j in range(out.size):
-        out[j] = lactate_flux(realised(glucose[j], glucose_outside[j], GLUCOSE_HALF),
-                              realised(oxygen[j], oxygen_outside[j], OXYGEN_HALF),
-                              growth[j], share[j] * competence)
-
-
-@inner
-def _disagree(seen, ranges, out):
-    """Largest sigma of the outputs, each over its range."""
-    low, high = ranges[1], ranges[2]
-    _fill(out, _ZERO)
-    for head in range(low.size):
-        spread, scale = seen[low.size + head], _ONE / (high[head] - low[head])
-        for j in range(out.size):
-            share = spread[j] * scale
-            out[j] = share if share > out[j] else out[j]
 
 
 @inner
