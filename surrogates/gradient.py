@@ -88,7 +88,7 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, joint, source
             if joint:
                 _product(f, share[m, unit], pull)
             else:
-                _mix(f, share[m, unit], pull)
+                mix(f, share[m, unit], pull)
             losses[m, unit] += _error(target[first:first + LANES], factor[first:first + LANES],
                                       bootstrap[m, first:first + LANES], pull)
             if joint:
@@ -125,7 +125,8 @@ def hidden(z, width, w, b, f, slope):
 
 
 @njit(error_model="numpy")
-def _mix(f, share, out):
+def mix(f, share, out):
+    """F of one unit and member from its sigmoids."""
     for j in range(LANES):
         out[j] = _ZERO
     for g in range(GROUPS):
@@ -136,6 +137,7 @@ def _mix(f, share, out):
 
 @njit(error_model="numpy")
 def _product(f, share, out):
+    """F of a joint head."""
     total = share.sum()
     for j in range(LANES):
         out[j] = total

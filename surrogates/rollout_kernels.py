@@ -17,7 +17,7 @@ numbers (a test compares them) about a hundred times slower.
 import numpy as np
 from numba import njit
 
-from surrogates.gradient import LANES, hidden
+from surrogates.gradient import LANES, hidden, mix
 from surrogates.parameters import FACTORS, GROUPS, HIDDEN
 
 _summing = njit(error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,
@@ -39,7 +39,7 @@ def roll_tile(acting, tables, course, states):
     fixed, competence, segment, pace, gain = course
     n_nodes, n_members = states.shape[1], gain.shape[1]
     x, z, f, _ = _room(n_nodes, fixed.shape[1], tables[0].shape[1])
-    mix = np.empty(LANES, np.float32)
+    value = np.empty(LANES, np.float32)
     _copy(states[0], x, 0)
     for sweep in range(segment.size):
         _copy(fixed[segment[sweep]], x, n_nodes)
@@ -52,8 +52,8 @@ def roll_tile(acting, tables, course, states):
                 loss += g
                 if tables[3][node]:
                     _sigmoids(z, width, acting[0][m, node], acting[1][m, node], f)
-                    _mix(f, acting[2][m, node], mix)
-                    _add(drive, g, mix)
+                    mix(f, acting[2][m, node], value)
+                    _add(drive, g, value)
             for j in range(LANES):
                 x[node, j] += competence[node, j] * drive[j] - loss * x[node, j]
                 drive[j] = x[node, j]
@@ -152,15 +152,6 @@ def _weigh(z, width, w, b, h, y):
         row, strength = z[k], w[k, h]
         for j in range(LANES):
             y[j] += strength * row[j]
-
-
-@_inner
-def _mix(f, share, out):
-    _clear(out)
-    for g in range(GROUPS):
-        a, b, c, part = f[g * FACTORS], f[g * FACTORS + 1], f[g * FACTORS + 2], share[g]
-        for j in range(LANES):
-            out[j] += part * a[j] * b[j] * c[j]
 
 
 @_inner
