@@ -39,11 +39,11 @@ SINGLE, COMBINATION = "_singleprediction", "_comboprediction"
 MAIN, COURSES = "main", "courses"  # plates of the training split; D5 has its own zero
 TICK = 0.5  # [min]; ligand acts within minutes
 CONSISTENT = 0.7  # R2 between a plate and training on the conditions they share
-PLATES = {  # (EGF [ng/ml], minutes after it) -> plate of the combination file
-    (0.0, 5.0): "RAFi x MEKi, no EGF",
-    (0.0, 480.0): "the same, high EGFR",
-    (100.0, 5.0): "RAFi x MEKi, EGF 5 min",
-    (100.0, 480.0): "EGF 8 h, high EGFR",
+PLATES = {  # (EGF [ng/ml], minutes after it) -> plate of the combination file, RAFi x MEKi
+    (0.0, 5.0): "no EGF",
+    (0.0, 480.0): "high EGFR, no EGF",
+    (100.0, 5.0): "EGF 5 min",
+    (100.0, 480.0): "high EGFR, EGF 8 h",
 }
 PAN_RAF_NOTE = ("20 rows of pan-RAF inhibitors with EGF went to training after a first scoring of "
                 "all 230 (R2 0.36): the potency on RAF dimers assumed until then was wrong.")
@@ -363,13 +363,13 @@ def combination_rows(table: Table, found: dict) -> list[Row]:
         scored.append(_plate(what, y, through, target, note))
         if sane:
             own = {name: _calibrated(values, table, held, again) for name, values in found.items()}
-            note = f"Offset and scale of the plate, from those {again.sum()} conditions."
-            scored.append(_plate("  its own layer", y, own, target, note))
+            note = f"The same with the plate's own offset and scale, from the {again.sum()}."
+            scored.append(_plate(f"{what}, own", y, own, target, note))
     return scored
 
 
 def _plate(what: str, y: np.ndarray, seen: dict, target: str, note: str) -> Row:
-    return Row(FOLDER, what, "unseen pairs of doses", "R2",
+    return Row(FOLDER, what, "RAFi x MEKi, unseen pairs of doses", "R2",
                **{name: r2(y, values) for name, values in seen.items()}, target=target, n=len(y),
                note=note)
 
