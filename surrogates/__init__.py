@@ -12,8 +12,7 @@ A model has `inputs`, `nodes`, `outputs` (tuples of Channel), `name`, `hash` and
     step(state, inputs, genotype, cell_type, dt, *, out)
     simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
 
-A network's `simulate(...)` also gives `std(name)` and `interval(name, 0.9)`; `two_sample(inputs,
-genotype, cell_type)` compares what cells met with what training showed.
+A network's `simulate(...)` also gives `std(name)` and `interval(name, 0.9)`.
 
 This package knows molecules and arrays, nothing of tissue.
 """
@@ -45,10 +44,10 @@ def load(  # noqa: PLR0913 - all but the name by keyword
         out_of_domain: "warn" only marks cells, "clamp" moves inputs into the training box,
             "teacher" lets the teacher decide for those cells, "stop" raises OutOfDomain.
         rates: for "constant": outputs by cell type in the contract's units.
-        mutations: a user's own, {name: {node: {"times": 3} or {"held": 0.9}}}, see `mutants`.
+        mutations: a user's own, {name: {node: {"times": 3} or {"held": 0.9}}}, see `mutations`.
         untrained_seed: random weights on the same scaffold and signs.
     """
-    from surrogates.policy import guard
+    from surrogates.out_of_domain import guard
 
     if out_of_domain not in OUT_OF_DOMAIN:
         msg = f"out_of_domain is {out_of_domain!r}; it must be one of {OUT_OF_DOMAIN}"
@@ -62,22 +61,15 @@ def load(  # noqa: PLR0913 - all but the name by keyword
     return guard(_with_mutations(model, mutations), out_of_domain)
 
 
-def two_sample(inputs, genotype, cell_type, *, seed: int = 0):
-    """Compare what cells met with what training showed; see `two_sample_tests.two_sample`."""
-    from surrogates.two_sample_tests import two_sample as compare
-
-    return compare(inputs, genotype, cell_type, seed=seed)
-
-
 def _with_mutations(model, mutations: Mapping | None):
-    from surrogates.mutants import Mutants
+    from surrogates.mutations import Mutants
 
     return Mutants(model, mutations) if mutations else model
 
 
 def _without_weights(name: str, rates: Mapping | None):
     if name == "teacher":
-        from surrogates.teacher import Teacher
+        from surrogates.teacher.model import Teacher
 
         return Teacher()
     from surrogates.constant import Constant
@@ -86,11 +78,11 @@ def _without_weights(name: str, rates: Mapping | None):
 
 
 def _network(name: str, path: str | Path | None, device: str, seed: int | None):
-    from surrogates.conformal import load_intervals
-    from surrogates.network import load_network
-    from surrogates.parameters import random_raw
+    from surrogates.intervals import load_intervals
+    from surrogates.network.ensemble import TmeCell
+    from surrogates.network.parameters import random_raw
+    from surrogates.prior.graph import load_network
     from surrogates.registry import find_weights, load_weights, weights_hash
-    from surrogates.trained import TmeCell
 
     network = load_network()
     folder = find_weights(name, path)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from surrogates import simulate as rollout
 from surrogates.channels import (
     CELL_TYPES,
     GENOTYPES,
@@ -18,7 +17,8 @@ from surrogates.channels import (
     cell_type_code,
     find,
 )
-from surrogates.teacher import Out
+from surrogates.teacher.model import Out
+from surrogates.trajectory import Trajectory, simulate
 
 NEUTRAL = {"s_duration_factor": 1.0, "vessel_PS": 1.0}  # factors: 1 changes nothing
 
@@ -53,9 +53,9 @@ class Constant:
         out.sigma[:] = 0.0
         out.in_domain[:] = True
 
-    def simulate(self, **conditions) -> rollout.Trajectory:
-        """Follow one cell; see `surrogates.simulate.simulate`."""
-        return rollout.simulate(self, **conditions)
+    def simulate(self, **conditions) -> Trajectory:
+        """Follow one cell; see `surrogates.trajectory.simulate`."""
+        return simulate(self, **conditions)
 
 
 def _table(rates: Mapping[str, Mapping[str, float]]) -> np.ndarray:

@@ -16,7 +16,7 @@ from numba import njit
 
 from surrogates.channels import INPUTS, OUTPUT_CHANNELS, OUTPUTS, read_table
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
-from surrogates.network import load_network
+from surrogates.prior.graph import load_network
 
 S_DURATION = 480.0  # [min] reference duration of S, scaled by s_duration_factor
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from surrogates.network import Network
-from surrogates.parameters import FACTORS, GROUPS, HIDDEN, PER_MEMBER, Raw
-from surrogates.residual import Residual
-from surrogates.residual import check as check_residual
-from surrogates.uncertainty import COUNTED, Domain
+from surrogates.network.domain import COUNTED, Domain
+from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN, PER_MEMBER, Raw
+from surrogates.network.residual import Residual
+from surrogates.network.residual import check as check_residual
+from surrogates.prior.graph import Network
 
 SHIPPED = Path(__file__).parent / "weights"
 WEIGHT_FILE, CARD_FILE, CARD_TEXT = "weights.safetensors", "card.json", "card.md"

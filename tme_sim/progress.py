@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tme_sim.model import TumorModel
+from tme_sim.model.tumor_model import TumorModel
 from tme_sim.scenario import Scenario
 
 MINUTES_PER_DAY = 1440.0

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tme_sim.device import set_threads
+from tme_sim.compute.launch import set_threads
 from tme_sim.errors import InputError
-from tme_sim.model import TumorModel
+from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.layout import INTERRUPTED
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import Run, open_run

@@ -13,7 +13,7 @@ import time
 import mesa
 import numpy as np
 
-from tme_sim import agents
+from tme_sim.agents import census
 from tme_sim.state.columns import Population
 
 ASKED = {  # [ms] at 1e5 cells
@@ -33,7 +33,7 @@ class Columns(mesa.Model):
         self.population = Population(N_NODES, N_INPUTS, N_OUTPUTS, capacity=n)
         self.tick_index, self.time, self.lineage = 0, 0.0, []
         self.population.append(n, id=np.arange(1, n + 1), volume=np.linspace(2e3, 4e3, n))
-        agents.install(self)
+        census.install(self)
 
 
 class Grown(mesa.Agent):

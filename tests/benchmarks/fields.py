@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # one name of a module, one 
 from tests.benchmarks.baselines import Box, Explicit, LineSplit
 from tme_sim.bench import fields as table
 from tme_sim.bench.substrates import CHANGE, KINDS, TICK, Tissue
-from tme_sim.device import set_threads
+from tme_sim.compute.launch import set_threads
 from tme_sim.fields import Grid, Microenvironment, Substrate
 
 EDGES = {2: 1000, 3: 100}

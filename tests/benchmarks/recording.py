@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tme_sim.model import TumorModel
+from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.recorder import Recorder
 from tme_sim.scenario import load_scenario
 from tme_sim.state import checkpoint

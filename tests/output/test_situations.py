@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from surrogates.channels import INPUT_CHANNELS, INPUTS, basal_inputs
+from tests.model.small import small
 from tests.output.stand_in import StandIn, advance, record
 from tests.output.test_recorder import interrupted_at
-from tests.scenarios.small import small
-from tme_sim.analysis.caption import caption, inputs_line
+from tme_sim.analysis.figures.caption import caption, inputs_line
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
 from tme_sim.output.situations import GROUP, SAMPLE

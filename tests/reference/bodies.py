@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from tme_sim.compute.random import initial_id
 from tme_sim.processes.cycle import RATES, Growth
 from tme_sim.processes.death import Decay
-from tme_sim.random import initial_id
 from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 

@@ -2,7 +2,7 @@
 
 import math
 
-from tme_sim.random import Stream, uniform
+from tme_sim.compute.random import Stream, uniform
 
 G1, S, G2M = 0, 1, 2
 

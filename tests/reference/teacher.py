@@ -15,8 +15,8 @@ from surrogates.channels import (
     TRANSFORM_B,
     TRANSFORM_KIND,
 )
-from surrogates.network import load_network
-from surrogates.teacher import teacher_parameters
+from surrogates.prior.graph import load_network
+from surrogates.teacher.model import teacher_parameters
 
 NETWORK = load_network()
 PARAMETERS = teacher_parameters()

@@ -6,7 +6,7 @@ import h5py
 import pytest
 
 from surrogates.channels import GENOTYPES
-from surrogates.network import shipped_edges
+from surrogates.prior.graph import shipped_edges
 from tests.output.stand_in import StandIn, record
 from tme_sim.output.run import open_run
 from tme_sim.replay.mutations import genotype_names

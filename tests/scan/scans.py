@@ -4,7 +4,7 @@ import copy
 
 import yaml
 
-from tests.scenarios.small import SMALL
+from tests.model.small import SMALL
 
 RATES = {
     "tumor": {

@@ -6,9 +6,9 @@ import pytest
 import surrogates
 from surrogates import registry
 from surrogates.channels import OUTPUTS
-from surrogates.network import load_network
-from surrogates.parameters import random_raw
-from surrogates.uncertainty import everywhere
+from surrogates.network.domain import everywhere
+from surrogates.network.parameters import random_raw
+from surrogates.prior.graph import load_network
 
 
 def test_the_shipped_models_are_listed():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tme_sim import tick
+from tme_sim.model import tick
 
 CELL, SPACING = 8.41, 16.02  # [um]: radius of a tumor cell, distance of two at rest
 

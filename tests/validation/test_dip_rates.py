@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import surrogates
-from surrogates.datasets import growth
-from tests.surrogates.data_folder import real
+from surrogates.data import growth
+from tests.surrogates.data.data_folder import real
 
 
 @functools.cache

@@ -21,7 +21,7 @@ import pytest
 import surrogates
 import tme_sim
 from tests.validation.kept_runs import observe
-from tme_sim.device import set_threads
+from tme_sim.compute.launch import set_threads
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "melanoma_28d.yaml"
 EVERY, PER_DAY = 360.0, 4  # [min] between looks at a run, and looks a day
@@ -47,7 +47,7 @@ COLORS = dict(zip(ARMS, ("#444444", "#D55E00", "#0072B2"), strict=True))
 
 def watch(model):
     """Burden; once a week under therapy, the cause of survival of 150 cells."""
-    from tme_sim.analysis.explain import explain_model
+    from tme_sim.analysis.explain.survival import explain_model
     from tme_sim.output.explanation import FATES
 
     seen = {"burden": model.burden}

@@ -19,10 +19,10 @@ import pytest
 import surrogates
 import tme_sim
 from surrogates.channels import GENOTYPES, INPUTS, OUTPUTS
-from tests.scenarios.cell_models import Wrapped
+from tests.model.cell_models import Wrapped
 from tests.validation import test_intermittent as therapy
 from tests.validation.kept_runs import observe
-from tme_sim.clones import Clone
+from tme_sim.model.clones import Clone
 
 N_CELLS, BIRTHS = 60, 0.06  # cells of a population; births [1/h]
 SPACING = 250.0  # [um] of founders

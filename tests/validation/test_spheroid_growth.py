@@ -21,7 +21,7 @@ import pytest
 
 import surrogates
 import tme_sim
-from tests.surrogates.data_folder import real
+from tests.surrogates.data.data_folder import real
 from tests.validation import octants
 from tests.validation.kept_runs import observe
 

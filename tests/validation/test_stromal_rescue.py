@@ -13,7 +13,7 @@ import pytest
 
 import surrogates
 import tme_sim
-from tests.scenarios.cell_models import Deaf
+from tests.model.cell_models import Deaf
 from tests.validation.kept_runs import observe
 
 SCENARIO = Path(__file__).parents[2] / "scenarios" / "stromal_rescue.yaml"

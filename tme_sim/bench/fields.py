@@ -39,7 +39,7 @@ import numba as nb
 import numpy as np
 
 from tme_sim.bench.substrates import TICK, Tissue
-from tme_sim.device import set_threads
+from tme_sim.compute.launch import set_threads
 from tme_sim.errors import InputError
 from tme_sim.fields import Grid, Microenvironment, StepReport
 

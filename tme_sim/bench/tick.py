@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tme_sim.errors import InputError
 
 if TYPE_CHECKING:
-    from tme_sim.model import TumorModel
+    from tme_sim.model.tumor_model import TumorModel
     from tme_sim.scenario import Scenario
 
 EDGE = {  # voxels along each axis, by dimension and number of cells
@@ -70,8 +70,8 @@ def main(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace, *, name: str, off: Collection[str]) -> int:
     """Measure ticks with the processes ``off`` left out, and print the result."""
-    from tme_sim.device import set_threads
-    from tme_sim.model import TumorModel
+    from tme_sim.compute.launch import set_threads
+    from tme_sim.model.tumor_model import TumorModel
 
     if min(args.cells, args.ticks, args.repeat) < 1:
         msg = "--cells, --ticks and --repeat must be at least 1"
@@ -124,9 +124,9 @@ def packed_radius(n: int, dim: int) -> float:
 def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Timing:
     """Advance a model by some ticks and time every process of each.
 
-    The loop is that of ``tme_sim.tick.advance``, which keeps no times of single ticks.
+    The loop is that of ``tme_sim.model.tick.advance``, which keeps no times of single ticks.
     """
-    from tme_sim import tick
+    from tme_sim.model import tick
 
     processes = {name: process for name, process in tick.PROCESSES.items() if name not in off}
     timing = Timing({name: [] for name in processes})

@@ -21,7 +21,7 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
-from tme_sim.device import compiled_once, filed_under
+from tme_sim.compute.launch import compiled_once, filed_under
 from tme_sim.fields.levels import CHUNKS
 
 PARALLEL_CHUNKS = 24  # below it launches over threads cost about what they save

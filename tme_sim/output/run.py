@@ -336,7 +336,7 @@ class Run:
 
 def _notebook() -> Any:
     """The module that draws: above this one, and slow to import, so loaded where it is asked."""
-    return importlib.import_module("tme_sim.analysis.notebook")
+    return importlib.import_module("tme_sim.analysis.figures.notebook")
 
 
 def _open_file(path: Path) -> h5py.File:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from tme_sim.random import Stream, uniforms
+from tme_sim.compute.random import Stream, uniforms
 from tme_sim.state.columns import ALIVE
 
 GROUP = "situations"

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
+from tme_sim.compute.random import Stream, arrival_id, directions, poisson
 from tme_sim.processes.turnover import inside
-from tme_sim.random import Stream, arrival_id, directions, poisson
 from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 

@@ -8,9 +8,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from tme_sim import device
+from tme_sim.compute.launch import launch
+from tme_sim.compute.random import Stream, uniforms
 from tme_sim.processes.neighbours import CONTACT_RANGE, RADIUS, CellList, segment
-from tme_sim.random import Stream, uniforms
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, Population
 
 READS = ("id", "type", "status")
@@ -119,7 +119,7 @@ def meet(
     engaged = np.full(who.size, -1) if engaged is None else engaged
     total, chosen = np.zeros(who.size), np.full(who.size, -1, dtype=np.int64)
     where = (*cells.bins, cells.rows, cells.start, cells.order, cells.slots, cells.slot_of())
-    device.launch(_meet, who.size, who, *where, appeal, chance, engaged, total, chosen)
+    launch(_meet, who.size, who, *where, appeal, chance, engaged, total, chosen)
     return total, chosen
 
 

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
+from tme_sim.compute.random import Stream, uniform, uniforms
 from tme_sim.processes.volume import hydrated, radii, radius_of
-from tme_sim.random import Stream, uniform, uniforms
 from tme_sim.state.columns import ALIVE, G1, G2M, Population, S
 
 READS = ("id", "type", "status", "outputs")

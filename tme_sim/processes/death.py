@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import register_jitable
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
+from tme_sim.compute.random import Stream, uniform
 from tme_sim.processes.volume import radius_of, relaxed, swollen
-from tme_sim.random import Stream, uniform
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, NECROTIC, Population
 
 READS = ("id", "type", "outputs")

@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from tme_sim import device
+from tme_sim.compute.launch import launch
 from tme_sim.processes.contact import CONTACTS, contact_weight
 from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours, nearest
 
@@ -116,7 +116,7 @@ def interact(
 ) -> None:
     """Velocity of every cell and, if counting, what else its neighbours do to it and show it."""
     known = (near.order, near.begin, near.number, near.listed, near.cells.bins.size)
-    device.launch(
+    launch(
         _interact,
         -(-len(bodies) // BLOCK),
         *known,

@@ -21,9 +21,9 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from tme_sim import device
+from tme_sim.compute.launch import launch
+from tme_sim.compute.random import Stream, uniform
 from tme_sim.processes.neighbours import Space, taken
-from tme_sim.random import Stream, uniform
 from tme_sim.state.columns import Population
 
 SENSED_LENGTH = 15.0  # [um] a cell compares concentrations over about its own length
@@ -106,7 +106,7 @@ def bias_of(
     for name, (concentration, gradient) in gradients.items():
         gain = np.ascontiguousarray(outputs[f"chemotaxis_{name}"])
         field = (concentration.reshape(-1), gradient.reshape(-1, 3))
-        device.launch(_attract, population.n, gain, voxel, *field, HALF_SATURATION[name], bias)
+        launch(_attract, population.n, gain, voxel, *field, HALF_SATURATION[name], bias)
     return bias
 
 
@@ -133,7 +133,7 @@ def stride(
     walked = (gait.speed, hold, gait.persistence, gait.bias, gait.identity, gait.planar)
     before = (walk.direction, walk.wait, walk.turns)
     after = (trial.direction, trial.wait, trial.turns)
-    device.launch(
+    launch(
         _stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step, weight=6
     )
 

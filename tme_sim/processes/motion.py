@@ -23,7 +23,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
-from tme_sim import device
+from tme_sim.compute.launch import launch
 from tme_sim.processes.contact import CONTACTS, display
 from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
 from tme_sim.processes.motility import Gait, Walk, bias_of, depart, gait_of, stride
@@ -226,7 +226,7 @@ class _Way:
         if not self.gap.size:
             return 0.0
         way = (self.gone, self.here.velocity, self.there.velocity, self.step)
-        device.launch(_judge, self.gap.size, substep, *way, self.gap)
+        launch(_judge, self.gap.size, substep, *way, self.gap)
         error = max(math.sqrt(float(np.mean(self.gap * self.gap))), float(self.gap.max()) / WORST)
         if not math.isfinite(error):
             lost = self.gait.identity[~np.isfinite(self.gap)][:5]
@@ -241,11 +241,11 @@ class _Way:
         box = (self.size, self.walls, self.axes)
         far = (self.near.origin, self.trial.direction, self.ahead, self.strayed)
         way = (self.now, *velocities, self.step, mix, *box, turning, self.before, self.gone, *far)
-        device.launch(_go, len(self.now), *way, weight=4)
+        launch(_go, len(self.now), *way, weight=4)
 
     def _accept(self, substep: float, error: float) -> None:
         """Be where the trial led."""
-        device.launch(_see, len(self.seen), substep, self.here.contact, self.seen, weight=2)
+        launch(_see, len(self.seen), substep, self.here.contact, self.seen, weight=2)
         self.now, self.ahead = self.ahead, self.now
         self.here, self.there = self.there, self.here
         self.walk, self.trial = self.trial, self.walk
@@ -259,7 +259,7 @@ class _Way:
         share[CONTACTS.index("crowding")] /= crowd
         columns = [population[name] for name in ("position", "direction", *CONTACTS)]
         way = (order, self.now, self.walk.direction, self.seen, share)
-        device.launch(_settle, len(order), *way, *columns, weight=4)
+        launch(_settle, len(order), *way, *columns, weight=4)
 
 
 def stable_up_to(stages: int) -> float:

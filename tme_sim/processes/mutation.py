@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tme_sim.random import Stream, poisson, uniforms
+from tme_sim.compute.random import Stream, poisson, uniforms
 from tme_sim.state.columns import Population
 
 READS = ("id", "genotype")

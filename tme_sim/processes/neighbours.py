@@ -19,7 +19,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from tme_sim import device
+from tme_sim.compute.launch import launch
 
 Walls = Literal["reflecting", "periodic", "open"]
 
@@ -193,9 +193,9 @@ class CellList:
     def build(self, position: NDArray[np.float64]) -> Self:
         """Sort the cells by where they are now: columns x, y, z, of which there may be more."""
         n = len(position)
-        device.launch(_assign, n, self.bins.counts, self.bins.scale, position, self._bin)
+        launch(_assign, n, self.bins.counts, self.bins.scale, position, self._bin)
         _sort(self._bin, self.start, self.order)
-        device.launch(_gather, n, self.order, position, self.radius, self.slots)
+        launch(_gather, n, self.order, position, self.radius, self.slots)
         return self
 
     def slot_of(self) -> NDArray[np.int64]:
@@ -238,7 +238,7 @@ class Neighbours:
         where = (*cells.bins, cells.start, cells.slots, cells.order)
         while True:
             lists = (self._room, self.listed, *found)
-            device.launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 15)
+            launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 15)
             room = np.diff(self._room)
             if (self._needed <= room).all():
                 break
@@ -261,7 +261,7 @@ class Neighbours:
         missed = np.zeros(loose.size, dtype=np.bool_)
         where = (*self.cells.bins, self.cells.start, self.cells.slots, self.order)
         lists = (self.begin, self.number, self.listed)
-        device.launch(_miss, loose.size, loose, far, *where, *lists, position, missed, weight=200)
+        launch(_miss, loose.size, loose, far, *where, *lists, position, missed, weight=200)
         return not missed.any()
 
     def _make_room(self, room: NDArray[np.int64]) -> None:
@@ -275,7 +275,7 @@ def taken(array: NDArray, rows: NDArray[np.int64]) -> NDArray:
     width = int(np.prod(array.shape[1:], dtype=int))
     source = np.ascontiguousarray(array).reshape(len(array), width)
     out = np.empty((rows.size, width), dtype=array.dtype)
-    device.launch(_take, rows.size, rows, source, out, weight=2)
+    launch(_take, rows.size, rows, source, out, weight=2)
     return out.reshape(rows.size, *array.shape[1:])
 
 

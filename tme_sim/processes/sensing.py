@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numba as nb
 import numpy as np
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.voxels import voxels
 from tme_sim.state.columns import G2M, Population, S

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
 from tme_sim.state.columns import Population
 
 READS = ("nodes", "inputs", "genotype", "type", "status")

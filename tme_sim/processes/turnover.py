@@ -7,8 +7,8 @@ from one to the other and conserves the sum as well.
 
 import numpy as np
 
+from tme_sim.compute.random import Stream, daughter_id, directions, normals
 from tme_sim.processes.volume import radii
-from tme_sim.random import Stream, daughter_id, directions, normals
 from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 

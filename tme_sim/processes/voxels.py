@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from tme_sim.device import launch
+from tme_sim.compute.launch import launch
 from tme_sim.fields import Grid
 from tme_sim.state.columns import Population
 

@@ -8,7 +8,7 @@ from surrogates.channels import INPUT_CHANNELS
 from tme_sim.output.explanation import Explanation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
-from tme_sim.replay.kin import Kin
+from tme_sim.replay.family import Kin
 from tme_sim.replay.mutations import genotype_names
 
 

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.analysis.metrics import burden_by_clone, clone_names, treatments
-from tme_sim.analysis.palette import (
+from tme_sim.analysis.figures.palette import (
     DRUG_COLORS,
     OTHER_COLORS,
     PHASE_COLORS,
@@ -31,11 +30,12 @@ from tme_sim.analysis.palette import (
     cause_color,
     clone_color,
 )
+from tme_sim.analysis.metrics import burden_by_clone, clone_names, treatments
 from tme_sim.output.explanation import Explanation, read_beside
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.replay import cell_facts
-from tme_sim.replay.kin import Kin
+from tme_sim.replay.family import Kin
 from tme_sim.replay.wiring import wiring
 
 POSITION_STEPS = 65535

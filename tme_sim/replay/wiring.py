@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from surrogates.channels import INPUT_CHANNELS, NODES, OUTPUTS, read_table
-from surrogates.network import shipped_edges
+from surrogates.prior.graph import shipped_edges
 from tme_sim.output.run import Run
 from tme_sim.replay.mutations import carried, direction, own_mutations
 

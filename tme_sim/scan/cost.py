@@ -23,7 +23,7 @@ from scipy.optimize import nnls
 
 from tme_sim import simulation
 from tme_sim.analysis.implications import PACKED_VOLUME
-from tme_sim.model import TumorModel
+from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.run import Run
 from tme_sim.scan.cluster import connect, n_cores
 from tme_sim.scan.execute import Terms, job_of, priorities, row_of

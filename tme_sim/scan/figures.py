@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from tme_sim.analysis.style import STYLE
+from tme_sim.analysis.figures.style import STYLE
 from tme_sim.scan.response import EVENT, changes
 
 DPI = 130

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 
-from tme_sim.analysis.style import STYLE
+from tme_sim.analysis.figures.style import STYLE
 from tme_sim.errors import InputError
 from tme_sim.scan import figures, outcomes, scan, sharing, version
 from tme_sim.scan.cluster import connect, n_cores

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.analysis.explain import explain
+from tme_sim.analysis.explain.survival import explain
 from tme_sim.errors import InputError
 from tme_sim.output.explanation import FATES
 from tme_sim.output.run import Run

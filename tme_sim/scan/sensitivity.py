@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
-from tme_sim.analysis.style import STYLE
+from tme_sim.analysis.figures.style import STYLE
 from tme_sim.errors import InputError
 from tme_sim.scan import figures, scan, version
 from tme_sim.scan.cluster import connect

@@ -9,7 +9,7 @@ import tme_sim
 from surrogates import registry
 from tme_sim.scenario import Scenario
 
-NO_RESULT = ("cli.py", "progress.py", "analysis", "bench", "replay", "scan", "examples")
+NO_RESULT = ("cli", "progress.py", "analysis", "bench", "replay", "scan", "examples")
 """Parts of the package that a run's result does not depend on."""
 
 

@@ -56,7 +56,7 @@ def _check_known_to_cell_model(scenario: Scenario) -> None:
 def _check_own_mutations(scenario: Scenario) -> None:
     """Mutations that the scenario defines have a name of their own and change nodes there are."""
     from surrogates import channels
-    from surrogates.mutants import MOST
+    from surrogates.mutations import MOST
 
     holder: dict[str, str] = {}
     own = {name: spec for name, spec in scenario.evolution.items() if spec.nodes}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.random import Stream, uniforms
+from tme_sim.compute.random import Stream, uniforms
 from tme_sim.scenario.errors import ScenarioError
 from tme_sim.scenario.scenario import Domain, Scenario
 from tme_sim.scenario.tables import read_table

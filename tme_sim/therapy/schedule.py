@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.random import Stream, normal, uniform
+from tme_sim.compute.random import Stream, normal, uniform
 from tme_sim.scenario.schedules import Adaptive, Dose, Toxicity
 from tme_sim.therapy.policies import Policy, Visit, checked_share, interruption
 

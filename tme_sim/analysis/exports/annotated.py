@@ -14,8 +14,8 @@ import anndata
 import numpy as np
 import pandas as pd
 
+from tme_sim.analysis.figures.palette import PHASE_COLORS, STATUS_COLORS, type_color
 from tme_sim.analysis.metrics import tumor_codes
-from tme_sim.analysis.palette import PHASE_COLORS, STATUS_COLORS, type_color
 from tme_sim.fields.grid import Grid
 from tme_sim.output.run import Run
 

@@ -24,7 +24,7 @@ from simulariumio import (
     UnitData,
 )
 
-from tme_sim.analysis.palette import DEAD_COLOR, TYPE_LABELS, type_color
+from tme_sim.analysis.figures.palette import DEAD_COLOR, TYPE_LABELS, type_color
 from tme_sim.output.run import Run
 from tme_sim.state.columns import STATUS_NAMES
 

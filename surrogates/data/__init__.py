@@ -1,0 +1,1 @@
+"""Training data and measurements: conditions, samples of the teacher, one loader a data set."""

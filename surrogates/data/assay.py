@@ -1,0 +1,100 @@
+"""Do with a cell model what an experiment did with its cells: treat, wait, read at given times.
+
+All conditions of an experiment run as one batch. Inputs hold from one change to the next and start
+from the basal values, cells from the drug-free steady state of their type and genotype. A line
+that makes more or less of a protein has another competence of the node.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from surrogates.channels import INPUTS, basal_inputs, cell_type_code, find, genotype_bits
+from surrogates.network.ensemble import TmeCell
+from surrogates.prior.graph import UNITS
+from surrogates.teacher.model import Teacher
+
+MEDIUM = -1440.0  # [min] cells are a day in their medium before the first treatment
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What was done to one dish: steps of (minute, {input: value}), each holding until changed."""
+
+    steps: tuple[tuple[float, Mapping[str, float]], ...]
+    cell_type: str = "tumor"
+    genotype: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Nodes (n_times, n_conditions, n_nodes) and outputs (n_times, n_conditions, n_outputs)."""
+
+    nodes: np.ndarray
+    outputs: np.ndarray
+
+
+def follow(model, conditions: Sequence[Condition], times: Sequence[float],
+           tick: float = 6.0) -> Reading:
+    """Run all conditions and read them at `times` [min], in rising order.
+
+    Steps before the first time may be negative: what cells were in before the experiment. `tick`
+    is the longest stretch the model is given at once [min]; times need not be multiples of it.
+    """
+    if list(times) != sorted(times):
+        msg = f"times must rise; got {list(times)}"
+        raise ValueError(msg)
+    code = np.array([cell_type_code(c.cell_type) for c in conditions], np.int8)
+    bits = np.array([genotype_bits(c.genotype) for c in conditions], np.int32)
+    changes = _changes(conditions)
+    state, out = model.initial_state(code, bits), model.allocate(len(conditions))
+    inputs, now = basal_inputs(len(conditions)), min([*(m for m, _ in changes), times[0]])
+    nodes, outputs = [], []
+    for moment, change in _agenda(changes, times):
+        while now < moment - 1e-9:
+            stretch = min(tick, moment - now)
+            model.step(state, inputs, bits, code, stretch, out=out)
+            state, now = out.state.copy(), now + stretch
+        if change is None:
+            model.step(state, inputs, bits, code, 0.0, out=out)
+            nodes.append(state)
+            outputs.append(out.outputs.copy())
+        else:
+            for row, column, value in change:
+                inputs[row, column] = value
+    return Reading(np.array(nodes), np.array(outputs))
+
+
+def _changes(conditions: Sequence[Condition]) -> list[tuple[float, list[tuple[int, int, float]]]]:
+    """All changes of inputs by time: (minute, [(condition, input, value)])."""
+    table: dict[float, list[tuple[int, int, float]]] = {}
+    for row, condition in enumerate(conditions):
+        for minute, values in condition.steps:
+            table.setdefault(minute, []).extend(
+                (row, find(name, INPUTS, "input"), value) for name, value in values.items()
+            )
+    return sorted(table.items())
+
+
+def _agenda(changes: list, times: Sequence[float]) -> list[tuple[float, list | None]]:
+    """Changes and readings in order of time, readings (None) before a change of the same time."""
+    events = [(m, 1, change) for m, change in changes] + [(t, 0, None) for t in times]
+    events.sort(key=lambda event: event[:2])
+    return [(moment, change) for moment, _, change in events]
+
+
+def with_competence(model, factors: Mapping[str, float], cell_type: str = "tumor"):
+    """The model with a type's competence of some nodes multiplied, at most to 1."""
+    competence = model.network.competence.copy()
+    row = competence[cell_type_code(cell_type)]
+    for name, factor in factors.items():
+        unit = find(name, UNITS, "node")
+        row[unit] = min(row[unit] * factor, 1.0)
+    network = replace(model.network, competence=competence)
+    if isinstance(model, Teacher):
+        return Teacher(network)
+    return TmeCell(network, model.raw, model.domain, name=model.name, hash=model.hash)
+
+
+__all__ = ["MEDIUM", "Condition", "Reading", "follow", "with_competence"]

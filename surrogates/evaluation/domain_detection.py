@@ -1,0 +1,75 @@
+"""Draw situations outside training in which every single input lies inside its range.
+
+Each starts from a situation like those of training, so that only the combination is new.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from surrogates.channels import GENOTYPES, INPUT_CHANNELS, INPUTS
+from surrogates.data.conditions import DRUGS, LIGANDS, Courses, draw_courses
+
+DOSE_DECADES, LIGAND_DECADES = 4.0, 2.0  # below the upper end of a range
+Situations = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, genotype, cell type
+
+
+def _many_drugs(rng: np.random.Generator, courses: Courses, count: int) -> None:
+    """`count` drugs at once; training has three at most."""
+    inputs = courses.inputs[0]
+    chosen = rng.random((len(inputs), len(DRUGS))).argsort(axis=1).argsort(axis=1) < count
+    for k, name in enumerate(DRUGS):
+        _put(rng, inputs, name, chosen[:, k], DOSE_DECADES)
+
+
+def _all_ligands(rng: np.random.Generator, courses: Courses) -> None:
+    """Every ligand far above its level in tissue."""
+    everyone = np.ones(len(courses.genotype), bool)
+    for name in LIGANDS:
+        _put(rng, courses.inputs[0], name, everyone, LIGAND_DECADES)
+
+
+def _eight_alterations(rng: np.random.Generator, courses: Courses) -> None:
+    """Training has four at most."""
+    order = rng.random((len(courses.genotype), len(GENOTYPES))).argsort(axis=1).argsort(axis=1)
+    courses.genotype[:] = ((order < 8) << np.arange(len(GENOTYPES))).sum(axis=1)
+
+
+def _put(rng: np.random.Generator, inputs: np.ndarray, name: str, rows: np.ndarray,
+         decades: float) -> None:
+    channel = INPUTS.index(name)
+    level = INPUT_CHANNELS[channel].high * 10.0 ** -rng.uniform(0.0, decades, len(inputs))
+    inputs[:, channel] = np.where(rows, level, 0.0)
+
+
+CHANGES: dict[str, Callable[[np.random.Generator, Courses], None]] = {
+    "eight drugs": lambda rng, courses: _many_drugs(rng, courses, 8),
+    "four drugs": lambda rng, courses: _many_drugs(rng, courses, 4),
+    "all ligands": _all_ligands,
+    "eight alterations": _eight_alterations,
+}
+
+
+def outside_situations(rng: np.random.Generator, n: int) -> dict[str, Situations]:
+    """`n` situations of each kind of CHANGES."""
+    found = {}
+    for name, change in CHANGES.items():
+        courses = draw_courses(rng, n, 1)
+        change(rng, courses)
+        for channel in (INPUTS.index(n) for n in (*LIGANDS, *DRUGS)):  # clear of the border
+            column = courses.inputs[0][:, channel]
+            np.minimum(column, 0.95 * INPUT_CHANNELS[channel].high, out=column)
+        found[name] = (courses.inputs[0], courses.genotype, courses.cell_type)
+    return found
+
+
+def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Probability that a score is larger outside than inside, ties counted half."""
+    values = np.concatenate([inside, outside])
+    _, where, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - 0.5 * (count - 1))[where]
+    n_in, n_out = len(inside), len(outside)
+    return float((ranks[n_in:].sum() - 0.5 * n_out * (n_out + 1)) / (n_in * n_out))
+
+
+__all__ = ["CHANGES", "auroc", "outside_situations"]

@@ -1,0 +1,33 @@
+"""Run a cell model freely through courses of conditions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogates.data.conditions import Courses
+
+HOURS, READ_EVERY = 72, 6  # [h]
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What became of all cells: (n_times, n, n_nodes) and (n_times, n, n_outputs)."""
+
+    nodes: np.ndarray
+    outputs: np.ndarray
+
+
+def follow(model, courses: Courses) -> Course:
+    """Let a model run freely through courses, read every READ_EVERY hours."""
+    n_reads, n_segments = HOURS // READ_EVERY, len(courses.inputs)
+    state = model.initial_state(courses.cell_type, courses.genotype)
+    out = model.allocate(len(state))
+    nodes, outputs = [], []
+    for k in range(n_reads):
+        inputs = np.ascontiguousarray(courses.inputs[k * n_segments // n_reads])
+        for _ in range(READ_EVERY * 10):
+            model.step(state, inputs, courses.genotype, courses.cell_type, 6.0, out=out)
+            state = out.state.copy()
+        nodes.append(state)
+        outputs.append(out.outputs.copy())
+    return Course(np.array(nodes), np.array(outputs))

@@ -1,0 +1,1 @@
+"""The trained network: parameters, the ensemble behind the contract, CPU and torch forms."""

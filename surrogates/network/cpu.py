@@ -1,0 +1,176 @@
+"""Evaluate the trained ensemble on the CPU, all members on one shared state.
+
+Cells are sorted by type and taken in tiles of one type each, see `network.kernels.tiles`: what a
+type is not competent for is exactly zero and costs nothing, and the result of a cell is the same to
+the bit for every batch and number of threads. Only the scaffold's edges are touched. Equations:
+`parameters`; torch says the same in `network.torch`.
+"""
+
+import functools
+import itertools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numba import get_num_threads
+
+from surrogates.channels import TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
+from surrogates.network.domain import Domain
+from surrogates.network.kernels.drives import BLOCK, WIDEST
+from surrogates.network.kernels.tiles import TILE, step_tiles
+from surrogates.network.parameters import FACTORS, Effective
+from surrogates.network.residual import Residual, no_residual
+from surrogates.phenotype import RANGES
+from surrogates.prior.graph import Network
+
+PARALLEL_FROM = 4  # tiles; below, a second thread costs more than it gives
+JOBS = 4  # per thread, so that a thread that is held up is not waited for
+# tables travel as arguments: code cached on disk keeps the values of global arrays
+_TABLES = ((TRANSFORM_KIND, TRANSFORM_A, TRANSFORM_B), RANGES)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Weights in the order the kernel reads them.
+
+    The kernel's sources are nodes, inputs, genotype bits, a row of ones and the products of gated
+    parents. Terms of a unit are those of the first member, then of the next.
+    """
+
+    n_parents: np.ndarray  # int32 (n_units,)
+    parent: np.ndarray  # int32 (n_units, widest), row among the kernel's sources
+    product: np.ndarray  # int32 (n_products, 2), source and gate
+    moving: np.ndarray  # bool (n_rows,), whether a row hangs on a node: changes from sweep to sweep
+    factor: np.ndarray  # float32 (n_units, n_terms, FACTORS (1 + widest)), biases, then weights
+    share: np.ndarray  # float32 (n_heads, n_terms) of the mix, over 2^FACTORS; see `_heads`
+    competence: np.ndarray  # float32 (n_types, n_units)
+    node_share: np.ndarray  # float32 (n_members, n_nodes, GROUPS), over 2^FACTORS
+    residual: Residual
+    joint: np.ndarray  # bool (n_heads,)
+
+    def tuple(self) -> tuple:
+        """The arrays as the kernel takes them."""
+        return (self.n_parents, self.parent, self.product, self.moving, self.factor, self.share,
+                self.competence, self.residual.tuple(), self.joint)
+
+
+def pack(network: Network, effective: Effective) -> Packed:
+    """Lay out the weights, a product of its own for every gated pair of sources."""
+    n_nodes, one = network.n_nodes, network.n_sources
+    widest = max(int(network.n_parents.max()), WIDEST) + BLOCK
+    parent = np.full((network.n_units, widest), one, np.int32)
+    parent[:, : network.parent.shape[1]] = np.where(network.parent < 0, one, network.parent)
+    gated = np.argwhere(network.gate >= 0)
+    product = np.stack([table[tuple(gated.T)] for table in (network.parent, network.gate)], axis=1)
+    parent[tuple(gated.T)] = one + 1 + np.arange(len(gated))
+    moving = np.arange(one + 1 + len(gated)) < n_nodes
+    moving[one + 1 :] = (product < n_nodes).any(axis=1)
+    share = effective.share / 2.0**FACTORS
+    is_joint = np.isin(np.arange(network.n_units), effective.joint)
+    return Packed(
+        n_parents=network.n_parents.astype(np.int32),
+        parent=parent,
+        product=product,
+        moving=moving,
+        factor=_factors(effective, widest, is_joint),
+        share=_heads(share[:, n_nodes:].swapaxes(0, 1), is_joint[n_nodes:]),
+        competence=np.ascontiguousarray(network.competence, np.float32),
+        node_share=share[:, :n_nodes],
+        residual=effective.residual or no_residual(n_nodes, network.n_sources),
+        joint=is_joint[n_nodes:],
+    )
+
+
+def _heads(share: np.ndarray, is_joint: np.ndarray) -> np.ndarray:
+    """Shares (n_heads, n_terms) of (n_heads, n_members, GROUPS).
+
+    Terms of a joint head are the first of every member, then the second: the kernel multiplies
+    them, and the first carry what the member's shares add up to.
+    """
+    table = share.copy()
+    table[is_joint] = 2.0**-FACTORS
+    table[is_joint, :, 0] = share[is_joint].sum(axis=2)
+    table[is_joint] = _turned(table[is_joint])
+    return np.ascontiguousarray(table.reshape(len(table), -1), np.float32)
+
+
+def _turned(terms: np.ndarray) -> np.ndarray:
+    """Terms (n, n_members, GROUPS, ...) in the order of groups, members; in the same shape."""
+    return terms.swapaxes(1, 2).reshape(terms.shape)
+
+
+def _factors(effective: Effective, width: int, is_joint: np.ndarray) -> np.ndarray:
+    """Biases and weights (n_units, n_terms, FACTORS (1 + width)) of every unit's terms."""
+    n_members, n_units, n_parents, _ = effective.weight.shape
+    table = np.zeros((n_units, n_members, 1 + width, effective.bias.shape[2]), np.float32)
+    table[:, :, 0] = effective.bias.swapaxes(0, 1)
+    table[:, :, 1 : 1 + n_parents] = effective.weight.swapaxes(0, 1)
+    terms = table.reshape(n_units, n_members, 1 + width, -1, FACTORS).transpose(0, 1, 3, 2, 4)
+    terms[is_joint] = _turned(terms[is_joint])
+    return np.ascontiguousarray(terms.reshape(n_units, -1, FACTORS * (1 + width)))
+
+
+class CpuNetwork:
+    """The ensemble on numpy arrays; writes into the arrays it is given."""
+
+    def __init__(self, network: Network, effective: Effective, domain: Domain) -> None:
+        self._packed = pack(network, effective)
+        self._domain = domain.tuple()
+        self._tau = effective.tau.astype(np.float64)
+
+    def run(self, arrays: tuple, n_sweeps: int, length: float, results: tuple) -> None:
+        """Advance `arrays` (state, inputs, genotype, type) by `n_sweeps` of `length` [min].
+
+        `results`: state, outputs, sigma, in_domain; its state may be the state it is given.
+        """
+        self.run_with(arrays, n_sweeps, length, results, tau=self._tau)
+
+    def run_with(self, arrays, n_sweeps, length, results, *, tau: np.ndarray) -> None:
+        """As `run`, with other time constants (n_members, n_nodes)."""
+        timing = self._timing(n_sweeps if length > 0.0 else 0, length, tau)
+        order, tiles = tiles_of(arrays[3])
+        call = (self._packed.tuple(), self._domain, _TABLES, timing, arrays[:3], results)
+        n_threads = get_num_threads() if len(tiles[0]) >= PARALLEL_FROM else 1
+        if n_threads == 1:
+            step_tiles((order, *tiles), *call)
+            return
+        n_jobs = min(JOBS * n_threads, len(tiles[0]))
+        cuts = [len(tiles[0]) * k // n_jobs for k in range(n_jobs + 1)]
+        jobs = [_pool(n_threads).submit(step_tiles, (order, *(t[a:b] for t in tiles)), *call)
+                for a, b in itertools.pairwise(cuts)]
+        for job in jobs:
+            job.result()
+
+    def _timing(self, n_sweeps: int, length: float, tau: np.ndarray) -> tuple:
+        """What a sweep adds, competence x gain x share by type, and what it takes away."""
+        packed = self._packed
+        gain = -np.expm1(-length / tau) / len(tau)
+        terms = (gain[..., None] * packed.node_share).swapaxes(0, 1)
+        competence = packed.competence[:, : len(terms), None]
+        share = competence * terms.reshape(len(terms), -1)
+        return share.astype(np.float32), gain.sum(axis=0).astype(np.float32), n_sweeps
+
+
+def tiles_of(cell_type: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Rows of the cells by type, in stable order; first, number and type of each tile's cells."""
+    order = np.argsort(cell_type, kind="stable")
+    counts = np.bincount(cell_type)
+    ends = np.cumsum(counts)
+    first = [np.arange(end - n, end, TILE) for n, end in zip(counts, ends, strict=True)]
+    kind = np.repeat(np.arange(len(counts)), [len(rows) for rows in first])
+    first = np.concatenate(first) if first else np.zeros(0, np.int64)
+    return order, (first, np.minimum(TILE, ends[kind] - first), kind)
+
+
+@functools.cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Threads that step tiles; the kernel holds no interpreter lock.
+
+    Threads of our own rather than numba's: one compiled kernel serves both cases, which halves the
+    time of a cold start.
+    """
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="cells")
+
+
+os.register_at_fork(after_in_child=_pool.cache_clear)

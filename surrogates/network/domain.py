@@ -1,0 +1,177 @@
+"""Say whether a cell's situation is one the network was trained on, and how far members disagree.
+
+A cell is in the domain when
+    every raw input lies in the training box,
+    no more ligands, drugs or alterations are present at once than any training situation had
+        (present: a transformed value above PRESENT),
+    its transformed inputs and genotype x are no further from the training cloud than
+        |L (x - mean)|^2 <= limit,   L'L the inverse covariance,
+    and no output's spread over members exceeds a share of its range.
+Limits of the last two are set so that COVERAGE of held-out situations like the training ones are
+inside. Counts are what catches combinations: a cloud of rare single drugs lies so far from its mean
+that eight of them at once hardly stand out. The node state is judged only through the spread.
+
+The spread `sigma` is what members make of one shared state: epistemic, and the part of it that
+grows over time is that of `simulate(...).std`. A single member has none: its sigma is 0, and its
+domain is judged by inputs and genotype alone.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from surrogates.channels import GENOTYPES, INPUTS, transform_inputs
+from surrogates.network.kernels.drives import add_rows
+
+COVERAGE = 0.995
+RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
+N_FEATURES = len(INPUTS) + len(GENOTYPES)
+PRESENT = np.float32(0.05)  # transformed: a twentieth of the receptors; vemurafenib 6 nM
+COUNTED = np.array([  # first and last + 1 of the features that are counted together
+    (0, INPUTS.index("oxygen")),
+    (INPUTS.index("vemurafenib"), INPUTS.index("pembrolizumab") + 1),
+    (len(INPUTS), N_FEATURES),
+])
+BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
+              no_cfunc_wrapper=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """The training domain; arrays float32."""
+
+    low: np.ndarray  # (n_inputs,) raw units
+    high: np.ndarray  # (n_inputs,)
+    mean: np.ndarray  # (N_FEATURES,)
+    whiten: np.ndarray  # (N_FEATURES, N_FEATURES), lower triangular
+    limits: np.ndarray  # (2,): squared distance, disagreement
+    most: np.ndarray  # (n_groups,): ligands, drugs, alterations present at once
+
+    def tuple(self) -> tuple:
+        """The values as the kernel takes them; the last is the centre of the whitened cloud."""
+        centre = self.whiten.astype(np.float64) @ self.mean
+        return (self.low, self.high, self.mean, self.whiten, self.limits[0], self.limits[1],
+                self.most, COUNTED, centre.astype(np.float32))
+
+
+def everywhere() -> Domain:
+    """A domain without borders, for a network whose domain is not known yet."""
+    n = len(INPUTS)
+    return Domain(
+        np.full(n, -np.inf, np.float32),
+        np.full(n, np.inf, np.float32),
+        np.zeros(N_FEATURES, np.float32),
+        np.zeros((N_FEATURES, N_FEATURES), np.float32),
+        np.full(2, np.inf, np.float32),
+        np.full(len(COUNTED), np.inf, np.float32),
+    )
+
+
+def features(inputs: np.ndarray, genotype: np.ndarray) -> np.ndarray:
+    """Transformed inputs and genotype bits side by side, (n, N_FEATURES)."""
+    bits = (genotype[:, None] >> np.arange(len(GENOTYPES))) & 1
+    return np.concatenate([transform_inputs(inputs), bits], axis=1).astype(np.float32)
+
+
+def fit_domain(inputs: np.ndarray, genotype: np.ndarray) -> Domain:
+    """Box and cloud of training situations; limits are still open (see `calibrate`)."""
+    x = features(inputs, genotype).astype(np.float64)
+    covariance = np.cov(x, rowvar=False) + RIDGE * np.eye(N_FEATURES)
+    whiten = np.linalg.inv(np.linalg.cholesky(covariance))
+    low, high = inputs.min(axis=0), inputs.max(axis=0)
+    slack = BOX_SLACK * (high - low)
+    most = present(x).max(axis=0)
+    arrays = (low - slack, high + slack, x.mean(axis=0), whiten, np.full(2, np.inf), most)
+    return Domain(*(np.ascontiguousarray(a, np.float32) for a in arrays))
+
+
+def calibrate(domain: Domain, distance: np.ndarray, disagreement: np.ndarray) -> Domain:
+    """Set the limits from held-out situations: half of what is refused falls to each."""
+    share = 1.0 - 0.5 * (1.0 - COVERAGE)
+    limits = np.array([np.quantile(distance, share), np.quantile(disagreement, share)])
+    return replace(domain, limits=limits.astype(np.float32))
+
+
+def present(x: np.ndarray) -> np.ndarray:
+    """How many ligands, drugs and alterations are present in features (n, N_FEATURES)."""
+    return np.stack([(x[:, first:end] > PRESENT).sum(axis=1) for first, end in COUNTED], axis=1)
+
+
+def outlyingness(
+    domain: Domain, inputs: np.ndarray, genotype: np.ndarray, disagreement: np.ndarray
+) -> np.ndarray:
+    """How far out every situation is (n,): inside up to 1, infinite outside the box."""
+    counts = present(features(inputs, genotype)) / domain.most
+    distance = distances(domain, inputs, genotype) / domain.limits[0]
+    score = np.maximum(np.maximum(distance, disagreement / domain.limits[1]), counts.max(axis=1))
+    boxed = ((inputs >= domain.low) & (inputs <= domain.high)).all(axis=1)
+    return np.where(boxed, score, np.inf)
+
+
+def distances(domain: Domain, inputs: np.ndarray, genotype: np.ndarray) -> np.ndarray:
+    """Squared distance of every situation from the training cloud."""
+    x = (features(inputs, genotype) - domain.mean) @ domain.whiten.T
+    return (x * x).sum(axis=1)
+
+
+def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
+    """Inputs moved into the training box."""
+    return np.clip(inputs, domain.low, domain.high)
+
+
+@_inner
+def inside_tile(raw, x, first, domain, out):
+    """1 for the lanes whose raw inputs all lie in the box and whose counts are known, else 0.
+
+    `raw`: (n_inputs, lanes); features are rows of x from `first` on. Not a number is outside.
+    """
+    low, high = domain[0], domain[1]
+    for j in range(out.size):
+        out[j] = _ONE
+    for k in range(low.size):
+        row, least, most = raw[k], low[k], high[k]
+        for j in range(out.size):
+            out[j] = out[j] if least <= row[j] <= most else _ZERO
+    count = np.empty(out.size, np.float32)
+    for g in range(domain[6].size):
+        _count_present(x[first + domain[7][g, 0] : first + domain[7][g, 1]], count)
+        limit = domain[6][g]
+        for j in range(out.size):
+            out[j] = out[j] if count[j] <= limit else _ZERO
+
+
+@_inner
+def _count_present(rows, out):
+    for j in range(out.size):
+        out[j] = _ZERO
+    for k in range(rows.shape[0]):
+        row = rows[k]
+        for j in range(out.size):
+            out[j] += _ONE if row[j] > PRESENT else _ZERO
+
+
+@_inner
+def distance_tile(x, first, live, domain, work):
+    """Squared distances of the lanes of a tile, |L x - L mean|^2; features are rows of x.
+
+    They are the rows from `first` on; those that are not `live` are zero in the whole tile and left
+    out, which changes no bit. `work`: rows for the result and for one sum.
+    """
+    whiten, centre = domain[3], domain[8]
+    out, part = work[0], work[1]
+    features = x[first : first + centre.size]
+    chosen, n_chosen = np.empty(centre.size, np.int64), 0
+    for j in range(out.size):
+        out[j] = _ZERO
+    for r in range(centre.size):
+        if live[first + r]:
+            chosen[n_chosen] = r
+            n_chosen += 1
+        for j in range(out.size):
+            part[j] = -centre[r]
+        add_rows(features, chosen[:n_chosen], whiten[r], part)  # zeros right of the diagonal
+        for j in range(out.size):
+            out[j] += part[j] * part[j]

@@ -1,0 +1,1 @@
+"""Prior knowledge: the signed, gated network of tme-cell, and readers of networks of others."""

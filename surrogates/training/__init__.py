@@ -1,0 +1,1 @@
+"""Training of the network, and the fit of its teacher."""

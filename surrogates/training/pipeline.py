@@ -1,0 +1,364 @@
+"""Train the ensemble on samples of the teacher: regression of the drive of every unit.
+
+    loss = sum_units mean_rows[w (F - target)^2] / variance_unit,   w ~ 1 / (target + LOW_DRIVE)^2
+
+averaged over members, each of which sees the trajectories in its own bootstrap weights and starts
+from its own draws: several for every unit, of which the best after a short regression goes on,
+since some end where a sharp switch is never found. Units share no weights, so their relative
+weight in the loss does not matter.
+After it come, as far as the configuration gives them steps, on-policy rows and rollouts
+(`training.rollout_stage`) and measurements (`measurements`); the loss of drives stays in every sum.
+Last, if asked for, a residual beside the scaffold, which then stands still (`training.residual`).
+Everything follows from the configuration and its seeds; a run that was stopped goes on from the
+checkpoints of its stages to the same weights.
+"""
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from surrogates.channels import find
+from surrogates.data import marm
+from surrogates.data.sampling import Rows, Sampling, join, sample, split
+from surrogates.evaluation.fidelity import drive_of
+from surrogates.evaluation.real_data import find_data
+from surrogates.network.domain import Domain, calibrate, distances, everywhere, fit_domain
+from surrogates.network.ensemble import TmeCell
+from surrogates.network.parameters import Raw, random_raw
+from surrogates.network.torch import MonotoneUnits, Sources
+from surrogates.phenotype import HIGH, LOW
+from surrogates.prior.graph import Network, load_network
+from surrogates.registry import Weights, find_weights, load_weights, save_weights
+from surrogates.teacher.model import Teacher
+from surrogates.training.drives import drive_errors, drive_loss
+from surrogates.training.measurements import Measurements, PlateLikelihood
+from surrogates.training.optimiser import Progress, Stage, descend, write_curves
+from surrogates.training.residual import Left, ResidualTable, fit_residual, left_by
+from surrogates.training.rollout_stage import Relabelling, Rollouts, draw_pool, rollout_loss
+from surrogates.training.rollouts import Roller
+
+VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified beyond this
+LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
+JUDGED = 16  # batches that choose among starts
+CURVE_FILE = "curves.csv"
+MEASURED = marm.FOLDER  # sub-folder of the measurements that train
+PARTS = {"sampling": Sampling, "relabelling": Relabelling, "rollouts": Rollouts,
+         "measurements": Measurements, "residual": ResidualTable}  # tables of a configuration
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a training run is; see `configs/tme-cell.toml`."""
+
+    name: str = "tme-cell"
+    seed: int = 1
+    n_members: int = 5
+    joint: tuple[str, ...] = ()  # heads that are one product, see `parameters`
+    starts: int = 1  # draws that every unit of a member starts from
+    start_steps: int = 0  # of regression before the best of them is taken
+    steps: int = 16000
+    batch: int = 2048
+    learning_rate: float = 0.1
+    validation_share: float = 0.1
+    checkpoint_every: int = 500
+    sampling: Sampling = field(default_factory=Sampling)
+    relabelling: Relabelling = field(default_factory=Relabelling)
+    rollouts: Rollouts = field(default_factory=Rollouts)
+    measurements: Measurements = field(default_factory=Measurements)
+    residual: ResidualTable = field(default_factory=ResidualTable)
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Training rows, float32: sources, drives before competence, and how much each row counts."""
+
+    sources: np.ndarray  # (n_rows, n_sources + 1), the last one 1
+    target: np.ndarray  # (n_rows, n_units), F
+    factor: np.ndarray  # (n_rows, n_units), w / variance, 0 where the type has no competence
+    bootstrap: np.ndarray  # (n_rows, n_members)
+    tables: tuple  # parent, gate, n_parents, joint, see `gradient.drive_loss`
+
+    def take(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Batch of `rows`, values of one source or unit side by side."""
+        arrays = (self.sources, self.target, self.factor, self.bootstrap)
+        return tuple(np.ascontiguousarray(a[rows].T) for a in arrays)
+
+
+def train(config_path: str | Path, out_dir: str | Path, progress: Progress | None = None,
+          data: str | Path | None = None, start: str | Path | None = None) -> Path:
+    """Train from a configuration file into `out_dir`; returns the folder of weights and card.
+
+    With a folder of public data (`data`) and steps for it in the configuration, measurements enter
+    in a last stage; without one the card says that none did.
+    From a folder of weights (`start`) the regression of drives is skipped: training goes on there,
+    from the scaffold's weights without their residual.
+    """
+    from surrogates.evaluation.evaluate import (
+        card_of,  # evaluate needs a trained model, as does training
+    )
+
+    config = load_config(config_path)
+    report = progress or (lambda _what, _share: None)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    teacher, network = Teacher(), load_network()
+    report("sampling the teacher", 0.0)
+    training, validation = split(
+        sample(teacher, config.sampling), config.validation_share, config.seed
+    )
+    course = Training(network, teacher, config, folder, report)
+    units = None if start is None else MonotoneUnits(
+        network, replace(load_weights(find_weights(path=start), network).raw, residual=None))
+    units = course.run(training, validation, None if data is None else find_data(data), units)
+    domain = with_domain(network, units, training, validation)
+    weights = Weights(course.with_residual(units, training, validation), domain)
+    save_weights(folder, weights)
+    write_curves(folder / CURVE_FILE, course.curves)
+    report("evaluating", 0.0)
+    card_of(folder, config, teacher, stages=course.stages, progress=report)
+    for path in folder.glob("checkpoint-*.safetensors"):
+        path.unlink()
+    return folder
+
+
+class Training:
+    """The stages in their order; `curves` and `stages` say afterwards what they did."""
+
+    def __init__(self, network: Network, teacher: Teacher, config: Config, folder: Path,
+                 report: Progress) -> None:
+        self._network, self._teacher, self._config = network, teacher, config
+        self._folder, self._report = folder, report
+        self.curves: dict[str, dict[str, np.ndarray]] = {}
+        self.stages: list[dict] = []
+
+    def run(self, rows: Rows, validation: Rows, data: Path | None,
+            units: MonotoneUnits | None = None) -> MonotoneUnits:
+        """All stages; with `units` given, those after the regression of drives."""
+        config = self._config
+        if units is None:
+            units = self._start(rows)
+            self._regress(units, rows, "drives", config.steps, config.learning_rate)
+            self._note("drives", units, validation)
+        else:
+            if set(units.joint) != set(joint_units(self._network, config)):
+                msg = (f"the weights to go on from have the joint heads "
+                       f"{[self._network.units[k] for k in units.joint]}, the configuration "
+                       f"{list(config.joint)}")
+                raise ValueError(msg)
+            self._note("weights gone on from", units, validation)
+        rows = self._relabelled(units, rows, validation)
+        losses = {"drives": drive_losses(units, self._network, rows, config)}
+        for ticks, steps in zip(config.rollouts.ticks, config.rollouts.steps, strict=True):
+            losses["rollouts"] = self._rollouts(units, rows, ticks, config.rollouts.weight)
+            self._descend(units, losses, f"rollouts-{ticks}", steps, config.rollouts.learning_rate)
+            self._note(f"rollouts of {ticks} ticks", units, validation)
+        if data is not None and (data / MEASURED).is_dir() and config.measurements.steps:
+            self._measured(units, losses, data)
+            self._note("measurements", units, validation)
+        return units
+
+    def _start(self, rows: Rows) -> MonotoneUnits:
+        """Members whose every unit is the best of `config.starts` draws after `start_steps`."""
+        config, network = self._config, self._network
+        raw = random_raw(network, config.n_members * config.starts, config.seed,
+                         joint_units(network, config))
+        drawn = MonotoneUnits(network, raw)
+        if config.starts == 1:
+            return drawn
+        batches = prepare(network, rows, config)
+        batches = replace(batches, bootstrap=np.tile(batches.bootstrap, config.starts))
+        self._descend(drawn, {"drives": _drive_loss(drawn, batches, config)}, "starts",
+                      config.start_steps, config.learning_rate)
+        chosen = best_starts(drawn, batches, config)
+        raw, units = drawn.raw(), np.arange(network.n_units)
+        taken = {name: array[chosen, units] for name, array in raw.arrays().items()
+                 if name != "tempo"}
+        return MonotoneUnits(network, replace(raw, **taken, tempo=raw.tempo[: config.n_members]))
+
+    def with_residual(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Raw:
+        """What the units have learned, with a residual if the configuration gives it steps."""
+        table = self._config.residual
+        if not table.steps:
+            return units.raw()
+        parts = [self._left(units, part) for part in (rows, validation)]
+        found, self.curves["residual"] = fit_residual(*parts, table, self._config.seed,
+                                                      self._report)
+        raw = replace(units.raw(), residual=found)
+        self._note("residual", MonotoneUnits(self._network, raw), validation)
+        return raw
+
+    def _left(self, units: MonotoneUnits, rows: Rows) -> Left:
+        config = self._config
+        batches = prepare(self._network, rows, config)
+        weight = batches.factor * np.float32(config.batch * config.n_members / len(rows))
+        return left_by(units, batches.sources[:, :-1], batches.target, weight)
+
+    def _relabelled(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Rows:
+        """Training rows with those that the network's own rollouts visit, round after round."""
+        table = self._config.relabelling
+        for k in range(table.rounds):
+            self._report(f"on-policy rows, round {k + 1}", 0.0)
+            model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
+            sampling = replace(self._config.sampling, seed=self._config.sampling.seed + 1000 + k,
+                               n_trajectories=table.n_trajectories)
+            rows = join(rows, sample(self._teacher, sampling, follower=model))
+            self._regress(units, rows, f"on-policy-{k + 1}", table.steps, table.learning_rate)
+            self._note(f"on-policy rows {k + 1}", units, validation)
+        return rows
+
+    def _rollouts(self, units: MonotoneUnits, rows: Rows, ticks: int, weight: float):
+        """Loss of rollouts of so many ticks as a function of the step."""
+        seed, table = self._config.seed, self._config.rollouts
+        pool = draw_pool(self._teacher, rows, table.n_courses, ticks, seed)
+        roll = Roller(self._network)
+
+        def loss(step: int) -> torch.Tensor:
+            draw = np.random.default_rng([seed, ticks, step])
+            chosen = draw.integers(0, table.n_courses, table.batch)
+            return weight * rollout_loss(units, roll, self._network, pool, chosen)
+
+        return loss
+
+    def _measured(self, units: MonotoneUnits, losses: dict, data: Path) -> None:
+        table = self._config.measurements
+        likelihood = PlateLikelihood(self._network, marm.training(data))
+        losses["measurements"] = lambda _step: table.weight * likelihood(units)
+        self._descend(units, losses, "measurements", table.steps, table.learning_rate)
+
+    def _regress(self, units, rows: Rows, name: str, steps: int, rate: float) -> None:
+        losses = {"drives": drive_losses(units, self._network, rows, self._config)}
+        self._descend(units, losses, name, steps, rate)
+
+    def _descend(self, units, losses: dict, name: str, steps: int, rate: float) -> None:
+        if not steps:
+            return
+        path = self._folder / f"checkpoint-{name}.safetensors"
+        stage = Stage(name, steps, rate, path, self._config.checkpoint_every)
+        self.curves[name] = descend(
+            units, lambda step: {k: loss(step) for k, loss in losses.items()}, stage,
+            self._network.n_parents, self._report)
+
+    def _note(self, name: str, units: MonotoneUnits, validation: Rows) -> None:
+        """How far the drives are from the teacher's on validation rows after a stage."""
+        model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
+        error = drive_of(model, validation).mean(axis=1) - validation.target
+        per_unit = np.sqrt((error**2).mean(axis=0))
+        worst = int(per_unit.argmax())
+        self.stages.append({"stage": name, "drive_rmse": float(np.sqrt((error**2).mean())),
+                            "worst_unit": self._network.units[worst],
+                            "worst_rmse": float(per_unit[worst])})
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a configuration; unknown keys are refused by name."""
+    table = tomllib.loads(Path(path).read_text("utf-8"))
+    parts = {name: _checked(kind, table.pop(name, {}), f"{path} [{name}]")
+             for name, kind in PARTS.items()}
+    return _checked(Config, table | parts, str(path))
+
+
+def _checked(kind: type, values: dict, where: str):
+    unknown = values.keys() - kind.__dataclass_fields__.keys()
+    if unknown:
+        known = list(kind.__dataclass_fields__)
+        msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"
+        raise ValueError(msg)
+    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+
+
+def drive_losses(
+    units: MonotoneUnits, network: Network, rows: Rows, config: Config
+) -> Callable[[int], torch.Tensor]:
+    """Loss of the drives as a function of the step."""
+    return _drive_loss(units, prepare(network, rows, config), config)
+
+
+def _drive_loss(units: MonotoneUnits, batches: Batches,
+                config: Config) -> Callable[[int], torch.Tensor]:
+    def loss(step: int) -> torch.Tensor:
+        batch = batches.take(rows_of_step(config, step, len(batches.sources)))
+        return drive_loss(*units.acting(), batches.tables, batch)
+
+    return loss
+
+
+def best_starts(units: MonotoneUnits, batches: Batches, config: Config) -> np.ndarray:
+    """Which of the drawn members (n_members, n_units) to take: the one of least error.
+
+    Draws of member m are m, m + n_members, ...; errors are those of JUDGED batches.
+    """
+    error = 0.0
+    for step in range(JUDGED):
+        batch = batches.take(rows_of_step(config, step, len(batches.sources)))
+        error = error + drive_errors(*units.acting(), batches.tables, batch)
+    best = error.reshape(config.starts, config.n_members, -1).argmin(axis=0)
+    return best * config.n_members + np.arange(config.n_members)[:, None]
+
+
+def joint_units(network: Network, config: Config) -> tuple[int, ...]:
+    """Units of `config.joint`; whatever is no head is refused by name."""
+    return tuple(network.n_nodes + find(name, network.units[network.n_nodes :], "joint head")
+                 for name in config.joint)
+
+
+def prepare(network: Network, rows: Rows, config: Config) -> Batches:
+    """Divide the competence out of the targets and weigh units, members and trajectories."""
+    with torch.no_grad():
+        arrays = (rows.state, rows.inputs, rows.genotype)
+        sources = Sources()(*(torch.from_numpy(a) for a in arrays)).numpy()
+    target, mask = uncompetent(network, rows)
+    count = mask.sum(axis=0)
+    mean = (target * mask).sum(axis=0) / count
+    variance = (((target - mean) ** 2) * mask).sum(axis=0) / count
+    scale = 1.0 / np.maximum(variance, VARIANCE_FLOOR) / (config.batch * config.n_members)
+    numbers, where = np.unique(rows.trajectory, return_inverse=True)
+    draw = np.random.default_rng([config.seed, config.n_members])
+    bootstrap = draw.poisson(1.0, (len(numbers), config.n_members))[where]
+    padded = np.concatenate([sources, np.ones_like(sources[:, :1])], axis=1)
+    one = network.n_sources
+    tables = (np.where(network.parent < 0, one, network.parent).astype(np.int32),
+              np.where(network.gate < 0, one, network.gate).astype(np.int32), network.n_parents,
+              np.isin(np.arange(network.n_units), joint_units(network, config)))
+    closeness = 1.0 / (target + LOW_DRIVE) ** 2
+    closeness *= count / (closeness * mask).sum(axis=0)
+    values = (padded, target, mask * scale * closeness, bootstrap)
+    return Batches(*(np.ascontiguousarray(v, np.float32) for v in values), tables)
+
+
+def uncompetent(network: Network, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """F of every unit from the teacher's drives, and a mask of the units the type has."""
+    competence = network.competence[rows.cell_type].copy()
+    mask = (competence > 0).astype(np.float32)
+    competence[:, network.n_nodes :] = mask[:, network.n_nodes :]
+    return rows.target / np.where(mask > 0, competence, 1.0) * mask, mask
+
+
+def rows_of_step(config: Config, step: int, n_rows: int) -> np.ndarray:
+    """Row numbers of a step's batch: a function of seed and step, so that runs can resume."""
+    draw = np.random.default_rng([config.seed, config.n_members, step])
+    return draw.integers(0, n_rows, config.batch)
+
+
+def with_domain(network: Network, units: MonotoneUnits, training: Rows, validation: Rows):
+    """The domain of the training rows, its limits set on the validation rows."""
+    domain = fit_domain(training.inputs, training.genotype)
+    disagreement, distance = spread_and_distance(network, units.raw(), domain, validation)
+    return calibrate(domain, distance, disagreement)
+
+
+def spread_and_distance(
+    network: Network, raw: Raw, domain: Domain, rows: Rows
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disagreement (largest sigma over range) and squared distance of every row."""
+    model = TmeCell(network, raw, domain, name="in training", hash="")
+    out = model.allocate(len(rows))
+    model.step(rows.state, rows.inputs, rows.genotype, rows.cell_type, 0.0, out=out)
+    disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
+    return disagreement, distances(domain, rows.inputs, rows.genotype)
+
+
+__all__ = ["Config", "Training", "load_config", "train"]

@@ -1,0 +1,130 @@
+"""Follow one cell through time under chosen inputs, with any cell model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogates.channels import (
+    INPUTS,
+    NODES,
+    OUTPUTS,
+    basal_inputs,
+    cell_type_code,
+    find,
+    genotype_bits,
+)
+from surrogates.intervals import GROWTH, Intervals
+from surrogates.phenotype import net_growth_rate
+
+Steps = float | Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One cell over time: `trajectory["ERK"]` is a column, of nodes, outputs or growth_rate_net.
+
+    `time` [min] includes 0. `spread` holds the standard deviation of members run freely, None
+    for a model that has no members; `intervals` is None where none were calibrated. Outputs of
+    row k are those that act from time[k] on.
+    """
+
+    time: np.ndarray  # (n_times,)
+    nodes: np.ndarray  # (n_times, n_nodes)
+    outputs: np.ndarray  # (n_times, n_outputs)
+    in_domain: np.ndarray  # bool (n_times,)
+    spread: Mapping[str, np.ndarray] | None = None
+    intervals: Intervals | None = None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name == GROWTH:
+            return net_growth_rate(self.outputs)
+        column = find(name, (*NODES, *OUTPUTS, GROWTH), "node or output")
+        if column < len(NODES):
+            return self.nodes[:, column]
+        return self.outputs[:, column - len(NODES)]
+
+    def std(self, name: str) -> np.ndarray:
+        """Spread of the model's members for a node, output or growth_rate_net."""
+        column = self[name]
+        return np.zeros_like(column) if self.spread is None else self.spread[name]
+
+    def interval(self, name: str, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper end that hold the teacher's answer in a share `level` of situations.
+
+        Calibrated on drug pairs that training never saw, see `intervals`; it promises nothing
+        where `in_domain` is false. Needs an ensemble whose card holds intervals.
+        """
+        if self.spread is None or self.intervals is None:
+            msg = (f"no interval for {name!r}: it takes an ensemble with calibrated intervals, "
+                   "not a single member, the teacher, or weights whose card holds none")
+            raise ValueError(msg)
+        middle = self[name]
+        half = self.intervals.half_width(name, self.spread[name], level)
+        low, high = middle - half, middle + half
+        if name in NODES:
+            return np.maximum(low, 0.0), np.minimum(high, 1.0)
+        return (low if name == GROWTH else np.maximum(low, 0.0)), high
+
+    @property
+    def state(self) -> np.ndarray:
+        """Nodes at the end, to go on from."""
+        return self.nodes[-1]
+
+
+def simulate(
+    model,
+    *,
+    cell_type: str = "tumor",
+    genotype: Sequence[str] = (),
+    minutes: float = 1440.0,
+    dt: float = 6.0,
+    inputs: Mapping[str, Steps] | None = None,
+    state: np.ndarray | None = None,
+) -> Trajectory:
+    """Step `model` over `minutes` in steps of `dt` [min].
+
+    Inputs are constants or (minute, value) steps that hold until the next; what is absent takes
+    its documented basal value. Starts at the drug-free steady state of the type and genotype
+    unless `state` (n_nodes,) is given. Unknown names are refused with the nearest valid one.
+    """
+    n_steps = _whole_steps(minutes, dt)
+    time = np.arange(n_steps + 1) * dt
+    course = _input_course(inputs or {}, time)
+    code = np.array([cell_type_code(cell_type)], np.int8)
+    bits = np.array([genotype_bits(genotype, model.genotypes)], np.int32)
+    start = model.initial_state(code, bits) if state is None else np.asarray(state)[None]
+    out = model.allocate(1)
+    nodes = np.empty((n_steps + 1, len(NODES)), np.float32)
+    outputs = np.empty((n_steps + 1, len(OUTPUTS)), np.float32)
+    in_domain = np.empty(n_steps + 1, bool)
+    current = np.ascontiguousarray(start, np.float32)
+    for k in range(n_steps + 1):  # a step of no length reads the heads at time 0
+        model.step(current, course[max(k - 1, 0)][None], bits, code, dt if k else 0.0, out=out)
+        current = out.state.copy()
+        nodes[k], outputs[k], in_domain[k] = current[0], out.outputs[0], out.in_domain[0]
+    return Trajectory(time, nodes, outputs, in_domain)
+
+
+def _whole_steps(minutes: float, dt: float) -> int:
+    n_steps = round(minutes / dt)
+    if dt <= 0.0 or abs(n_steps * dt - minutes) > 1e-6 * max(dt, 1.0):
+        msg = f"{minutes} minutes are not a whole number of steps of {dt} minutes"
+        raise ValueError(msg)
+    return n_steps
+
+
+def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
+    """Raw inputs float32 (n_times, n_inputs); row k holds from time[k] to time[k + 1]."""
+    course = basal_inputs(len(time))
+    for name, value in inputs.items():
+        column = find(name, INPUTS, "input")
+        if np.isscalar(value):
+            course[:, column] = value
+        else:
+            for minute, level in value:
+                course[time >= minute - 1e-9, column] = level
+    return course
+
+
+__all__ = ["Trajectory", "simulate"]

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+from tests.processes.tissue import RADIUS, box, crowd
+from tests.reference import contacts
+from tme_sim.processes.contact import meet
+from tme_sim.processes.neighbours import CellList, Neighbours, Space, cut
+
+
+def listed(position, radius, grid, walls):
+    return CellList(Space(grid.size, grid.dim == 2, walls), radius).build(position)
+
+
+def pairs(position, radius, grid, walls, *, slack):
+    """Pairs (row, neighbour) in the order in which they are listed."""
+    near = Neighbours(Space(grid.size, grid.dim == 2, walls), radius, slack=slack).build(position)
+    return [
+        (int(i), int(j))
+        for i, begin, number in zip(near.order, near.begin, near.number, strict=True)
+        for j in near.listed[begin : begin + number]
+    ]
+
+
+@pytest.mark.parametrize("walls", ["reflecting", "periodic", "open"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_every_contact_is_found_once(dim, walls):
+    position, grid = crowd(120, dim, seed=3)
+    radius = np.random.default_rng(4).uniform(3, 9, 120)
+    cells = listed(position, radius, grid, walls)
+
+    total, _ = meet(cells, np.arange(120), np.ones(120, dtype=np.float32), np.full(120, 0.5))
+
+    shown = np.zeros((120, 4))
+    expected = contacts.sums(position, radius, shown, grid.size, walls, dim)[:, 4]
+    np.testing.assert_allclose(total, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("walls", ["reflecting", "periodic", "open"])
+@pytest.mark.parametrize("dim", [2, 3])
+@pytest.mark.parametrize("slack", [0.0, 1.5])
+def test_neighbours_are_all_pairs_within_reach(dim, walls, slack):
+    position, grid = crowd(300, dim, seed=6)
+    radius = np.random.default_rng(7).uniform(3, 9, 300)
+
+    listed_pairs = pairs(position, radius, grid, walls, slack=slack)
+
+    expected = set()
+    for i in range(300):
+        for j in range(300):
+            d = np.linalg.norm(contacts.separation(position[i], position[j], grid.size, walls, dim))
+            if i != j and d < 1.25 * (radius[i] + radius[j]) + 2 * slack:
+                expected.add((i, j))
+    assert len(listed_pairs) == len(set(listed_pairs))
+    assert set(listed_pairs) == expected
+
+
+@pytest.mark.parametrize("walls", ["reflecting", "periodic", "open"])
+@pytest.mark.parametrize("dim", [2, 3])
+def test_lists_hold_until_someone_within_reach_is_not_listed(dim, walls):
+    n, held = 300, []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        position, grid = crowd(n, dim, seed=seed, spacing=20.0)
+        radius = rng.uniform(3, 9, n)
+        near = Neighbours(Space(grid.size, dim == 2, walls), radius).build(position)
+        listed = set(pairs(position, radius, grid, walls, slack=1.5))
+        step = rng.normal(size=(n, 3)) * [1, 1, dim == 3]
+        step /= np.linalg.norm(step, axis=1)[:, None]
+        length = np.full(n, 1.4)
+        length[rng.choice(n, 3, replace=False)] = rng.uniform(1.6, 9.0, 3)
+        moved = position + length[:, None] * step
+        if walls == "periodic":
+            moved[:, :dim] %= np.array(grid.size)[:dim]
+        elif walls == "reflecting":
+            moved = np.clip(moved, 0.0, grid.size)
+        strayed = np.array(
+            [
+                np.linalg.norm(contacts.separation(a, b, grid.size, walls, dim))
+                for a, b in zip(moved, position, strict=True)
+            ]
+        )
+        touching = {(i, j) for i, j, _ in contacts.touching(moved, radius, grid.size, walls, dim)}
+
+        assert near.hold(moved, strayed) == (touching <= listed)
+        held.append(touching <= listed)
+    assert any(held)
+    assert not all(held)
+
+
+def test_lists_do_not_hold_once_many_have_moved():
+    position, grid = crowd(300, 3)
+    near = Neighbours(Space(grid.size, planar=False), np.full(300, RADIUS)).build(position)
+
+    assert near.hold(position, np.full(300, 1.4))
+    assert not near.hold(position, np.full(300, 1.6))
+
+
+def test_there_is_no_limit_to_the_neighbours_of_a_cell():
+    rng = np.random.default_rng(8)
+    position = np.vstack([rng.uniform(40, 41, (700, 3)), rng.uniform(0, 200, (300, 3))])
+    radius = np.full(1000, RADIUS)
+    grid = box(200, 3)
+
+    listed_pairs = pairs(position, radius, grid, "reflecting", slack=0.5)
+
+    distance = np.linalg.norm(position[:, None] - position[None], axis=2)
+    near = (distance < 2.5 * RADIUS + 1.0).sum() - 1000
+    assert len(set(listed_pairs)) == len(listed_pairs) == near
+
+
+def test_cells_outside_open_walls_still_find_each_other():
+    grid = crowd(100, 2)[1]
+    position = np.array([[-30.0, 50, 10], [-40.0, 50, 10], [50.0, 900, 10], [50.0, 912, 10]])
+    cells = listed(position, np.full(4, RADIUS), grid, "open")
+
+    total, chosen = meet(cells, np.arange(4), np.ones(4, dtype=np.float32), np.full(4, 0.5))
+
+    assert (total == 1.0).all()
+    assert chosen.tolist() == [1, 0, 3, 2]
+
+
+def test_a_bin_holds_its_cells_in_the_order_of_their_rows():
+    position, grid = crowd(500, 3)
+    cells = listed(position, np.full(500, RADIUS), grid, "reflecting")
+
+    runs = np.split(cells.order, cells.start[1:-1])
+
+    assert np.array_equal(np.sort(cells.order), np.arange(500))
+    assert all((np.diff(run) > 0).all() for run in runs)
+
+
+def test_a_thousand_cells_in_one_place_are_all_neighbours():
+    position = np.full((1000, 3), 50.0) + np.linspace(0, 1, 1000)[:, None]
+    cells = listed(position, np.full(1000, RADIUS), crowd(100, 3)[1], "reflecting")
+
+    total, _ = meet(cells, np.arange(1000), np.ones(1000, dtype=np.float32), np.full(1000, 0.5))
+
+    assert (total == 999.0).all()
+
+
+def test_an_empty_domain_costs_few_bins():
+    assert cut(Space((1e5, 1e5, 1e5), planar=False), RADIUS, 10).counts[:3].prod() <= 4096
+
+
+def test_a_periodic_domain_must_hold_a_contact():
+    with pytest.raises(ValueError, match="smaller than twice the contact range"):
+        cut(Space((40.0, 200.0, 20.0), planar=True, walls="periodic"), RADIUS, 10)

@@ -1,0 +1,48 @@
+"""Abundances of lines: found where they act, silent where the model feels nothing."""
+
+import numpy as np
+
+from surrogates.data import abundance
+
+
+def lines(n_lines=40, n_rows=600, seed=5):
+    draw = np.random.default_rng(seed)
+    line = np.arange(n_rows) % n_lines
+    return line, draw.normal(size=(n_lines, 3)), draw.normal(size=(n_rows, 2)), draw
+
+
+def test_what_covariates_do_to_abundances_is_found():
+    line, z, slope, draw = lines()
+    truth = np.array([[0.5, 0.0, -0.3], [0.0, 0.8, 0.0]])
+    features = abundance.products(slope, z[line])
+    rest = features @ truth.ravel() + 0.01 * draw.normal(size=len(line))
+    factors, error = abundance.fit(features, rest, line, [1e-6, 1.0])
+    np.testing.assert_allclose(factors.reshape(2, 3), truth, atol=0.01)
+    assert error < 1.5 * 0.01**2 * len(line)
+
+
+def test_chance_is_not_taken_for_abundance():
+    line, z, slope, draw = lines()
+    features = abundance.products(slope, z[line])
+    noise = draw.normal(size=len(line))
+    free, _ = abundance.fit(features, noise, line, [1e-6])
+    chosen, _ = abundance.fit(features, noise, line)
+    assert np.abs(chosen).sum() < 0.3 * np.abs(free).sum()
+
+
+def test_a_model_that_feels_no_node_cannot_tell_lines_apart():
+    line, z, slope, draw = lines()
+    features = abundance.products(0.0 * slope, z[line])
+    factors, _ = abundance.fit(features, draw.normal(size=len(line)), line)
+    np.testing.assert_array_equal(factors, 0.0)
+
+
+def test_axes_of_expression_are_those_of_the_training_lines():
+    draw = np.random.default_rng(2)
+    table, train = draw.normal(size=(30, 50)), np.arange(30) < 20
+    other = table.copy()
+    other[25] = 100.0
+    one, two = (abundance.scores(t, train, 4) for t in (table, other))
+    np.testing.assert_array_equal(np.delete(one, 25, 0), np.delete(two, 25, 0))
+    np.testing.assert_allclose(one[train].std(axis=0), 1.0)
+    np.testing.assert_allclose(one[train].mean(axis=0), 0.0, atol=1e-12)

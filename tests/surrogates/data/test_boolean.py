@@ -1,0 +1,109 @@
+"""Boolean models: read as they are written, simulated exactly, compared by sign."""
+
+import numpy as np
+import pytest
+
+import surrogates
+from surrogates.data import boolean, boolean_model
+from tests.surrogates.data.data_folder import real
+
+
+@pytest.fixture
+def write(tmp_path):
+    def model(bnd, cfg=""):
+        (tmp_path / "m.bnd").write_text(bnd)
+        (tmp_path / "m.cfg").write_text(cfg)
+        return boolean_model.load(tmp_path / "m.bnd", tmp_path / "m.cfg")
+    return model
+
+
+def node(name, logic, up="1", down="1"):
+    return (f"Node {name} {{ logic = {logic}; rate_up = @logic ? {up} : 0; "
+            f"rate_down = @logic ? 0 : {down}; }}\n")
+
+
+def test_a_switching_node_is_on_for_its_share_of_the_time(write):
+    model = write("node A { rate_up = $u; rate_down = 3.0; }", "$u = 1; A.istate = 0;")
+    on = model.on_time({}, copies=2000, time=20.0, seed=1)
+    np.testing.assert_allclose(on, 0.25, atol=0.01)
+
+
+def test_waiting_times_are_exponential(write):
+    model = write("node A { rate_up = 1; rate_down = 0; }", "A.istate = 0;")
+    on = model.on_time({}, copies=20000, time=2.0, seed=1)
+    expected = 1.0 - (np.exp(-1.0) - np.exp(-2.0))  # mean of 1 - e^-t from 1 to 2
+    np.testing.assert_allclose(on, expected, atol=0.01)
+
+
+@pytest.mark.parametrize(("logic", "truth"), [
+    ("A & !B", [0, 1, 0, 0]), ("A AND NOT B", [0, 1, 0, 0]), ("A | B & C", [0, 1, 0, 1]),
+    ("(A | B) & C", [0, 0, 0, 0]), ("A ^ B", [0, 1, 1, 0]), ("A ? B : !B", [1, 0, 0, 1]),
+    ("A + B == 1", [0, 1, 1, 0]), ("TRUE", [1, 1, 1, 1]), ("!(A || B) && $on", [1, 0, 0, 0]),
+])
+def test_logic_is_read_with_the_usual_precedence(write, logic, truth):
+    bnd = "".join(node(name, name) for name in "ABC") + node("D", logic)
+    model = write(bnd, "$on = 1; C.istate = 0; D.istate = 0;")
+    for value, (a, b) in zip(truth, [(0, 0), (1, 0), (0, 1), (1, 1)], strict=True):
+        on = model.on_time({"A": bool(a), "B": bool(b)}, copies=20, time=60.0, seed=2)
+        assert on[3] == pytest.approx(value, abs=0.01)
+
+
+def test_a_lost_node_stays_lost_and_takes_what_follows_with_it(write):
+    model = write(node("A", "A") + node("B", "A"), "A.istate = 1; B.istate = 0;")
+    kept = model.on_time({}, copies=50, time=60.0, seed=3)
+    lost = model.on_time({"A": False}, copies=50, time=60.0, seed=3)
+    np.testing.assert_allclose(kept, 1.0)
+    np.testing.assert_allclose(lost, 0.0)
+
+
+@pytest.mark.parametrize(("value", "share"), [
+    ("1", 1.0), ("FALSE", 0.0), ("-1", 0.5), ("0.3 [0], 0.7 [1]", 0.7), ("1.0[0] , 0.0[1]", 0.0),
+])
+def test_initial_states_are_read_in_all_their_forms(write, value, share):
+    assert write(node("A", "A"), f"[A].istate = {value};").start == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("logic", "message"), [
+    ("A & X", "node A.*'X' is not a node"), ("A & (A", r"'\)' is missing"),
+    ("A A", "cannot read 'A'"), ("$rate", "'\\$rate' is not"),
+])
+def test_what_cannot_be_read_is_told_with_its_node(write, logic, message):
+    with pytest.raises(ValueError, match=message):
+        write(node("A", logic))
+
+
+def test_an_unknown_node_is_refused_by_name(write):
+    with pytest.raises(ValueError, match="no node 'Z'"):
+        write(node("A", "A")).on_time({"Z": True}, copies=1, time=1.0, seed=0)
+
+
+def test_small_effects_and_those_of_a_node_on_itself_do_not_count():
+    wanted = np.array([[-0.9, 0.2], [0.05, -0.9], [0.3, -0.02]])
+    np.testing.assert_array_equal(boolean.counted(wanted), [[0, 1], [0, 0], [1, 0]])
+
+
+def test_the_cell_models_know_that_lost_mek_silences_erk_and_lost_pten_frees_akt():
+    study = boolean.STUDIES[0]
+    effects = boolean.cell_effects(surrogates.load("teacher"), study)
+    names = list(study.node)
+    assert effects[names.index("MEK_b1"), names.index("ERK_b1")] < -0.01
+    assert effects[names.index("PTEN"), names.index("AKT")] > 0.01
+
+
+def test_every_model_of_the_folder_is_read_and_its_shared_nodes_exist():
+    folder = real(boolean.FOLDER) / boolean.FOLDER
+    models = {path.stem: boolean_model.load(path, path.with_suffix(".cfg"))
+              for path in folder.glob("*.bnd")}
+    assert len(models["Montagud2022_prostate"].nodes) == 133
+    for study in boolean.STUDIES:
+        assert {*study.node, *study.ligand, *study.fixed} <= set(models[study.file].nodes)
+
+
+def test_lost_braf_pathway_nodes_of_the_melanoma_model_behave_as_published():
+    study = boolean.STUDIES[0]
+    folder = real(boolean.FOLDER) / boolean.FOLDER
+    files = [folder / f"{study.file}.{kind}" for kind in ("bnd", "cfg")]
+    effects = boolean.boolean_effects(files, study)
+    names = list(study.node)
+    assert effects[names.index("MEK_b1"), names.index("ERK_b1")] < -0.3
+    assert effects[names.index("PI3K"), names.index("AKT")] < -0.3

@@ -1,0 +1,1 @@
+"""Cells as Mesa agents: views of rows, and sets of them."""

@@ -1,0 +1,241 @@
+"""Lead from a model to views of its cells and back, and make rows the agents of a Mesa model."""
+
+import difflib
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mesa
+import numpy as np
+
+from tme_sim.agents.cell import CLASSES, Cell
+from tme_sim.agents.cell_set import CellSet
+from tme_sim.compute.random import arrival_id
+from tme_sim.state.columns import ALIVE, Population
+
+_USER_BORN = 0  # stands for the vessel in ids of cells that user code adds
+
+
+class StaleCellError(LookupError):
+    """The cell of this handle is no longer there."""
+
+
+class Census:
+    """Leads from a model to views of its cells and back.
+
+    Args:
+        model: the model; ``model.population`` holds its cells.
+        kinds: class of each type code.
+        nodes: names of the network's nodes, in the order of the column ``nodes``.
+        born: called with the rows of a cell that user code added, to give it volumes and network
+            state; values that the user gave are written after that.
+    """
+
+    def __init__(
+        self,
+        model: mesa.Model,
+        *,
+        kinds: Sequence[type[Cell]],
+        nodes: Sequence[str],
+        born: Callable[[slice], None] | None,
+    ) -> None:
+        self.model = model
+        self.kinds = list(kinds)
+        self.nodes = {name: place for place, name in enumerate(nodes)}
+        self.born = born
+        self.warned_about_loops = False
+        self._added = (-1, 0)  # tick, number of cells that user code added in it
+
+    @property
+    def population(self) -> Population:
+        """The cells."""
+        return self.model.population
+
+    def view(self, cell_id: int, row: int | None = None) -> Cell:
+        """Handle of a cell, whose row may be given where it is known."""
+        row = self.row_of(cell_id) if row is None else row
+        cell = object.__new__(self.kinds[self.population["type"][row]])
+        cell.__dict__.update(
+            model=self.model, unique_id=cell_id, _row=row, _generation=self.population.generation
+        )
+        return cell
+
+    def is_there(self, cell_id: int) -> bool:
+        """Whether the cell has a row."""
+        return bool(self.population.rows_of(np.array(cell_id)) >= 0)
+
+    def row_of(self, cell_id: int) -> int:
+        """Row of a cell, or StaleCellError that tells what became of it."""
+        try:
+            return self.population.row_of(cell_id)
+        except KeyError:
+            raise StaleCellError(self._fate(cell_id)) from None
+
+    def classes(self) -> dict[type[Cell], list[int]]:
+        """Type codes of each class, in the order of the types."""
+        found: dict[type[Cell], list[int]] = {}
+        for code, kind in enumerate(self.kinds):
+            found.setdefault(kind, []).append(code)
+        return found
+
+    def codes(self, kind: type) -> list[int]:
+        """Codes of the types whose class is ``kind`` or a subclass of it."""
+        return [code for code, own in enumerate(self.kinds) if issubclass(own, kind)]
+
+    def read(self, name: str, rows: Any, default: Any) -> Any:
+        """Values of a column or node at rows, or ``default`` where there is none of that name."""
+        name = "id" if name == "unique_id" else name
+        if name in self.population:
+            return self.population[name][rows]
+        if name in self.nodes:
+            return self.population["nodes"][rows, self.nodes[name]]
+        return default
+
+    def write(self, name: str, rows: Any, value: Any) -> None:
+        """Set a column or node at rows; identity cannot be set."""
+        if name in ("id", "unique_id", "model"):
+            msg = f"{name!r} of a cell cannot be set"
+            raise AttributeError(msg)
+        if name in self.population:
+            self.population[name][rows] = value
+        elif name in self.nodes:
+            self.population["nodes"][rows, self.nodes[name]] = value
+        else:
+            msg = f"cells have no column or node {name!r}; {self.nearest(name)}"
+            raise AttributeError(msg)
+
+    def nearest(self, name: str) -> str:
+        """Hint at the nearest name."""
+        names = [*self.population.columns, *self.nodes]
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        return hint + "own columns are added by model.population.add_column"
+
+    def add(self, kind: type[Cell], columns: dict[str, Any], n: int = 1) -> np.ndarray:
+        """Append ``n`` cells of the first type of a class; returns their ids."""
+        if kind not in self.kinds:
+            msg = f"no cell type of this model is a {kind.__name__}; call use(model, "
+            msg += f"{kind.__name__}) first, or use one of {[k.__name__ for k in self.kinds]}"
+            raise TypeError(msg)
+        ids = self._new_ids(n)
+        columns = {"type": self.kinds.index(kind), "birth_time": self.model.time} | columns
+        rows = self.population.append(n, id=ids, **columns)
+        if self.born is not None:
+            self.born(rows)
+            for name, value in columns.items():
+                self.population[name][rows] = value
+        self._record(rows, "arrival")
+        return ids
+
+    def remove(self, cell_ids: np.ndarray) -> None:
+        """Remove the rows of these cells."""
+        rows = self.population.rows_of(np.atleast_1d(cell_ids))
+        rows = rows[rows >= 0]
+        self._record(rows, "removed")
+        kept = np.ones(self.population.n, dtype=bool)
+        kept[rows] = False
+        self.population.keep(kept)
+
+    def _new_ids(self, n: int) -> np.ndarray:
+        """Ids of cells that user code adds: functions of the tick and of their order in it."""
+        tick, count = self.model.tick_index, 0
+        if self._added[0] == tick:
+            count = self._added[1]
+        else:  # a model restored within a tick may hold cells that were added before
+            while self.is_there(arrival_id(_USER_BORN, tick, count + 1)):
+                count += 1
+        self._added = tick, count + n
+        return arrival_id(_USER_BORN, tick, count + 1 + np.arange(n))
+
+    def _record(self, rows: Any, event: str) -> None:
+        values = [self.population[name][rows].tolist() for name in ("id", "mother", "clone")]
+        for cell, mother, clone in zip(*values, strict=True):
+            self.model.lineage.append((self.model.time, cell, mother, event, "user", clone))
+
+    def _fate(self, cell_id: int) -> str:
+        words = {"death": "died", "removed": "was removed", "cleared": "was cleared"}
+        fates = {row[3]: row[0] for row in self.model.lineage if row[1] == cell_id}
+        for event, word in words.items():
+            if event in fates:
+                return f"cell {cell_id} {word} at {_words(fates[event])}"
+        return f"there is no cell {cell_id} in this model"
+
+
+class _ByType(dict):
+    """Live sets by class; a base class finds the sets of its subclasses."""
+
+    def __missing__(self, kind: type) -> CellSet:
+        agents = next(iter(self.values()))
+        codes = agents._census.codes(kind) if isinstance(kind, type) else []
+        if not codes:
+            raise KeyError(kind)
+        return CellSet.following(agents._census, codes, agents.random)
+
+
+def install(
+    model: mesa.Model,
+    *,
+    kinds: Sequence[type[Cell]] = CLASSES,
+    nodes: Sequence[str] = (),
+    born: Callable[[slice], None] | None = None,
+) -> None:
+    """Make the rows of ``model.population`` the agents of a Mesa model; see ``Census``.
+
+    Call it after ``super().__init__()``. The model also has ``tick_index``, ``time`` and
+    ``lineage``. Mesa's own registration, which would keep every agent as an object and every model
+    in ``Agent._ids`` for ever, is not used; nor is its wrapping of ``step``, whose clock of 1 per
+    step is not the model's.
+    """
+    model.__dict__.pop("step", None)
+    model.census = Census(model, kinds=kinds, nodes=nodes, born=born)
+    model.register_agent = _refuse
+    model.deregister_agent = functools.partial(_deregister, model)
+    model.remove_all_agents = functools.partial(_remove_all, model)
+    _make_sets(model)
+
+
+def use(model: mesa.Model, kind: type[Cell]) -> None:
+    """Make all cells of a type, present and future, agents of a user's subclass of it."""
+    base = next((own for own in kind.__mro__[1:] if own in model.census.kinds), None)
+    if base is None:
+        choices = sorted({own.__name__ for own in model.census.kinds})
+        msg = f"{kind.__name__} must subclass one of {', '.join(choices)}"
+        raise TypeError(msg)
+    model.census.kinds = [kind if own is base else own for own in model.census.kinds]
+    _make_sets(model)
+
+
+def step_agents(model: mesa.Model) -> None:
+    """Run ``step`` of the living cells whose class has one, class by class in row order."""
+    for kind, agents in list(model.agents_by_type.items()):
+        if kind.step is not mesa.Agent.step:
+            agents.select(agents.values("status") == ALIVE).do("step")
+
+
+def _make_sets(model: mesa.Model) -> None:
+    census = model.census
+    model._all_agents = CellSet.following(census, range(len(census.kinds)), model.random)
+    model._agents_by_type = _ByType(
+        (kind, CellSet.following(census, codes, model.random))
+        for kind, codes in census.classes().items()
+    )
+
+
+def _refuse(agent: mesa.Agent) -> None:
+    msg = f"{type(agent).__name__} is no cell type; agents of this model subclass tme_sim.Cell"
+    raise TypeError(msg)
+
+
+def _deregister(model: mesa.Model, agent: Cell) -> None:
+    model.census.remove(model.census.population["id"][[agent.row]])
+
+
+def _remove_all(model: mesa.Model) -> None:
+    model.census.remove(model.population["id"])
+
+
+def _words(minutes: float) -> str:
+    """Time in days, hours and minutes, as in ``4 d 6 h``."""
+    days, rest = divmod(round(minutes), 24 * 60)
+    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 min"

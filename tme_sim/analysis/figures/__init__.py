@@ -1,0 +1,1 @@
+"""Figures of a run: the report, its panels, the tissue, notebooks."""

@@ -1,0 +1,311 @@
+"""The curves of a report, one function per panel: each fills one axes and names its title."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
+
+from tme_sim.analysis.figures.palette import (
+    DEAD_COLOR,
+    OTHER_COLORS,
+    PHASE_COLORS,
+    clone_color,
+    drug_color,
+    type_color,
+)
+from tme_sim.analysis.metrics import Treatment, burden_by_clone, clone_names, tumor_codes
+from tme_sim.output.run import Run
+from tme_sim.output.summary import Summary
+
+DAY = 1440.0
+UM3_PER_MM3 = 1e9
+MAX_CLONES = 6
+FAR_APART = 20.0  # ratio of the highest levels of two drugs from which on the axis is logarithmic
+LOWEST_SHOWN = 300.0  # of a logarithmic axis: the highest level of the weakest drug over this
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))  # drugs, beside their colours
+BAR, BAR_GAP = 2.6, 1.0  # [point] height of a bar of therapy, and space between two
+REST = "#9A9A9A"  # clones that are not named
+LABEL_LENGTH = 20
+LABEL_SHARE = (0.4, 0.14)  # of the axes' width and height that a label of a point needs
+LABEL_SPACING = 1.15  # of two labels, in heights of a letter
+
+
+class Label(NamedTuple):
+    """A name at the end of a curve or layer, and how that is drawn."""
+
+    height: float  # in the axes' data
+    text: str
+    color: str
+    style: str | tuple = "-"  # of the line
+    width: float = 1.1
+
+
+def burden(ax: Axes, run: Run, summary: Summary) -> None:
+    """Living tumor cells, stacked by clone, with baseline and nadir."""
+    by_clone = burden_by_clone(run)
+    days = by_clone.index.to_numpy() / DAY
+    names = clone_names(run)
+    largest = by_clone.max().sort_values(ascending=False).index[:MAX_CLONES]
+    shown = by_clone[sorted(largest)]
+    layers = [shown[c].to_numpy() for c in shown]
+    texts = [_short(names[c]) for c in shown]
+    colors = [clone_color(int(c)) for c in shown]
+    rest = by_clone.drop(columns=largest).sum(axis=1).to_numpy()
+    if rest.any():
+        layers, texts, colors = [*layers, rest], [*texts, "other clones"], [*colors, REST]
+    ax.stackplot(days, layers, colors=colors, alpha=0.85, linewidth=0)
+    metrics = run.metrics
+    ax.plot(metrics["time"] / DAY, metrics["burden"], color="black", linewidth=0.9)
+    ax.set(ylabel="living tumor cells", title="Burden by clone")
+    ax.set_ylim(0, 1.25 * float(metrics["burden"].max()))
+    if summary.nadir_time is not None:
+        baseline = (summary.baseline_time / DAY, summary.baseline)
+        nadir = (summary.nadir_time / DAY, summary.nadir)
+        _mark_response(ax, baseline, nadir)
+    label_ends(ax, _layer_labels([layer[-1] for layer in layers], texts, colors))
+
+
+def plasma(ax: Axes, run: Run) -> None:
+    """Total concentration of each drug in plasma."""
+    drugs = [c for c in run.metrics if c.startswith("plasma_")]
+    units = dict.fromkeys(drugs, "mg/L")
+    _drugs(ax, run, drugs, units)
+    ax.set(ylabel="total in plasma [mg/L]", title="Drug in plasma")
+
+
+def tissue_levels(ax: Axes, run: Run) -> None:
+    """Mean concentration of each drug at living tumor cells."""
+    drugs = [c for c in run.metrics if c.startswith("tissue_")]
+    units = {c: _unit(run.metrics.attrs["units"][c]) for c in drugs}
+    _drugs(ax, run, drugs, units)
+    shared = f" [{units[drugs[0]]}]" if len(set(units.values())) == 1 else ""
+    ax.set(ylabel=f"at tumor cells{shared}", title="Drug in the tumor, mean")
+
+
+def volume(ax: Axes, run: Run) -> None:
+    """Volume of the living tumor cells."""
+    metrics = run.metrics
+    ax.plot(metrics["time"] / DAY, metrics["burden_volume"] / UM3_PER_MM3, color="black")
+    ax.set(ylabel="living tumor cells [mm³]", title="Tumor volume")
+    ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
+
+
+def oxygen(ax: Axes, run: Run) -> None:
+    """Mean oxygen at living tumor cells."""
+    metrics = run.metrics
+    ax.plot(metrics["time"] / DAY, metrics["oxygen_tumor"], color="black")
+    ax.set(ylabel="at tumor cells [mmHg]", title="Oxygen in the tumor, mean")
+    ax.set_ylim(0, 1.1 * float(metrics["oxygen_tumor"].max()))
+
+
+def phases(ax: Axes, run: Run) -> None:
+    """Share of living tumor cells in each cycle phase."""
+    shares = [100.0 * run.metrics[f"phase_{name}"].fillna(0.0) for name in PHASE_COLORS]
+    colors = list(PHASE_COLORS.values())
+    ax.stackplot(run.metrics["time"] / DAY, shares, colors=colors, linewidth=0)
+    ax.set(ylabel="living tumor cells [%]", title="Cycle phase", ylim=(0, 100))
+    label_ends(ax, _layer_labels([s.iloc[-1] for s in shares], [*PHASE_COLORS], colors))
+
+
+def populations(ax: Axes, run: Run) -> None:
+    """Living cells of every group that is not tumor, and the dead that are still there."""
+    days, labels = run.metrics["time"] / DAY, []
+    for group, color in other_groups(run):
+        ax.plot(days, run.metrics[f"n_{group}"], color=color)
+        labels.append(Label(float(run.metrics[f"n_{group}"].iloc[-1]), _short(group), color))
+    title = "Stroma, immune and dead cells" if labels else "Dead cells"
+    if not tumor_codes(run):
+        title = "Living and dead cells"
+    ax.plot(days, run.metrics["n_dead"], color=DEAD_COLOR, linestyle=":")
+    labels.append(Label(float(run.metrics["n_dead"].iloc[-1]), "dead, any type", DEAD_COLOR, ":"))
+    ax.set(ylabel="cells", title=title)
+    ax.set_ylim(0, max(1.0, 1.05 * ax.get_ylim()[1]))
+    label_ends(ax, labels)
+
+
+def trust(ax: Axes, run: Run) -> None:
+    """Share of cells outside the training domain, and the ensemble's spread."""
+    metrics = run.metrics
+    curves = (
+        ("share_out_of_domain", "cells outside domain", "#882255", "-"),
+        ("sigma_mean", "spread over range", "#606060", "--"),
+    )
+    for column, _, color, style in curves:
+        ax.plot(metrics["time"] / DAY, 100 * metrics[column], color=color, linestyle=style)
+    ax.set(ylabel="share [%]", title="Trust in the cell model")
+    ax.set_ylim(0, max(5.0, 1.05 * ax.get_ylim()[1]))
+    last = metrics.iloc[-1]
+    label_ends(ax, [Label(100 * float(last[column]), *look) for column, *look in curves])
+
+
+def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
+    """Bars above the axes where a drug was given, one row per drug; the title moves over them."""
+    colors = drug_colors(run)
+    drugs = list(dict.fromkeys(t.drug for t in given))
+    for t in given:
+        row, days, color = drugs.index(t.drug), (t.start / DAY, t.end / DAY), colors[t.drug]
+        ax.axvspan(*days, color=color, alpha=0.06, linewidth=0, zorder=0)
+        above = BAR_GAP + BAR / 2 + row * (BAR + BAR_GAP)  # [point]
+        shift = ScaledTranslation(0.0, above / 72.0, ax.figure.dpi_scale_trans)
+        bar = {"color": color, "linewidth": BAR, "linestyle": "-", "solid_capstyle": "butt"}
+        at_the_top = ax.get_xaxis_transform() + shift
+        ax.plot(days, [1.0, 1.0], transform=at_the_top, clip_on=False, **bar)
+    ax.set_title(ax.get_title(loc="left"), pad=2.5 + len(drugs) * (BAR + BAR_GAP))
+
+
+def treatment_legend(run: Run, given: list[Treatment]) -> list[Line2D]:
+    """A bar per drug with its name."""
+    colors = drug_colors(run)
+    return [
+        Line2D([], [], color=colors[drug], linewidth=BAR, solid_capstyle="butt", label=drug)
+        for drug in dict.fromkeys(t.drug for t in given)
+    ]
+
+
+def drug_colors(run: Run) -> dict[str, str]:
+    """One colour per drug of the run, in bars and curves."""
+    drugs = [c.removeprefix("plasma_") for c in run.metrics if c.startswith("plasma_")]
+    return {drug: drug_color(k) for k, drug in enumerate(drugs)}
+
+
+def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
+    """Write a name at the end of each curve, right of the axes, none over another."""
+    transform = ax.transScale + ax.transLimits
+    size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
+    height = ax.get_window_extent().height * 72.0 / ax.figure.dpi  # [point]
+    wanted = [float(transform.transform((0.0, label.height))[1]) for label in labels]
+    heights = spread(np.clip(wanted, 0.0, 1.0).tolist(), LABEL_SPACING * size / height)
+    for label, y in zip(labels, heights, strict=True):
+        look = {"color": label.color, "linestyle": label.style, "linewidth": label.width}
+        ax.plot([1.015, 1.055], [y, y], transform=ax.transAxes, clip_on=False, **look,
+                solid_capstyle="butt")  # fmt: skip
+        ax.text(1.07, y, label.text, size=size, transform=ax.transAxes, va="center")
+
+
+def spread(wanted: Sequence[float], apart: float) -> list[float]:
+    """Heights nearest to those wanted, in their order and at least ``apart``, within [0, 1].
+
+    Those that would overlap are set around their mean (pool adjacent violators). Too many to fit
+    reach over 1.
+    """
+    order = np.argsort(wanted, kind="stable")
+    groups: list[list[float]] = []  # sum of wanted minus their offset, number
+    for k, index in enumerate(order):
+        groups.append([wanted[index] - k * apart, 1])
+        while len(groups) > 1 and groups[-2][0] / groups[-2][1] >= groups[-1][0] / groups[-1][1]:
+            total, n = groups.pop()
+            groups[-1][0] += total
+            groups[-1][1] += n
+    low = [total / n for total, n in groups for _ in range(int(n))]
+    room = max(0.0, 1.0 - (len(wanted) - 1) * apart)
+    found = [0.0] * len(wanted)
+    for k, index in enumerate(order):
+        found[index] = float(np.clip(low[k], 0.0, room)) + k * apart
+    return found
+
+
+def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> None:
+    """Levels over time, on a logarithmic axis where one drug would hide another."""
+    metrics, labels = run.metrics, []
+    highest = {c: float(metrics[c].max()) for c in columns if metrics[c].max() > 0}
+    for k, column in enumerate(columns):
+        ax.plot(metrics["time"] / DAY, metrics[column], color=drug_color(k), ls=_dash(k))
+        name = column.partition("_")[2]
+        text = name if len(set(units.values())) == 1 else f"{name} [{units[column]}]"
+        last = float(np.nan_to_num(metrics[column].iloc[-1]))
+        labels.append(Label(last, text, drug_color(k), _dash(k)))
+    if highest and max(highest.values()) > FAR_APART * min(highest.values()):
+        ax.set_yscale("log")
+        ax.set_ylim(min(highest.values()) / LOWEST_SHOWN, 2.0 * max(highest.values()))
+        labels = [x._replace(height=max(x.height, ax.get_ylim()[0])) for x in labels]
+    else:
+        ax.set_ylim(0, 1.1 * max(highest.values(), default=1.0))
+    label_ends(ax, labels)
+
+
+def _dash(index: int) -> str | tuple:
+    return DASHES[index % len(DASHES)]
+
+
+def _unit(unit: str) -> str:
+    return unit.replace("uM", "µM")
+
+
+def _short(name: str) -> str:
+    """A long name, such as that of a clone of clones, by its end."""
+    return name if len(name) <= LABEL_LENGTH else "… " + name[-LABEL_LENGTH + 2 :].lstrip(" +")
+
+
+def _layer_labels(tops: Sequence[float], texts: Sequence[str], colors: list[str]) -> list[Label]:
+    """A label in the middle of each layer of a stack, none where the layer has ended."""
+    edges = np.concatenate([[0.0], np.cumsum(tops)])
+    middles = (edges[1:] + edges[:-1]) / 2
+    return [
+        Label(float(middle), text, color, width=4.0)
+        for middle, top, text, color in zip(middles, tops, texts, colors, strict=True)
+        if top > 0
+    ]
+
+
+def other_groups(run: Run) -> Iterator[tuple[str, str]]:
+    """Groups that are not tumor, each in the colour of its type, or in one of its own."""
+    types = _types_of_groups(run)
+    tumor = {run.columns["type"]["categories"][code] for code in tumor_codes(run)}
+    others = iter(OTHER_COLORS * len(run.columns["group"]["categories"]))
+    used: set[str] = set()
+    for group in run.columns["group"]["categories"]:
+        kind = types.get(group, "")
+        if kind in tumor:
+            continue
+        color = type_color(kind)
+        if not kind or color in used:
+            color = next(others)
+        used.add(color)
+        yield group, color
+
+
+def _types_of_groups(run: Run) -> dict[str, str]:
+    """The cell type of each group, as the frames show it."""
+    types, groups = run.columns["type"]["categories"], run.columns["group"]["categories"]
+    found: dict[str, str] = {}
+    for frame in (0, len(run.times) - 1):
+        cells = pd.DataFrame(run.frame(frame, ("type", "group"))).drop_duplicates("group")
+        pairs = zip(cells["group"], cells["type"], strict=True)
+        found |= {groups[g]: types[t] for g, t in pairs}
+    return found
+
+
+def _mark_response(ax: Axes, baseline: tuple[float, float], nadir: tuple[float, float]) -> None:
+    """Burden at baseline and nadir, in one label where two would cover each other."""
+    first, second = f"baseline {baseline[1]:.0f}", f"nadir {nadir[1]:.0f}"
+    (left, right), (bottom, top) = ax.dataLim.intervalx, ax.get_ylim()
+    apart = abs(nadir[0] - baseline[0]) / (right - left), (baseline[1] - nadir[1]) / (top - bottom)
+    if baseline == nadir:
+        _mark(ax, *baseline, first)
+    elif apart[0] < LABEL_SHARE[0] and apart[1] < LABEL_SHARE[1]:
+        _mark(ax, *baseline, f"{first}, {second}")
+        _mark(ax, *nadir, "")
+    else:
+        _mark(ax, *baseline, first)
+        _mark(ax, *nadir, second)
+
+
+def _mark(ax: Axes, x: float, y: float, text: str) -> None:
+    ax.plot([x], [y], marker="o", markersize=3, color="black", markerfacecolor="white", mew=0.8)
+    if not text:
+        return
+    late = x > 0.75 * ax.dataLim.x1
+    ax.annotate(
+        text,
+        (x, y),
+        (-2 if late else 3, 5),
+        textcoords="offset points",
+        ha="right" if late else "left",
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.6},
+    )

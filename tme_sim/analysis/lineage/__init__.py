@@ -1,0 +1,1 @@
+"""Who descends from whom: trees and clones of a run, drawn and written."""

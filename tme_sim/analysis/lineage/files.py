@@ -1,0 +1,41 @@
+"""Write what the user asked for of a run's lineage, and say what was written."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tme_sim.analysis.lineage.figures import draw_muller, draw_tree
+from tme_sim.analysis.lineage.tree_files import tree_sequence, write_newick
+from tme_sim.analysis.lineage.trees import sample_of_living, tree_of
+from tme_sim.output.run import Run
+
+DRAWN_LEAVES = 300  # more lines cannot be told apart in a figure
+
+
+def write(
+    run: Run, files: Mapping[str, Path], *, full: bool = False, sample: int | None = None
+) -> Iterator[str]:
+    """Write files by kind (csv, newick, trees, muller, tree); yields a line about each.
+
+    Trees are those of the living tumor cells, of ``sample`` of them drawn by lot, or, ``full``, of
+    everyone who ever lived. A figure of a tree shows at most 300 cells unless told otherwise.
+    """
+    table, end = run.pedigree, float(run.metrics["time"].iloc[-1])
+    yield (
+        f"{run.name}: {len(table)} cells ever, {int(table['death'].isna().sum())} living at the "
+        f"end, {int((table['origin'] == 'birth').sum())} births, {len(run.clones)} clones, "
+        f"{int((table['mutation'] != '').sum())} mutations"
+    )
+    chosen = None if full else sample_of_living(table, end, sample, seed=run.seed)
+    for kind, path in files.items():
+        if kind == "csv":
+            table.to_csv(path, index=False)
+        elif kind == "newick":
+            write_newick(path, tree_of(table, end, sample=chosen), table)
+        elif kind == "trees":
+            tree_sequence(run, chosen).dump(path)
+        elif kind == "muller":
+            draw_muller(run, path)
+        elif kind == "tree":
+            few = sample_of_living(table, end, sample or DRAWN_LEAVES, seed=run.seed)
+            draw_tree(run, tree_of(table, end, sample=None if full else few), path)
+        yield f"wrote {path}"

@@ -1,0 +1,1 @@
+"""How kernels are launched, and how draws are made."""

@@ -1,0 +1,1 @@
+"""The tissue as a Mesa model, and its tick."""

@@ -1,0 +1,272 @@
+"""``TumorModel``: a Mesa model that owns the state of the tissue and steps the tick."""
+
+from collections.abc import Callable
+
+import mesa
+import numpy as np
+
+import surrogates
+from surrogates.channels import CELL_TYPES, GENOTYPES
+from tme_sim.agents import census
+from tme_sim.agents.cell import CLASSES
+from tme_sim.compute.launch import resolve_device
+from tme_sim.errors import InputError
+from tme_sim.fields import Grid, Microenvironment, Substrate
+from tme_sim.model import founders, tick
+from tme_sim.model.cell_types import Bodies
+from tme_sim.model.clones import Clones
+from tme_sim.processes import cycle, exchange
+from tme_sim.scenario import Scenario
+from tme_sim.scenario.memory import refuse_if_too_large
+from tme_sim.scenario.units import minutes
+from tme_sim.state.columns import Population
+from tme_sim.therapy import Therapy
+from tme_sim.therapy.balance import TissueBalance
+
+ALIVE = 0
+EPITHELIUM = CELL_TYPES.index("epithelium")
+FIELD_TOLERANCE = 1e-2  # relative error in time per tick; cells sense with half-saturations
+
+
+class TumorModel(mesa.Model):
+    """A tissue of cells on substrates, stepped by one tick at a time.
+
+    ``step()`` runs the processes of ``tme_sim.model.tick`` in their order. Between ticks the
+    columns of ``model.population``, the fields of ``model.env`` and single agents may be read and changed.
+
+    Args:
+        scenario: what ``load_scenario`` returned.
+        cell_model: an object with the cell-model contract; the scenario's surrogate otherwise.
+        device: ``auto``, ``cpu`` or ``cuda``: where the cell model is evaluated.
+        state: a state as returned by ``state()``, to continue from.
+
+    Raises:
+        InputError: the scenario does not fit in memory or names what the cell model does not know.
+    """
+
+    scenario: Scenario = None  # type: ignore[assignment] # hides a property of Mesa 3.5 and later
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        cell_model: object | None = None,
+        device: str = "auto",
+        state: dict | None = None,
+    ) -> None:
+        super().__init__(rng=scenario.seed)
+        refuse_if_too_large(scenario)
+        self.scenario = scenario
+        self.seed = scenario.seed
+        self.device = resolve_device(device)
+        self.cell_model = cell_model or _load_cell_model(scenario, self.device)
+        _check_genotypes(scenario, self.cell_model)
+        self.bodies = Bodies.of(scenario)
+        self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
+        self.env = Microenvironment(self.grid, _substrates(scenario), tolerance=FIELD_TOLERANCE)
+        self.therapy = Therapy(scenario)
+        self.drug_balance = TissueBalance(self.therapy.drugs, self.env)
+        self.clones = Clones()
+        self._describe_channels()
+        self.population = Population(len(self.cell_model.nodes), len(self.basal), len(self.silent))
+        self._set_clock(0)
+        self.lineage: list[tuple] = []
+        self.events: list[tuple[float, str, str]] = []
+        self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
+        self._hooks: list[Callable[[TumorModel], object]] = []
+        self._stopped: str | None = None
+        census.install(
+            self,
+            kinds=[CLASSES[code] for code in self.bodies.network],
+            nodes=[channel.name for channel in self.cell_model.nodes],
+            born=self._complete,
+        )
+        if state is None:
+            founders.seed(self)
+        else:
+            self.restore(state)
+
+    @property
+    def dt(self) -> float:
+        """Length of a tick [min]."""
+        return self.scenario.time.tick
+
+    @property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What the cell model decided last, by name: views of one column each, (n_cells,)."""
+        values = self.population["outputs"]
+        return {c.name: values[:, k] for k, c in enumerate(self.cell_model.outputs)}
+
+    def is_on(self, process: str) -> bool:
+        """Whether the scenario leaves a process of the tick switched on."""
+        return self.scenario.process_is_on(process)
+
+    def group_of(self, row: int) -> str:
+        """Name of the scenario group of the cell in a row."""
+        return list(self.scenario.cells)[self.population["group"][row]]
+
+    def step(self) -> None:
+        """Advance by one tick."""
+        tick.advance(self)
+        self._set_clock(self.tick_index + 1)
+        for hook in self._hooks:
+            hook(self)
+
+    def run_for(self, duration: str | float) -> None:
+        """Step until ``duration`` (a string with a unit, or minutes) has passed."""
+        end = self.time + minutes(duration)
+        self.run_until(lambda model: model.time >= end)
+
+    def run_until(self, condition: Callable[["TumorModel"], bool]) -> None:
+        """Step until ``condition(model)`` holds, the model is stopped or its duration is over."""
+        while not condition(self) and self.stop_reason() is None:
+            self.step()
+
+    def on_tick(self, hook: Callable[["TumorModel"], object]) -> None:
+        """Call ``hook(model)`` after every tick: look, change columns or fields, ``stop()``."""
+        self._hooks.append(hook)
+
+    def stop(self, reason: str = "stopped by a hook") -> None:
+        """End the run after the present tick."""
+        self._stopped = reason
+
+    def stop_reason(self) -> str | None:
+        """Why the run should end now, or None: a hook, or a stop condition of the scenario."""
+        stop, burden = self.scenario.stop, self.burden
+        if self._stopped is not None:
+            return self._stopped
+        if stop.burden_below is not None and burden < stop.burden_below:
+            return f"burden below {stop.burden_below:g} cells"
+        if stop.burden_above is not None and burden > stop.burden_above:
+            return f"burden above {stop.burden_above:g} cells"
+        return None
+
+    def count(self, name: str) -> int:
+        """Number of living cells of a scenario group or of a cell type.
+
+        Raises:
+            InputError: neither a group nor a type has this name.
+        """
+        alive = self.population["status"] == ALIVE
+        groups = list(self.scenario.cells)
+        if name in groups:
+            return int(np.sum(alive & (self.population["group"] == groups.index(name))))
+        return int(np.sum(alive & (self.population["type"] == self.bodies.code(name))))
+
+    @property
+    def burden(self) -> int:
+        """Living tumor cells (not apoptotic, necrotic or debris)."""
+        alive = self.population["status"] == ALIVE
+        return int(np.sum(alive & self.bodies.tumor[self.population["type"]]))
+
+    @property
+    def healthy(self) -> int:
+        """Living epithelial cells: what the toxicity of a drug is judged by."""
+        alive = self.population["status"] == ALIVE
+        return int(np.sum(alive & (self.bodies.network[self.population["type"]] == EPITHELIUM)))
+
+    def branch(self) -> "TumorModel":
+        """A second future from this state: an independent copy of the model."""
+        return TumorModel(
+            self.scenario, cell_model=self.cell_model, device=self.device, state=self.state()
+        )
+
+    def state(self) -> dict:
+        """Everything the future depends on, as nested dicts of arrays and plain values."""
+        return {
+            "tick_index": self.tick_index,
+            "population": self.population.state(),
+            "env": self.env.state(),
+            "therapy": self.therapy.state(),
+            "drug_balance": self.drug_balance.state(),
+            "clones": self.clones.state(),
+            "timers": dict(self.timers),
+        }
+
+    def restore(self, state: dict) -> None:
+        """Continue from a state of ``state()``; the result is the same to the bit."""
+        self._set_clock(int(state["tick_index"]))
+        self.population.restore(state["population"])
+        self.env.restore(state["env"])
+        self.therapy.restore(state["therapy"])
+        self.drug_balance.restore(state["drug_balance"])
+        self.clones.restore(state["clones"])
+        self.timers.update(state["timers"])
+        tick.exchange_with_fields(self)
+
+    def __reduce__(self) -> tuple:
+        """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""
+        return _rebuild, (self.scenario, self.cell_model, self.device, self.state())
+
+    def _set_clock(self, tick_index: int) -> None:
+        """Be at the start of a tick; ``steps`` is Mesa's name for the number of ticks done."""
+        self.tick_index = self.steps = tick_index
+        self.time = tick_index * self.scenario.time.tick  # [min]
+
+    def _complete(self, rows: slice) -> None:
+        """Give cells that user code added the volumes and the network state of their type."""
+        population = self.population
+        cycle.set_volumes(population, rows, growth=self.bodies.growth)
+        population["nodes"][rows] = self.cell_model.initial_state(
+            self.bodies.network[population["type"][rows]], population["genotype"][rows]
+        )
+        population["outputs"][rows] = self.silent
+
+    def _describe_channels(self) -> None:
+        """Work out, once, how the scenario and the cell model meet."""
+        model, scenario = self.cell_model, self.scenario
+        names = tuple(channel.name for channel in model.outputs)
+        self.basal = {channel.name: channel.basal for channel in model.inputs}
+        self.sensed = {s.input: name for name, s in scenario.substrates.items() if s.input}
+        self.potency = {name: drug.potency for name, drug in scenario.drugs.items()}
+        self.ports = exchange.ports(scenario.substrates, names)
+        self.walls = {
+            name: exchange.Wall(spec.permeability, spec.plasma)
+            for name, spec in scenario.substrates.items()
+            if spec.permeability > 0.0
+        }
+        self.most = {channel.name: channel.high for channel in model.outputs}
+        self.output_range = np.array([c.high - c.low for c in model.outputs], np.float32)
+        self.silent = np.array([name == "s_duration_factor" for name in names], np.float32)
+        self.mutation_rates = {
+            scenario.genotypes.index(gene): spec.rate for gene, spec in scenario.evolution.items()
+        }
+
+
+def _rebuild(scenario: Scenario, cell_model: object, device: str, state: dict) -> TumorModel:
+    return TumorModel(scenario, cell_model=cell_model, device=device, state=state)
+
+
+def _load_cell_model(scenario: Scenario, device: str) -> object:
+    try:
+        return surrogates.load(**scenario.cell_model_options(), device=device)
+    except (ValueError, KeyError, OSError) as error:
+        msg = f"surrogate: {error}"
+        raise InputError(msg) from error
+
+
+def _check_genotypes(scenario: Scenario, cell_model: object) -> None:
+    """A cell model that was handed over must know the mutations that the scenario defines."""
+    known = getattr(cell_model, "genotypes", GENOTYPES)
+    if known != scenario.genotypes and scenario.genotypes != GENOTYPES:
+        msg = (
+            f"evolution: the scenario defines {list(scenario.genotypes[len(GENOTYPES):])}, but the "
+            "cell model was made without them; surrogates.load(**scenario.cell_model_options()) "
+            "makes one with them"
+        )
+        raise InputError(msg)
+
+
+def _substrates(scenario: Scenario) -> list[Substrate]:
+    """The scenario's substrates; one that names no boundary is closed, or periodic as the walls."""
+    walls = "periodic" if scenario.domain.walls == "periodic" else "no_flux"
+    return [
+        Substrate(
+            name,
+            diffusivity=spec.diffusivity,
+            decay_rate=spec.decay_rate,
+            initial=spec.initial,
+            boundary=spec.boundary or {"all": walls},
+        )
+        for name, spec in scenario.substrates.items()
+    ]
