@@ -32,7 +32,8 @@ class TumorModel(mesa.Model):
     """A tissue of cells on substrates, stepped by one tick at a time.
 
     ``step()`` runs the processes of ``tme_sim.model.tick`` in their order. Between ticks the
-    columns of ``model.population``, the fields of ``model.env`` and single agents may be read and changed.
+    columns of ``model.population``, the fields of ``model.env`` and single agents may be read and
+    changed.
 
     Args:
         scenario: what ``load_scenario`` returned.
