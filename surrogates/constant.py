@@ -43,8 +43,12 @@ class Constant:
 
     def allocate(self, n: int) -> Out:
         """Room for the results of `n` cells."""
-        return Out(np.zeros((n, len(NODES)), np.float32), np.zeros((n, len(OUTPUTS)), np.float32),
-                   np.zeros((n, len(OUTPUTS)), np.float32), np.ones(n, bool))
+        return Out(
+            np.zeros((n, len(NODES)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.ones(n, bool),
+        )
 
     def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:  # noqa: ARG002
         """Write the type's outputs; the state stays as it is."""

@@ -53,8 +53,10 @@ class Intervals:
     def stored(self) -> dict:
         """As an entry of the card: scale first, then the quantile of each level."""
         table = np.column_stack([self.scale, self.quantiles])
-        rows = {name: [float(f"{v:.{DIGITS}g}") for v in row]
-                for name, row in zip(NAMES, table, strict=True)}
+        rows = {
+            name: [float(f"{v:.{DIGITS}g}") for v in row]
+            for name, row in zip(NAMES, table, strict=True)
+        }
         return {"levels": list(LEVELS), "rows": rows}
 
 

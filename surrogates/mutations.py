@@ -58,8 +58,12 @@ class Mutants:
         state, inputs = np.asarray(state), np.asarray(inputs)
         genotype, cell_type = np.asarray(genotype), np.asarray(cell_type)
         mutants = [  # taken before the step: `out` may share the state
-            (rows, model, _hold(state[rows], held), (inputs[rows], genotype[rows] & _KNOWN,
-                                                     cell_type[rows]))
+            (
+                rows,
+                model,
+                _hold(state[rows], held),
+                (inputs[rows], genotype[rows] & _KNOWN, cell_type[rows]),
+            )
             for rows, model, held in self._mutants(genotype)
         ]
         self.model.step(state, inputs, genotype & _KNOWN, cell_type, dt, out=out)
@@ -77,12 +81,14 @@ class Mutants:
         found = self._mutants(np.array([bits]))
         if not found:
             return self.model.simulate(
-                cell_type=cell_type, genotype=known, state=state, **conditions)
+                cell_type=cell_type, genotype=known, state=state, **conditions
+            )
         _, model, held = found[0]
         kind = np.array([cell_type_code(cell_type)], np.int8)
         start = self.initial_state(kind, [bits]) if state is None else np.asarray(state)[None]
-        course = model.simulate(cell_type=cell_type, genotype=known, **conditions,
-                                state=_hold(start, held)[0])
+        course = model.simulate(
+            cell_type=cell_type, genotype=known, **conditions, state=_hold(start, held)[0]
+        )
         return replace(course, in_domain=np.zeros_like(course.in_domain), intervals=None)
 
     def over(self, model) -> "Mutants":
@@ -100,8 +106,12 @@ class Mutants:
     def _variant(self, bits: int) -> tuple:
         if bits not in self._variants:
             carried = [c for k, c in enumerate(self.mutations.values()) if bits >> k & 1]
-            held = {node: change[HELD] for changes in carried
-                    for node, change in changes.items() if HELD in change}
+            held = {
+                node: change[HELD]
+                for changes in carried
+                for node, change in changes.items()
+                if HELD in change
+            }
             network = self.model.network
             for changes in carried:
                 network = changed(network, changes)

@@ -78,11 +78,15 @@ def _stop(model: TmeCell | Mutants, arrays: tuple, dt: float, rows: np.ndarray, 
     inputs = arrays[1]
     outside = (inputs < model.domain.low) | (inputs > model.domain.high)
     names = [INPUTS[k] for k in np.flatnonzero(outside.any(axis=0))]
-    what = f"inputs outside the training range: {names}" if names else (
-        "their combination of inputs is new, or the members of the ensemble disagree"
+    what = (
+        f"inputs outside the training range: {names}"
+        if names
+        else ("their combination of inputs is new, or the members of the ensemble disagree")
     )
-    msg = (f"{len(rows)} of {len(out.in_domain)} cells are outside the training domain "
-           f"(first rows {rows[:5].tolist()}); {what}; out_of_domain: warn would go on")
+    msg = (
+        f"{len(rows)} of {len(out.in_domain)} cells are outside the training domain "
+        f"(first rows {rows[:5].tolist()}); {what}; out_of_domain: warn would go on"
+    )
     raise OutOfDomain(msg)
 
 

@@ -28,17 +28,21 @@ SCALE = np.array(
 LOW = np.array([channel.low for channel in OUTPUT_CHANNELS], dtype=np.float32)
 HIGH = np.array([channel.high for channel in OUTPUT_CHANNELS], dtype=np.float32)
 LOG_RATIO = np.array(
-    [np.log(high / low) if scale == LOG else 0.0
-     for low, high, scale in zip(LOW, HIGH, SCALE, strict=True)],
+    [
+        np.log(high / low) if scale == LOG else 0.0
+        for low, high, scale in zip(LOW, HIGH, SCALE, strict=True)
+    ],
     dtype=np.float32,
 )
-HEAD_COMPETENCE = np.ascontiguousarray(load_network().competence[:, -len(OUTPUTS):])
+HEAD_COMPETENCE = np.ascontiguousarray(load_network().competence[:, -len(OUTPUTS) :])
 
 # where the flux layer reads and writes: growth, oxygen, glucose, lactate among the outputs, then
 # oxygen, glucose among the inputs
 FLUX_COLUMNS = np.array(
-    [OUTPUTS.index(name) for name in
-     ("growth_rate", "oxygen_uptake", "glucose_uptake", "lactate_secretion")]
+    [
+        OUTPUTS.index(name)
+        for name in ("growth_rate", "oxygen_uptake", "glucose_uptake", "lactate_secretion")
+    ]
     + [INPUTS.index(name) for name in ("oxygen", "glucose")],
     dtype=np.int64,
 )
@@ -76,9 +80,14 @@ def _outputs_of_cells(fractions, inputs, cell_type, competence, ranges, out):
 def physical_outputs(fractions: np.ndarray, inputs: np.ndarray, cell_type: np.ndarray):
     """Physical outputs float32 (n, n_outputs) from head fractions (n, n_outputs) and raw inputs."""
     out = np.empty((len(fractions), len(OUTPUTS)), np.float32)
-    _outputs_of_cells(np.ascontiguousarray(fractions, np.float32),
-                      np.ascontiguousarray(inputs, np.float32),
-                      np.asarray(cell_type, np.int8), HEAD_COMPETENCE, RANGES, out)
+    _outputs_of_cells(
+        np.ascontiguousarray(fractions, np.float32),
+        np.ascontiguousarray(inputs, np.float32),
+        np.asarray(cell_type, np.int8),
+        HEAD_COMPETENCE,
+        RANGES,
+        out,
+    )
     return out
 
 
@@ -92,8 +101,9 @@ def population_rate(g1s_rate, g2m_rate, s_duration):
         return 0.0
     r = 0.0
     for _ in range(50):
-        value = (np.log(2.0) - r * s_duration - np.log(1.0 + r / g1s_rate)
-                 - np.log(1.0 + r / g2m_rate))
+        value = (
+            np.log(2.0) - r * s_duration - np.log(1.0 + r / g1s_rate) - np.log(1.0 + r / g2m_rate)
+        )
         slope = s_duration + 1.0 / (g1s_rate + r) + 1.0 / (g2m_rate + r)
         r += value / slope
         if value < 1e-12:
@@ -110,8 +120,10 @@ def _net_growth(outputs, columns, out):
         out[i] = (r - row[apoptosis] - row[necrosis]) / np.log(2.0)
 
 
-_HAZARDS = tuple(OUTPUTS.index(name) for name in
-                 ("g1s_rate", "g2m_rate", "s_duration_factor", "apoptosis_rate", "necrosis_rate"))
+_HAZARDS = tuple(
+    OUTPUTS.index(name)
+    for name in ("g1s_rate", "g2m_rate", "s_duration_factor", "apoptosis_rate", "necrosis_rate")
+)
 
 
 def net_growth_rate(outputs: np.ndarray) -> np.ndarray:
@@ -130,5 +142,12 @@ def phase_shares(g1s_rate: float, g2m_rate: float, s_duration: float) -> tuple[f
     return g1, 1.0 - g1 - g2m, g2m
 
 
-__all__ = ["HEAD_COMPETENCE", "RANGES", "net_growth_rate", "outputs_from_fractions",
-           "phase_shares", "physical_outputs", "population_rate"]
+__all__ = [
+    "HEAD_COMPETENCE",
+    "RANGES",
+    "net_growth_rate",
+    "outputs_from_fractions",
+    "phase_shares",
+    "physical_outputs",
+    "population_rate",
+]

@@ -67,16 +67,25 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
     path = Path(folder) / WEIGHT_FILE
     tensors = load_file(path)
     joint = tensors.get("network.joint", np.zeros(0))
-    raw = Raw(*(tensors[f"network.{k}"] for k in PER_MEMBER), _residual(tensors, path, network),
-              tuple(int(unit) for unit in joint))
+    raw = Raw(
+        *(tensors[f"network.{k}"] for k in PER_MEMBER),
+        _residual(tensors, path, network),
+        tuple(int(unit) for unit in joint),
+    )
     n_units, width = network.parent.shape
-    expected = {"theta": (n_units, width, HIDDEN), "bias": (n_units, HIDDEN),
-                "share": (n_units, GROUPS + 1), "tempo": (network.n_nodes,)}
+    expected = {
+        "theta": (n_units, width, HIDDEN),
+        "bias": (n_units, HIDDEN),
+        "share": (n_units, GROUPS + 1),
+        "tempo": (network.n_nodes,),
+    }
     for name, shape in expected.items():
         found = getattr(raw, name).shape[1:]
         if found != shape:
-            msg = (f"{path}: {name} has shape {found} per member, the scaffold of this version "
-                   f"needs {shape} ({GROUPS} products of {FACTORS}); train it again")
+            msg = (
+                f"{path}: {name} has shape {found} per member, the scaffold of this version "
+                f"needs {shape} ({GROUPS} products of {FACTORS}); train it again"
+            )
             raise ValueError(msg)
     uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
     tensors.setdefault("domain.most", uncounted)

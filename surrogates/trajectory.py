@@ -56,8 +56,10 @@ class Trajectory:
         where `in_domain` is false. Needs an ensemble whose card holds intervals.
         """
         if self.spread is None or self.intervals is None:
-            msg = (f"no interval for {name!r}: it takes an ensemble with calibrated intervals, "
-                   "not a single member, the teacher, or weights whose card holds none")
+            msg = (
+                f"no interval for {name!r}: it takes an ensemble with calibrated intervals, "
+                "not a single member, the teacher, or weights whose card holds none"
+            )
             raise ValueError(msg)
         middle = self[name]
         half = self.intervals.half_width(name, self.spread[name], level)

@@ -25,8 +25,9 @@ def products(sensitivity: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     return (sensitivity[:, :, None] * covariates[:, None, :]).reshape(len(sensitivity), -1)
 
 
-def fit(features: np.ndarray, rest: np.ndarray, line: np.ndarray,
-        penalties: Sequence[float] = PENALTIES) -> tuple[np.ndarray, float]:
+def fit(
+    features: np.ndarray, rest: np.ndarray, line: np.ndarray, penalties: Sequence[float] = PENALTIES
+) -> tuple[np.ndarray, float]:
     """B, flat, from products and what is left over (n,), both of the training rows.
 
     A penalty is relative to the mean square of the features of a node and covariate. Beside B the

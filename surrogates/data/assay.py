@@ -35,8 +35,9 @@ class Reading:
     outputs: np.ndarray
 
 
-def follow(model, conditions: Sequence[Condition], times: Sequence[float],
-           tick: float = 6.0) -> Reading:
+def follow(
+    model, conditions: Sequence[Condition], times: Sequence[float], tick: float = 6.0
+) -> Reading:
     """Run all conditions and read them at `times` [min], in rising order.
 
     Steps before the first time may be negative: what cells were in before the experiment. `tick`

@@ -46,26 +46,70 @@ class Study:
 
 
 STUDIES = (
-    Study("BRAF_melanoma_Beal", "BRAF melanoma", {
-        "PTEN": "PTEN", "AKT": "AKT", "PI3K": "PI3K", "mTOR": "mTORC1", "p70_b1": "S6K",
-        "ERK_b1": "ERK", "MEK_b1": "MEK", "CRAF": "RAF_dimer", "RAS": "RAS", "SPRY": "SPRY2",
-        "EGFR": "EGFR", "MET": "MET", "FGFR2": "FGFR", "ERBB3": "ERBB3", "TSC2": "TSC",
-        "p53": "p53", "p21": "p21", "MDM2": "MDM2",
-    }, {"EGF": ("EGF", 2.0), "HGF": ("HGF", 1.0), "FGF": ("FGF2", 1.0)},
-        present={"EGF": 0.1, "HGF": 0.1, "FGF2": 0.1}),
-    Study("Calzone2010_cellfate_TNF", "TNF cell fate", {
-        "TNFR": "TNFR", "IKK": "IKK", "NFkB": "NFkB", "CASP8": "CASP8", "CASP3": "CASP3",
-        "BCL2": "BCL2", "ATP": "ATP",
-    }, {"TNF": ("TNF", 1.0)}, present={"TNF": 0.5}, fixed={"TNF": True}),
-    Study("Cohen2015_metastasis", "metastasis", {
-        "SMAD": "SMAD23", "SNAI1": "SNAIL", "ZEB1": "ZEB1", "CDH1": "CDH1", "AKT1": "AKT",
-        "ERK": "ERK", "p53": "p53", "p21": "p21",
-    }, {"TGFbeta": ("TGFb", 0.3)}, present={"TGFb": 0.03, "EGF": 0.1}),
+    Study(
+        "BRAF_melanoma_Beal",
+        "BRAF melanoma",
+        {
+            "PTEN": "PTEN",
+            "AKT": "AKT",
+            "PI3K": "PI3K",
+            "mTOR": "mTORC1",
+            "p70_b1": "S6K",
+            "ERK_b1": "ERK",
+            "MEK_b1": "MEK",
+            "CRAF": "RAF_dimer",
+            "RAS": "RAS",
+            "SPRY": "SPRY2",
+            "EGFR": "EGFR",
+            "MET": "MET",
+            "FGFR2": "FGFR",
+            "ERBB3": "ERBB3",
+            "TSC2": "TSC",
+            "p53": "p53",
+            "p21": "p21",
+            "MDM2": "MDM2",
+        },
+        {"EGF": ("EGF", 2.0), "HGF": ("HGF", 1.0), "FGF": ("FGF2", 1.0)},
+        present={"EGF": 0.1, "HGF": 0.1, "FGF2": 0.1},
+    ),
+    Study(
+        "Calzone2010_cellfate_TNF",
+        "TNF cell fate",
+        {
+            "TNFR": "TNFR",
+            "IKK": "IKK",
+            "NFkB": "NFkB",
+            "CASP8": "CASP8",
+            "CASP3": "CASP3",
+            "BCL2": "BCL2",
+            "ATP": "ATP",
+        },
+        {"TNF": ("TNF", 1.0)},
+        present={"TNF": 0.5},
+        fixed={"TNF": True},
+    ),
+    Study(
+        "Cohen2015_metastasis",
+        "metastasis",
+        {
+            "SMAD": "SMAD23",
+            "SNAI1": "SNAIL",
+            "ZEB1": "ZEB1",
+            "CDH1": "CDH1",
+            "AKT1": "AKT",
+            "ERK": "ERK",
+            "p53": "p53",
+            "p21": "p21",
+        },
+        {"TGFbeta": ("TGFb", 0.3)},
+        present={"TGFb": 0.03, "EGF": 0.1},
+    ),
 )
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Share of the effects with the same sign, a row per Boolean model."""
     report = progress or (lambda _what, _share: None)
     out = []
@@ -75,13 +119,18 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
             continue
         report(f"Boolean {study.title}", k / len(STUDIES))
         kept = FoldCache(cache, FOLDER, [*files, Path(__file__), Path(boolean_model.__file__)])
-        wanted = np.array(kept.get(study.title,
-                                   lambda f=files, s=study: boolean_effects(f, s).tolist()))
+        wanted = np.array(
+            kept.get(study.title, lambda f=files, s=study: boolean_effects(f, s).tolist())
+        )
         found = {}
         for name, model in models.items():
-            found[name] = np.array(kept.get(study.title,
-                                            lambda m=model, s=study: cell_effects(m, s).tolist(),
-                                            contender=model.hash))
+            found[name] = np.array(
+                kept.get(
+                    study.title,
+                    lambda m=model, s=study: cell_effects(m, s).tolist(),
+                    contender=model.hash,
+                )
+            )
         out.append(_row(study, wanted, found))
     return out
 
@@ -111,8 +160,10 @@ def cell_effects(model, study: Study) -> np.ndarray:
 
     base = at_end(model)
     losses = [at_end(with_competence(model, {node: 0.0})) - base for node in study.node.values()]
-    ligands = [at_end(model, **{name: level}) - at_end(model, **{name: 0.0})
-               for name, level in study.ligand.values()]
+    ligands = [
+        at_end(model, **{name: level}) - at_end(model, **{name: 0.0})
+        for name, level in study.ligand.values()
+    ]
     return np.array([*losses, *ligands], float)
 
 
@@ -125,15 +176,28 @@ def counted(wanted: np.ndarray) -> np.ndarray:
 def _row(study: Study, wanted: np.ndarray, found: dict[str, np.ndarray]) -> Row:
     counts = counted(wanted)
     sign = np.sign(wanted[counts])
-    right = {name: float((np.sign(effect[counts]) == sign)[np.abs(effect[counts]) > SILENT].sum()
-                         / counts.sum()) for name, effect in found.items()}
+    right = {
+        name: float(
+            (np.sign(effect[counts]) == sign)[np.abs(effect[counts]) > SILENT].sum() / counts.sum()
+        )
+        for name, effect in found.items()
+    }
     silent = int((np.abs(found["network"][counts]) <= SILENT).sum())
     common = float(np.mean(sign == (1.0 if sign.sum() > 0 else -1.0)))
-    return Row(FOLDER, study.title, SPLIT, "share", **right, mean=common,
-               ridge=None, boosting=None, n=len(sign),
-               note=f"{len(wanted)} perturbations, {wanted.shape[1]} shared nodes; {silent} of the "
-                    "effects the network does not show at all. The mean says the commoner sign "
-                    "every time; ridge and boosting have nothing to be fitted to.")
+    return Row(
+        FOLDER,
+        study.title,
+        SPLIT,
+        "share",
+        **right,
+        mean=common,
+        ridge=None,
+        boosting=None,
+        n=len(sign),
+        note=f"{len(wanted)} perturbations, {wanted.shape[1]} shared nodes; {silent} of the "
+        "effects the network does not show at all. The mean says the commoner sign "
+        "every time; ridge and boosting have nothing to be fitted to.",
+    )
 
 
 __all__ = ["FOLDER", "STUDIES", "boolean_effects", "cell_effects", "rows"]

@@ -18,14 +18,19 @@ from types import CodeType
 import numpy as np
 
 _NODE = re.compile(r"\bnode\s+(\w+)\s*\{(.*?)\}", re.IGNORECASE | re.DOTALL)
-_TOKEN = re.compile(r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|[@$]?[A-Za-z_]\w*|&&|\|\||[<>=!]="
-                    r"|[-+*/()?:!&|^<>])")
+_TOKEN = re.compile(
+    r"\s*(\d+\.?\d*(?:[eE][+-]?\d+)?|[@$]?[A-Za-z_]\w*|&&|\|\||[<>=!]="
+    r"|[-+*/()?:!&|^<>])"
+)
 _WORDS = {"AND": "&", "OR": "|", "NOT": "!", "XOR": "^", "&&": "&", "||": "|"}
-_BINARY = ({"|": "({a} != 0) | ({b} != 0)"}, {"^": "({a} != 0) ^ ({b} != 0)"},
-           {"&": "({a} != 0) & ({b} != 0)"},
-           {s: f"({{a}}) {s} ({{b}})" for s in ("<", ">", "<=", ">=", "==", "!=")},
-           {s: f"({{a}}) {s} ({{b}})" for s in ("+", "-")},
-           {s: f"({{a}}) {s} ({{b}})" for s in ("*", "/")})  # from loosest to tightest
+_BINARY = (
+    {"|": "({a} != 0) | ({b} != 0)"},
+    {"^": "({a} != 0) ^ ({b} != 0)"},
+    {"&": "({a} != 0) & ({b} != 0)"},
+    {s: f"({{a}}) {s} ({{b}})" for s in ("<", ">", "<=", ">=", "==", "!=")},
+    {s: f"({{a}}) {s} ({{b}})" for s in ("+", "-")},
+    {s: f"({{a}}) {s} ({{b}})" for s in ("*", "/")},
+)  # from loosest to tightest
 FASTEST = 1e6  # rates above, such as the 1e100 that stands for at once, are taken as this
 
 
@@ -38,8 +43,9 @@ class BooleanModel:
     rate_up: tuple[CodeType, ...]
     rate_down: tuple[CodeType, ...]
 
-    def on_time(self, fixed: Mapping[str, bool], *, copies: int, time: float,
-                seed: int) -> np.ndarray:
+    def on_time(
+        self, fixed: Mapping[str, bool], *, copies: int, time: float, seed: int
+    ) -> np.ndarray:
         """Share of the second half of `time` that each node is on (n_nodes,), mean of copies.
 
         `fixed` nodes keep their value from the start: a loss (False) or an activation (True).
@@ -90,14 +96,16 @@ def load(bnd: str | Path, cfg: str | Path) -> BooleanModel:
         for rate in ("rate_up", "rate_down"):
             parser = _Parser(tuple(blocks), attributes, variables)
             try:
-                source = parser.parse(attributes.get(rate, "@logic" if rate == "rate_up"
-                                                     else "NOT @logic"))
+                source = parser.parse(
+                    attributes.get(rate, "@logic" if rate == "rate_up" else "NOT @logic")
+                )
             except (ValueError, RecursionError) as error:
                 msg = f"{bnd}: node {name}, {rate}: {error}"
                 raise ValueError(msg) from error
             compiled[name, rate] = compile(source, f"{name}.{rate}", "eval")
     return BooleanModel(
-        nodes=tuple(blocks), start=np.array([start[name] for name in blocks]),
+        nodes=tuple(blocks),
+        start=np.array([start[name] for name in blocks]),
         rate_up=tuple(compiled[name, "rate_up"] for name in blocks),
         rate_down=tuple(compiled[name, "rate_down"] for name in blocks),
     )
@@ -140,8 +148,9 @@ def _probability(value: str) -> float:
 class _Parser:
     """Recursive descent from an expression to Python source over `x[k]` and `where`."""
 
-    def __init__(self, nodes: tuple[str, ...], attributes: Mapping[str, str],
-                 variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, nodes: tuple[str, ...], attributes: Mapping[str, str], variables: Mapping[str, str]
+    ) -> None:
         self._nodes, self._attributes, self._variables = nodes, attributes, variables
         self._tokens: list[str] = []
 
@@ -215,7 +224,7 @@ def _tokens(text: str) -> list[str]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None:
-            msg = f"cannot read {text[place:place + 20]!r}"
+            msg = f"cannot read {text[place : place + 20]!r}"
             raise ValueError(msg)
         token, place = match.group(1), match.end()
         found.append(_WORDS.get(token.upper(), token))

@@ -77,9 +77,7 @@ def draw_courses(
     return Courses(cell_type, draw_genotypes(rng, cell_type, kind), kind, inputs)
 
 
-def draw_genotypes(
-    rng: np.random.Generator, cell_type: np.ndarray, kind: np.ndarray
-) -> np.ndarray:
+def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray, kind: np.ndarray) -> np.ndarray:
     """Genotype bits: tumors carry BRAF-V600E in two thirds and up to three more alterations."""
     n = len(cell_type)
     n_more = rng.choice(4, n, p=(0.4, 0.3, 0.2, 0.1))
@@ -127,8 +125,9 @@ def _segment(rng: np.random.Generator, kind: np.ndarray, drugs: np.ndarray) -> n
 def _ligands(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:
     n = len(kind)
     for k, name in enumerate(LIGANDS):
-        share = np.where(kind == CLINIC, CLINIC_LIGANDS.get(name, LIGAND_SHARE[CLINIC]),
-                         LIGAND_SHARE[kind])
+        share = np.where(
+            kind == CLINIC, CLINIC_LIGANDS.get(name, LIGAND_SHARE[CLINIC]), LIGAND_SHARE[kind]
+        )
         level = _log_uniform(rng, n, INPUT_CHANNELS[k].high * 10**-DECADES, INPUT_CHANNELS[k].high)
         level[rng.random(n) < ZERO_SHARE] = 0.0
         inputs[:, k] = np.where(rng.random(n) < share, level, inputs[:, k])
@@ -176,9 +175,7 @@ def _body(rng: np.random.Generator, inputs: np.ndarray) -> None:
     """Size, phase and age in it: of dividing cells, and of arrested ones, small and days in G1."""
     n = len(inputs)
     arrested = rng.random(n) < ARRESTED_SHARE
-    volume = np.where(
-        arrested, rng.uniform(0.4, 1.2, n), rng.normal(1.35, 0.35, n).clip(0.3, 3.0)
-    )
+    volume = np.where(arrested, rng.uniform(0.4, 1.2, n), rng.normal(1.35, 0.35, n).clip(0.3, 3.0))
     phase = np.where(arrested, 0, rng.choice(3, n, p=(0.6, 0.25, 0.15)))
     age = np.where(arrested, _log_uniform(rng, n, 6.0, 500.0), rng.exponential(6.0, n))
     inputs[:, INPUTS.index("volume_ratio")] = volume

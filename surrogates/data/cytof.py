@@ -26,24 +26,60 @@ from surrogates.evaluation.table import Row
 
 FOLDER, FILE = "breast_cytof", "Median_allsamples.csv.gz"
 MARKERS = {  # marker -> node
-    "p-MEK": "MEK", "p-ERK": "ERK", "p-p90RSK": "ERK", "p-CREB": "ERK",
-    "p-Akt(Ser473)": "AKT", "p-AKT(Thr308)": "AKT", "p-GSK3b": "AKT",
-    "p-4EBP1": "mTORC1", "p-S6K": "mTORC1", "p-S6": "S6K",
-    "p-STAT1": "STAT1", "p-STAT3": "STAT3", "p-NFkB": "NFkB", "p-AMPK": "AMPK", "p-JNK": "JNK",
-    "p-SRC": "SRC_FAK", "p-FAK": "SRC_FAK", "p-SMAD23": "SMAD23", "p-p53": "p53",
+    "p-MEK": "MEK",
+    "p-ERK": "ERK",
+    "p-p90RSK": "ERK",
+    "p-CREB": "ERK",
+    "p-Akt(Ser473)": "AKT",
+    "p-AKT(Thr308)": "AKT",
+    "p-GSK3b": "AKT",
+    "p-4EBP1": "mTORC1",
+    "p-S6K": "mTORC1",
+    "p-S6": "S6K",
+    "p-STAT1": "STAT1",
+    "p-STAT3": "STAT3",
+    "p-NFkB": "NFkB",
+    "p-AMPK": "AMPK",
+    "p-JNK": "JNK",
+    "p-SRC": "SRC_FAK",
+    "p-FAK": "SRC_FAK",
+    "p-SMAD23": "SMAD23",
+    "p-p53": "p53",
 }
 NOT_MARKERS = ("cell_line", "treatment", "time", "time_course", "dmt$cellcount", "IdU", "GAPDH")
 TREATMENTS = {  # inhibitors at the doses of saturated targets [uM], 15 min before EGF
-    "EGF": {}, "iEGFR": {"erlotinib": 5.0}, "iMEK": {"trametinib": 0.5},
+    "EGF": {},
+    "iEGFR": {"erlotinib": 5.0},
+    "iMEK": {"trametinib": 0.5},
     "iPI3K": {"pictilisib": 5.0},
 }
 STARVED = {"EGF": 0.0, "IGF1": 0.0, "FGF2": 0.0, "VEGF": 0.0, "CSF1": 0.0, "TGFb": 0.0}
 EGF = 16.0  # [nM], 100 ng/ml
 INHIBITOR_AT = -15.0  # [min]
 TIMES = (5.5, 7.0, 9.0, 13.0, 17.0, 23.0, 30.0, 40.0, 60.0)  # [min]; others count as the nearest
-VARIED = ("EGFR", "RAS", "RAF_dimer", "MEK", "ERK", "DUSP6", "SPRY2", "PI3K", "PTEN", "AKT",
-          "TSC", "mTORC1", "S6K", "STAT1", "STAT3", "NFkB", "AMPK", "JNK", "SRC_FAK", "SMAD23",
-          "p53")  # nodes whose abundance may differ between lines
+VARIED = (
+    "EGFR",
+    "RAS",
+    "RAF_dimer",
+    "MEK",
+    "ERK",
+    "DUSP6",
+    "SPRY2",
+    "PI3K",
+    "PTEN",
+    "AKT",
+    "TSC",
+    "mTORC1",
+    "S6K",
+    "STAT1",
+    "STAT3",
+    "NFkB",
+    "AMPK",
+    "JNK",
+    "SRC_FAK",
+    "SMAD23",
+    "p53",
+)  # nodes whose abundance may differ between lines
 N_SCORES = 8  # principal components of the levels before EGF
 N_FOLDS, SEED = 5, 1
 SPLIT = "new cell lines"
@@ -111,8 +147,10 @@ def readings(model) -> np.ndarray:
 
     Cells were starved, then treated 15 min before EGF.
     """
-    dishes = [Condition(((MEDIUM, STARVED), (INHIBITOR_AT, drug), (0.0, {"EGF": EGF})))
-              for drug in TREATMENTS.values()]
+    dishes = [
+        Condition(((MEDIUM, STARVED), (INHIBITOR_AT, drug), (0.0, {"EGF": EGF})))
+        for drug in TREATMENTS.values()
+    ]
     nodes = follow(model, dishes, [0.0, *TIMES], tick=3.0).nodes
     columns = [NODES.index(node) for node in MARKERS.values()]
     return (nodes[1:] - nodes[0])[:, :, columns].transpose(1, 0, 2)
@@ -124,19 +162,29 @@ def sensitivities(model, base: np.ndarray) -> np.ndarray:
     return (np.array(weaker) - base) / np.log(abundance.STEP)
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Error of the changes of all markers with a node, and of four well known ones."""
     report = progress or (lambda _what, _share: None)
     table = load(folder)
     fold = folds(table.lines)[table.line]
-    kept = FoldCache(cache, FOLDER, [folder / FOLDER / FILE, Path(__file__),
-                                     Path(abundance.__file__), Path(observation.__file__)])
+    kept = FoldCache(
+        cache,
+        FOLDER,
+        [
+            folder / FOLDER / FILE,
+            Path(__file__),
+            Path(abundance.__file__),
+            Path(observation.__file__),
+        ],
+    )
     found = {}
     for name, model in models.items():
         report(f"breast lines, {name}", 0.1)
-        found[name] = np.array(kept.get("model", lambda m=model: _all_folds(m, table, fold),
-                                        contender=model.hash))
+        found[name] = np.array(
+            kept.get("model", lambda m=model: _all_folds(m, table, fold), contender=model.hash)
+        )
     parts = []
     for k in range(N_FOLDS):
         report(f"breast lines, rivals, fold {k + 1}", 0.2 + 0.15 * k)
@@ -166,8 +214,9 @@ def _predict(base: np.ndarray, slope: np.ndarray, table: Table, train: np.ndarra
     known = np.isin(np.arange(len(table.lines)), table.line[train])
     z = abundance.scores(table.before, known, N_SCORES)
     z = np.column_stack([np.ones(len(z)), z])[table.line]
-    features = [abundance.products(slope[:, *at, m].T * layer.scale[-1, m], z)
-                for m in range(len(MARKERS))]
+    features = [
+        abundance.products(slope[:, *at, m].T * layer.scale[-1, m], z) for m in range(len(MARKERS))
+    ]
     rest = table.change - seen
     use = train[:, None] & np.isfinite(rest)
     stacked = np.concatenate([f[use[:, m]] for m, f in enumerate(features)])
@@ -181,13 +230,15 @@ def _rivals(table: Table, train: np.ndarray) -> dict[str, list]:
     """Mean, ridge and boosting (n, n_markers): condition, time and all levels before EGF."""
     condition = table.condition
     codes = np.unique(condition)
-    x = np.column_stack([condition[:, None] == codes, np.log(np.array(TIMES))[table.time],
-                         table.before[table.line]]).astype(float)
+    x = np.column_stack(
+        [condition[:, None] == codes, np.log(np.array(TIMES))[table.time], table.before[table.line]]
+    ).astype(float)
     found = {"mean": [], "ridge": [], "boosting": []}
     for m in range(len(MARKERS)):
         y = table.change[:, m]
-        predicted = baselines.rivals(x, y, train & np.isfinite(y), condition=condition.tolist(),
-                                     group=table.line)
+        predicted = baselines.rivals(
+            x, y, train & np.isfinite(y), condition=condition.tolist(), group=table.line
+        )
         for name, values in predicted.items():
             found[name].append(values.round(5))
     return {name: np.column_stack(columns).tolist() for name, columns in found.items()}
@@ -195,10 +246,12 @@ def _rivals(table: Table, train: np.ndarray) -> dict[str, list]:
 
 def _table_rows(table: Table, found: dict[str, np.ndarray]) -> list[Row]:
     names = list(MARKERS)
-    note = ("Change of the arcsinh median since EGF; treatments EGF, iMEK, iEGFR, iPI3K. A line "
-            "enters by its levels before EGF. Left out: mTOR and PKC inhibitors (no such input) "
-            f"and {table.before.shape[1] - len(MARKERS)} markers without a node. Asked: 20 % below "
-            "the mean.")
+    note = (
+        "Change of the arcsinh median since EGF; treatments EGF, iMEK, iEGFR, iPI3K. A line "
+        "enters by its levels before EGF. Left out: mTOR and PKC inhibitors (no such input) "
+        f"and {table.before.shape[1] - len(MARKERS)} markers without a node. Asked: 20 % below "
+        "the mean."
+    )
     rows = [_row(table, found, "19 markers together", names, note)]
     return rows + [_row(table, found, shown, [name], "") for name, shown in SHOWN.items()]
 
@@ -206,10 +259,20 @@ def _table_rows(table: Table, found: dict[str, np.ndarray]) -> list[Row]:
 def _row(table: Table, found: dict, what: str, markers: list[str], note: str) -> Row:
     columns = [list(MARKERS).index(name) for name in markers]
     truth = table.change[:, columns]
-    error = {name: float(np.sqrt(np.nanmean((np.asarray(values)[:, columns] - truth) ** 2)))
-             for name, values in found.items()}
-    return Row(FOLDER, what, SPLIT, "RMSE", **error, target=f"<={0.8 * error['mean']:.3f}",
-               n=int(np.isfinite(truth).sum()), note=note)
+    error = {
+        name: float(np.sqrt(np.nanmean((np.asarray(values)[:, columns] - truth) ** 2)))
+        for name, values in found.items()
+    }
+    return Row(
+        FOLDER,
+        what,
+        SPLIT,
+        "RMSE",
+        **error,
+        target=f"<={0.8 * error['mean']:.3f}",
+        n=int(np.isfinite(truth).sum()),
+        note=note,
+    )
 
 
 __all__ = ["FOLDER", "load", "rows"]

@@ -40,8 +40,9 @@ def rates(folder: Path, line: str) -> tuple[np.ndarray, np.ndarray]:
     if not rows:
         msg = f"{path} has no line {line!r}"
         raise ValueError(msg)
-    table = np.array([[float(row["Conc"]) * 1e6, float(row["rel.time"]), float(row["nl2"])]
-                      for row in rows])
+    table = np.array(
+        [[float(row["Conc"]) * 1e6, float(row["rel.time"]), float(row["nl2"])] for row in rows]
+    )
     doses = np.unique(table[:, 0].round(6))
     slopes = []
     for dose in doses:
@@ -54,8 +55,10 @@ def rates(folder: Path, line: str) -> tuple[np.ndarray, np.ndarray]:
 def predicted(model, line: str, doses: np.ndarray) -> np.ndarray:
     """The model's mean growth rate [doublings/day] over the measured time."""
     conditions = [
-        Condition(steps=((-DAY, {"oxygen": OXYGEN}), (0.0, {"vemurafenib": float(dose)})),
-                  genotype=LINES[line])
+        Condition(
+            steps=((-DAY, {"oxygen": OXYGEN}), (0.0, {"vemurafenib": float(dose)})),
+            genotype=LINES[line],
+        )
         for dose in doses
     ]
     hours = np.linspace(FROM_HOUR, TO_HOUR, 12)
@@ -63,8 +66,9 @@ def predicted(model, line: str, doses: np.ndarray) -> np.ndarray:
     return DAY * net_growth_rate(course.outputs).mean(axis=0)
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Root mean square error of growth rates: the line tuned to, other lines."""
     kept = FoldCache(cache, FOLDER, [folder / FOLDER / FILE, Path(__file__)])
     measured = {line: rates(folder, line) for line in LINES}
@@ -73,28 +77,44 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
         if progress:
             progress(f"growth rates of the {name}", k / 2)
         found[name] = {
-            line: np.array(kept.get(line, lambda m=model, c=line: predicted(
-                m, c, measured[c][0]).tolist(), contender=model.hash))
+            line: np.array(
+                kept.get(
+                    line,
+                    lambda m=model, c=line: predicted(m, c, measured[c][0]).tolist(),
+                    contender=model.hash,
+                )
+            )
             for line in LINES
         }
     others = [line for line in LINES if line != TUNED_LINE]
     return [
-        _row("A375, all doses", "tuned to, no test", [TUNED_LINE], measured, found,
-             target="<= 0.2"),
+        _row(
+            "A375, all doses", "tuned to, no test", [TUNED_LINE], measured, found, target="<= 0.2"
+        ),
         _row("other lines, all doses", "lines not in the last fit", others, measured, found),
     ]
 
 
-def _row(what: str, split: str, held: list[str], measured: dict, found: dict,
-         target: str = "") -> Row:
+def _row(
+    what: str, split: str, held: list[str], measured: dict, found: dict, target: str = ""
+) -> Row:
     truth = np.concatenate([measured[line][1] for line in held])
     apart = {name: np.concatenate([found[name][line] for line in held]) - truth for name in found}
     scores = {name: _rmse(errors, 0.0) for name, errors in apart.items()}
     largest = {name: np.abs(errors).max() for name, errors in apart.items()}
-    return Row(FOLDER, what, split, "RMSE", **scores, **_rivals(held, measured), target=target,
-               n=len(truth), note="[doublings/day]; largest error: network "
-               f"{largest['network']:.2f}, teacher {largest['teacher']:.2f}. Rivals see the dose "
-               "and the line, and learn from all that is not in the row.")
+    return Row(
+        FOLDER,
+        what,
+        split,
+        "RMSE",
+        **scores,
+        **_rivals(held, measured),
+        target=target,
+        n=len(truth),
+        note="[doublings/day]; largest error: network "
+        f"{largest['network']:.2f}, teacher {largest['teacher']:.2f}. Rivals see the dose "
+        "and the line, and learn from all that is not in the row.",
+    )
 
 
 def _rivals(held: list[str], measured: dict) -> dict[str, float]:

@@ -31,18 +31,37 @@ CELLS = {  # file -> title, cell type, genotype
     "MCP_PriHumod5.csv": ("primary hepatocytes", "epithelium", ()),
 }
 LIGANDS = {  # column -> input and a saturating level [nM]
-    "NOCYTO": {}, "IFNG": {"IFNg": 1.0}, "TNFA": {"TNF": 1.0}, "IL1A": {"IL1": 0.2},
-    "IL6": {"IL6": 2.0}, "IGF1": {"IGF1": 10.0}, "TGFA": {"EGF": 10.0},
+    "NOCYTO": {},
+    "IFNG": {"IFNg": 1.0},
+    "TNFA": {"TNF": 1.0},
+    "IL1A": {"IL1": 0.2},
+    "IL6": {"IL6": 2.0},
+    "IGF1": {"IGF1": 10.0},
+    "TGFA": {"EGF": 10.0},
 }
 INHIBITORS = {  # column -> inputs [uM], or a node that loses abundance
-    "NOINHIB": {}, "MP2K2/MP2K1i": {"trametinib": 0.5}, "pi3ki": {"pictilisib": 5.0},
-    "ikki": "IKK", "MK08/MK09i": "JNK", "MTORi": "mTORC1",
+    "NOINHIB": {},
+    "MP2K2/MP2K1i": {"trametinib": 0.5},
+    "pi3ki": {"pictilisib": 5.0},
+    "ikki": "IKK",
+    "MK08/MK09i": "JNK",
+    "MTORi": "mTORC1",
 }
 LEFT = 0.1  # abundance of a node that is inhibited
 READOUTS = {  # phosphoprotein -> node
-    "akt": "AKT", "MK03/MK01": "ERK", "GSK3A/GSK3B": "AKT", "IKBA": "IKK", "MK08/MK09": "JNK",
-    "KS6B1": "S6K", "KS6A1": "ERK", "STAT3": "STAT3", "JUN": "JNK", "creb": "ERK",
-    "IRS1_s": "S6K", "MP2K2/MP2K1": "MEK", "P53": "p53",
+    "akt": "AKT",
+    "MK03/MK01": "ERK",
+    "GSK3A/GSK3B": "AKT",
+    "IKBA": "IKK",
+    "MK08/MK09": "JNK",
+    "KS6B1": "S6K",
+    "KS6A1": "ERK",
+    "STAT3": "STAT3",
+    "JUN": "JNK",
+    "creb": "ERK",
+    "IRS1_s": "S6K",
+    "MP2K2/MP2K1": "MEK",
+    "P53": "p53",
 }
 TIMES = (0.0, 30.0, 180.0)  # [min]
 BEFORE = -30.0  # [min] of an inhibitor before the ligand
@@ -82,8 +101,9 @@ def load(path: Path) -> Table:
         value = pd.to_numeric(raw[f"DV:{name}"], errors="coerce").to_numpy(float)
         keep = (ligand >= 0) & (inhibitor >= 0) & np.isin(minute, TIMES) & (value > 0.0)
         time = np.searchsorted(TIMES, minute[keep])
-        parts.append((np.log2(value[keep]), ligand[keep], inhibitor[keep], time,
-                      np.full(keep.sum(), k)))
+        parts.append(
+            (np.log2(value[keep]), ligand[keep], inhibitor[keep], time, np.full(keep.sum(), k))
+        )
     return Table(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -93,25 +113,32 @@ def _which(done: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     return np.where(table.any(axis=1), table.argmax(axis=1), -1)
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Error of log2 fluorescence for both kinds of cells and both splits."""
     report = progress or (lambda _what, _share: None)
     out = []
     for k, (file, (title, cell_type, genotype)) in enumerate(CELLS.items()):
         path = folder / FOLDER / file
-        kept = FoldCache(cache, FOLDER, [path, Path(__file__), Path(observation.__file__),
-                                         Path(baselines.__file__)])
+        kept = FoldCache(
+            cache,
+            FOLDER,
+            [path, Path(__file__), Path(observation.__file__), Path(baselines.__file__)],
+        )
         table, found = load(path), {}
         for name, model in models.items():
             report(f"{title}, {name}", 0.5 * k)
-            found[name] = np.array(kept.get(
-                title, lambda m=model, c=cell_type, g=genotype: readings(m, c, g).tolist(),
-                contender=model.hash))
+            found[name] = np.array(
+                kept.get(
+                    title,
+                    lambda m=model, c=cell_type, g=genotype: readings(m, c, g).tolist(),
+                    contender=model.hash,
+                )
+            )
         for split in SPLITS:
             report(f"{title}, {split}", 0.5 * k + 0.2)
-            rivals = kept.get(f"rivals {title} {split}",
-                              lambda t=table, s=split: _rivals(t, s))
+            rivals = kept.get(f"rivals {title} {split}", lambda t=table, s=split: _rivals(t, s))
             predicted = {name: _observed(table, nodes, split) for name, nodes in found.items()}
             predicted |= {name: np.array(values) for name, values in rivals.items()}
             out.append(_row(title, split, table, predicted))
@@ -124,10 +151,15 @@ def readings(model, cell_type: str, genotype: tuple[str, ...]) -> np.ndarray:
     parts = []
     for inhibitor in INHIBITORS.values():
         drug = inhibitor if isinstance(inhibitor, dict) else {}
-        treated = model if isinstance(inhibitor, dict) else with_competence(
-            model, {inhibitor: LEFT}, cell_type)
-        dishes = [Condition(((MEDIUM, STARVED), (BEFORE, drug), (0.0, ligand)), cell_type,
-                            genotype) for ligand in LIGANDS.values()]
+        treated = (
+            model
+            if isinstance(inhibitor, dict)
+            else with_competence(model, {inhibitor: LEFT}, cell_type)
+        )
+        dishes = [
+            Condition(((MEDIUM, STARVED), (BEFORE, drug), (0.0, ligand)), cell_type, genotype)
+            for ligand in LIGANDS.values()
+        ]
         parts.append(follow(treated, dishes, TIMES).nodes[:, :, columns].transpose(1, 0, 2))
     return np.stack(parts, axis=1)
 
@@ -155,11 +187,18 @@ def _observed(table: Table, nodes: np.ndarray, split: str) -> np.ndarray:
 def _rivals(table: Table, split: str) -> dict[str, list[float]]:
     """Mean of readout and time, ridge and boosting: all of them and what they do to each other."""
     readout, time, ligand, inhibitor = (
-        (codes[:, None] == np.arange(size)).astype(float) for codes, size in
-        ((table.readout, len(READOUTS)), (table.time, len(TIMES)), (table.ligand, len(LIGANDS)),
-         (table.inhibitor, len(INHIBITORS))))
-    crossed = [(readout[:, :, None] * other[:, None]).reshape(len(readout), -1)
-               for other in (time, ligand, inhibitor)]
+        (codes[:, None] == np.arange(size)).astype(float)
+        for codes, size in (
+            (table.readout, len(READOUTS)),
+            (table.time, len(TIMES)),
+            (table.ligand, len(LIGANDS)),
+            (table.inhibitor, len(INHIBITORS)),
+        )
+    )
+    crossed = [
+        (readout[:, :, None] * other[:, None]).reshape(len(readout), -1)
+        for other in (time, ligand, inhibitor)
+    ]
     x = np.column_stack([readout, time, ligand, inhibitor, *crossed])
     fold, group = folds(table, split), table.groups(split)
     condition = (table.readout * len(TIMES) + table.time).tolist()
@@ -173,13 +212,21 @@ def _rivals(table: Table, split: str) -> dict[str, list[float]]:
 
 
 def _row(title: str, split: str, table: Table, predicted: dict[str, np.ndarray]) -> Row:
-    error = {name: float(np.sqrt(((values - table.y) ** 2).mean()))
-             for name, values in predicted.items()}
+    error = {
+        name: float(np.sqrt(((values - table.y) ** 2).mean())) for name, values in predicted.items()
+    }
     n_readouts = len(np.unique(table.readout))
-    return Row(FOLDER, title, split, "RMSE", **error, n=len(table.y),
-               note=f"Log2 fluorescence of {n_readouts} phosphoproteins. IKK, JNK and mTOR "
-                    "inhibitors act as a loss of their node; LPS, p38 and GSK3 inhibitors left "
-                    "out (no input, no node).")
+    return Row(
+        FOLDER,
+        title,
+        split,
+        "RMSE",
+        **error,
+        n=len(table.y),
+        note=f"Log2 fluorescence of {n_readouts} phosphoproteins. IKK, JNK and mTOR "
+        "inhibitors act as a loss of their node; LPS, p38 and GSK3 inhibitors left "
+        "out (no input, no node).",
+    )
 
 
 __all__ = ["FOLDER", "load", "readings", "rows"]

@@ -26,15 +26,18 @@ from surrogates.own_network.scaffold import build_scaffold
 from surrogates.prior.omnipath import load_signed_table
 
 FOLDER = "lembas_ligand_tf"
-FILES = ("ligandScreen-Ligands.tsv", "ligandScreen-TFs.tsv", "ligandScreen-Model.tsv",
-         "CVligandScreen-conditions.tsv")
+FILES = (
+    "ligandScreen-Ligands.tsv",
+    "ligandScreen-TFs.tsv",
+    "ligandScreen-Model.tsv",
+    "CVligandScreen-conditions.tsv",
+)
 # Chosen on parts of the training conditions of the first two published folds. The scaffold alone
 # needs products of two sigmoids (r 0.81 there, 0.77 with one) and the same noise for all readouts;
 # beside a linear part they make no difference.
 SETTINGS = Settings(n_members=2, shrinkage=1.0, steps=150)
 PRUNING_SEEDS = (1, 2)  # of the edges that are drawn
-ALONE = Settings(n_members=2, shrinkage=0.1, steps=150, learning_rate=0.1, factors=2,
-                 linear=False)
+ALONE = Settings(n_members=2, shrinkage=0.1, steps=150, learning_rate=0.1, factors=2, linear=False)
 
 
 def rows(folder: Path, models: Models, cache: Path | None, progress: Progress) -> list[Row]:  # noqa: ARG001
@@ -43,18 +46,26 @@ def rows(folder: Path, models: Models, cache: Path | None, progress: Progress) -
     runs = {}
     for k, (name, settings) in enumerate((("both", SETTINGS), ("alone", ALONE))):
         kept = FoldCache(cache, f"{FOLDER}/{name}", sources(folder / FOLDER), vars(settings))
-        runs[name] = run_folds(table, folds, settings, kept,
-                               lambda what, share, k=k: progress(f"{FOLDER}: {what}",
-                                                                 (k + share) / 2))
+        runs[name] = run_folds(
+            table,
+            folds,
+            settings,
+            kept,
+            lambda what, share, k=k: progress(f"{FOLDER}: {what}", (k + share) / 2),
+        )
     share = np.mean([fold.linear_share for fold in runs["both"]])
-    note = ("The teacher has no such nodes. Of what the network predicts, "
-            f"{share:.1%} of the variance is its linear part's, the rest its scaffold's. "
-            "Some choices of that part were made with these folds in sight. "
-            f"{_spread(runs['both'])}")
-    alone = ("The scaffold without the linear part, fitted by itself; its settings were chosen on "
-             "parts of the training conditions of the first two folds. That it was far worse "
-             "before (0.573, one noise per component) had been seen on all of them. The teacher "
-             f"has no such nodes. {_spread(runs['alone'])}")
+    note = (
+        "The teacher has no such nodes. Of what the network predicts, "
+        f"{share:.1%} of the variance is its linear part's, the rest its scaffold's. "
+        "Some choices of that part were made with these folds in sight. "
+        f"{_spread(runs['both'])}"
+    )
+    alone = (
+        "The scaffold without the linear part, fitted by itself; its settings were chosen on "
+        "parts of the training conditions of the first two folds. That it was far worse "
+        "before (0.573, one noise per component) had been seen on all of them. The teacher "
+        f"has no such nodes. {_spread(runs['alone'])}"
+    )
     return [
         _row("TFs, pooled", _pooled, runs["both"], note, "0.80", "0.82"),
         _row("TFs, mean of each", _by_factor, runs["both"], note, "0.68", "0.70"),
@@ -73,14 +84,35 @@ def _pruning(folder: Path, table: Table, cache: Path | None, progress: Progress)
     pairs = []
     for seed in PRUNING_SEEDS:
         progress(f"{FOLDER}: injected edges", 1.0)
-        pairs.append(kept.get(str(seed), lambda seed=seed: own_ratio(
-            edges, table.inputs, table.measured, table.network, ALONE, seed)))
+        pairs.append(
+            kept.get(
+                str(seed),
+                lambda seed=seed: own_ratio(
+                    edges, table.inputs, table.measured, table.network, ALONE, seed
+                ),
+            )
+        )
     before, after = np.array(pairs).T
-    note = (f"Mean |weight| of injected edges over that of the others, mean of {len(after)} draws "
-            f"({after.min():.2f} to {after.max():.2f}); before training {before.mean():.2f}. "
-            "The scaffold without the linear part, fitted to all conditions.")
-    return Row("ligand to TF", "injected edges", "20 % random edges in the scaffold", "ratio",
-               float(after.mean()), None, None, None, None, "", "<= 0.5", len(after), note)
+    note = (
+        f"Mean |weight| of injected edges over that of the others, mean of {len(after)} draws "
+        f"({after.min():.2f} to {after.max():.2f}); before training {before.mean():.2f}. "
+        "The scaffold without the linear part, fitted to all conditions."
+    )
+    return Row(
+        "ligand to TF",
+        "injected edges",
+        "20 % random edges in the scaffold",
+        "ratio",
+        float(after.mean()),
+        None,
+        None,
+        None,
+        None,
+        "",
+        "<= 0.5",
+        len(after),
+        note,
+    )
 
 
 def load(folder: Path) -> tuple[Table, dict[str, np.ndarray]]:
@@ -104,16 +136,35 @@ def load(folder: Path) -> tuple[Table, dict[str, np.ndarray]]:
 def sources(folder: Path) -> list[Path]:
     """Data files and the code that decides what comes of them."""
     package = Path(__file__).parents[1]
-    code = ("own_network/fit.py", "own_network/linear_part.py", "own_network/steady_state.py",
-            "own_network/kernels.py", "own_network/scaffold.py", "data/own_folds.py")
+    code = (
+        "own_network/fit.py",
+        "own_network/linear_part.py",
+        "own_network/steady_state.py",
+        "own_network/kernels.py",
+        "own_network/scaffold.py",
+        "data/own_folds.py",
+    )
     return [*(folder / name for name in FILES), *(package / name for name in code)]
 
 
 def _row(what: str, score, folds: Sequence[Fold], note: str, anchor: str, target: str) -> Row:
     scores = {name: score(folds, name) for name in folds[0].predicted}
     n = sum(fold.truth.size for fold in folds)
-    return Row("ligand to TF", what, "published folds, 3 conditions each", "r", scores["network"],
-               None, scores["mean"], scores["ridge"], scores["boosting"], anchor, target, n, note)
+    return Row(
+        "ligand to TF",
+        what,
+        "published folds, 3 conditions each",
+        "r",
+        scores["network"],
+        None,
+        scores["mean"],
+        scores["ridge"],
+        scores["boosting"],
+        anchor,
+        target,
+        n,
+        note,
+    )
 
 
 def _pooled(folds: Sequence[Fold], name: str) -> float:

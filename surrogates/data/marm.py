@@ -31,8 +31,18 @@ from surrogates.prior.graph import UNITS
 
 FOLDER = "marm_melanoma_pERK"
 STEM = "processed_EGF_EGFR_MEKi_PRAFi_RAFi"
-DRUGS = ("Vemurafenib", "Dabrafenib", "PLX8394", "LY3009120", "AZ_628", "Cobimetinib",
-         "Trametinib", "Selumetinib", "Binimetinib", "PD0325901")
+DRUGS = (
+    "Vemurafenib",
+    "Dabrafenib",
+    "PLX8394",
+    "LY3009120",
+    "AZ_628",
+    "Cobimetinib",
+    "Trametinib",
+    "Selumetinib",
+    "Binimetinib",
+    "PD0325901",
+)
 PAN_RAF = ("LY3009120", "AZ_628")
 LIGAND_NM = {"EGF": 1.0 / 6.2, "HGF": 1.0 / 83.0}  # [nM per ng/ml]: 6.2 kDa and 83 kDa
 SINGLE, COMBINATION = "_singleprediction", "_comboprediction"
@@ -45,12 +55,18 @@ PLATES = {  # (EGF [ng/ml], minutes after it) -> plate of the combination file, 
     (100.0, 5.0): "EGF 5 min",
     (100.0, 480.0): "high EGFR, EGF 8 h",
 }
-PAN_RAF_NOTE = ("20 rows of pan-RAF inhibitors with EGF went to training after a first scoring of "
-                "all 230 (R2 0.36): the potency on RAF dimers assumed until then was wrong.")
-TICK_NOTE = ("Models are stepped by half a minute. The held-out rows were scored several times "
-             "while the fit still changed: they are not blind.")
-NOTES = {"HGF pulse (E3)": "A375 forgets HGF within 2 h; the model keeps part of the signal, since "
-         "other melanomas are rescued by HGF for days."}
+PAN_RAF_NOTE = (
+    "20 rows of pan-RAF inhibitors with EGF went to training after a first scoring of "
+    "all 230 (R2 0.36): the potency on RAF dimers assumed until then was wrong."
+)
+TICK_NOTE = (
+    "Models are stepped by half a minute. The held-out rows were scored several times "
+    "while the fit still changed: they are not blind."
+)
+NOTES = {
+    "HGF pulse (E3)": "A375 forgets HGF within 2 h; the model keeps part of the signal, since "
+    "other melanomas are rescued by HGF for days."
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,22 +94,41 @@ class Conditions:
 
     def protocols(self) -> list[tuple]:
         """What was done to the cells, one hashable key per row."""
-        table = np.column_stack([self.before, self.now, self.adapted, self.time, self.EGF,
-                                 self.HGF, self.EGFR, self.genotype])
+        table = np.column_stack(
+            [
+                self.before,
+                self.now,
+                self.adapted,
+                self.time,
+                self.EGF,
+                self.HGF,
+                self.EGFR,
+                self.genotype,
+            ]
+        )
         return [tuple(np.round(row, 7).tolist()) for row in table]
 
 
 def join(*parts: Conditions) -> Conditions:
     """All rows of several tables."""
-    return Conditions(*(np.concatenate([getattr(part, field.name) for part in parts])
-                        for field in fields(Conditions)))
+    return Conditions(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(Conditions)
+        )
+    )
 
 
 def training(folder: Path) -> Conditions:
     """The training split: the authors' training file, courses D1 and D5, pan-RAF with EGF."""
     rows = read(folder / FOLDER / f"{STEM}.csv")
-    return join(rows, egf_doses(folder), ligand_courses(folder, "HGF"),
-                ligand_courses(folder, "-"), pan_raf(folder))
+    return join(
+        rows,
+        egf_doses(folder),
+        ligand_courses(folder, "HGF"),
+        ligand_courses(folder, "-"),
+        pan_raf(folder),
+    )
 
 
 def held_out(folder: Path, which: str) -> Conditions:
@@ -136,11 +171,16 @@ def read(path: Path) -> Conditions:
     bits = [genotype_bits(names) for names in (["BRAF_V600E"], ["BRAF_V600E", "NRAS_Q61"])]
     alone = (before.sum(axis=1) == 0.0) & (now.sum(axis=1) > 0.0)  # drug and ligand as in D5
     return Conditions(
-        before=before, now=now, adapted=_minutes(column("t_presim", 0.0)),
-        time=_minutes(column("time")), EGF=column("EGF_0", 0.0), HGF=np.zeros(len(rows)),
+        before=before,
+        now=now,
+        adapted=_minutes(column("t_presim", 0.0)),
+        time=_minutes(column("time")),
+        EGF=column("EGF_0", 0.0),
+        HGF=np.zeros(len(rows)),
         EGFR=column("EGFR_crispr", 1.0),
         genotype=np.where(column("NRAS_Q61mut", 0.0) > 0.0, bits[1], bits[0]).astype(np.int32),
-        plate=np.where(alone, COURSES, MAIN), pERK=column("pERK_IF_obs"),
+        plate=np.where(alone, COURSES, MAIN),
+        pERK=column("pERK_IF_obs"),
         pMEK=column("pMEK_IF_obs"),
     )
 
@@ -157,9 +197,11 @@ def egf_doses(folder: Path) -> Conditions:
     """D1: courses after EGF below the dose of the training file, 24 h on vemurafenib 1 uM."""
     table = _cells(folder / FOLDER / "D1.csv")
     hours = [float(value) for value in table[1][1:11]]
-    rows = [(1.0, 1.0, 0.0, hour, float(line[0]), 0.0, MAIN, float(value))
-            for line in table[2:7]  # 0.001 to 10 ng/ml
-            for hour, value in zip(hours[1:], line[2:11], strict=True)]
+    rows = [
+        (1.0, 1.0, 0.0, hour, float(line[0]), 0.0, MAIN, float(value))
+        for line in table[2:7]  # 0.001 to 10 ng/ml
+        for hour, value in zip(hours[1:], line[2:11], strict=True)
+    ]
     return _on_vemurafenib(rows)
 
 
@@ -174,8 +216,18 @@ def ligand_courses(folder: Path, ligand: str) -> Conditions:
             if value in ("", ligand):
                 continue
             adapted = float(on_drug)
-            rows.append((0.0, float(adapted > 0.0), adapted, float(after), 0.0,
-                         100.0 * (ligand == "HGF"), COURSES, float(value)))
+            rows.append(
+                (
+                    0.0,
+                    float(adapted > 0.0),
+                    adapted,
+                    float(after),
+                    0.0,
+                    100.0 * (ligand == "HGF"),
+                    COURSES,
+                    float(value),
+                )
+            )
     return _on_vemurafenib(rows)
 
 
@@ -184,11 +236,17 @@ def _on_vemurafenib(rows: list[tuple]) -> Conditions:
     first = np.arange(len(DRUGS)) == DRUGS.index("Vemurafenib")
     n = len(rows)
     return Conditions(
-        before=np.outer(before, first), now=np.outer(now, first),
-        adapted=_minutes(np.array(adapted)), time=_minutes(np.array(time)), EGF=np.array(egf),
-        HGF=np.array(hgf), EGFR=np.ones(n),
-        genotype=np.full(n, genotype_bits(["BRAF_V600E"]), np.int32), plate=np.array(plate),
-        pERK=np.array(measured), pMEK=np.full(n, np.nan),
+        before=np.outer(before, first),
+        now=np.outer(now, first),
+        adapted=_minutes(np.array(adapted)),
+        time=_minutes(np.array(time)),
+        EGF=np.array(egf),
+        HGF=np.array(hgf),
+        EGFR=np.ones(n),
+        genotype=np.full(n, genotype_bits(["BRAF_V600E"]), np.int32),
+        plate=np.array(plate),
+        pERK=np.array(measured),
+        pMEK=np.full(n, np.nan),
     )
 
 
@@ -230,8 +288,10 @@ def treatments(rows: Conditions) -> list[Condition]:
             steps=(
                 (MEDIUM - rows.adapted[k], {"EGF": 0.0} | {c: d[k] for c, d in before.items()}),
                 (-rows.adapted[k], {c: d[k] for c, d in now.items()}),
-                (0.0, {"EGF": rows.EGF[k] * LIGAND_NM["EGF"],
-                       "HGF": rows.HGF[k] * LIGAND_NM["HGF"]}),
+                (
+                    0.0,
+                    {"EGF": rows.EGF[k] * LIGAND_NM["EGF"], "HGF": rows.HGF[k] * LIGAND_NM["HGF"]},
+                ),
             ),
             genotype=genotype_names(int(rows.genotype[k])),
         )
@@ -249,8 +309,9 @@ def predicted(model, rows: Conditions, tick: float = TICK) -> np.ndarray:
         line = with_competence(model, {"EGFR": egfr_competence(fold, parental) / parental})
         times = np.unique(part.time)
         course = follow(line, treatments(part), times.tolist(), tick=tick)
-        erk[here] = course.nodes[np.searchsorted(times, part.time), np.arange(len(part)),
-                                 NODES.index("ERK")]
+        erk[here] = course.nodes[
+            np.searchsorted(times, part.time), np.arange(len(part)), NODES.index("ERK")
+        ]
     return erk
 
 
@@ -280,23 +341,38 @@ def load(folder: Path) -> Table:
     """All splits; rows of training without pERK are left out."""
     first = training(folder)
     again, trained = shared(folder, COMBINATION)
-    return Table(first.take(np.isfinite(first.pERK)), held_out(folder, SINGLE),
-                 held_out(folder, COMBINATION), again, trained)
+    return Table(
+        first.take(np.isfinite(first.pERK)),
+        held_out(folder, SINGLE),
+        held_out(folder, COMBINATION),
+        again,
+        trained,
+    )
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Scores on the held-out conditions, and of the courses after ligand (E2, E3)."""
     table = load(folder)
-    files = [folder / FOLDER / name for name in
-             (f"{STEM}.csv", f"{STEM}{SINGLE}.csv", f"{STEM}{COMBINATION}.csv", "D1.csv", "D5.csv")]
+    files = [
+        folder / FOLDER / name
+        for name in (
+            f"{STEM}.csv",
+            f"{STEM}{SINGLE}.csv",
+            f"{STEM}{COMBINATION}.csv",
+            "D1.csv",
+            "D5.csv",
+        )
+    ]
     kept = FoldCache(cache, FOLDER, [*files, Path(__file__)], {"tick": TICK})
     found = {}
     for k, (name, model) in enumerate(models.items()):
         if progress:
             progress(f"melanoma pERK, {name}", k / 3)
-        erk = kept.get("erk", lambda m=model: predicted(m, table.all).tolist(),
-                       contender=model.hash)
+        erk = kept.get(
+            "erk", lambda m=model: predicted(m, table.all).tolist(), contender=model.hash
+        )
         found[name] = table.cut(_seen(table, np.array(erk)))
     if progress:
         progress("melanoma pERK, rivals", 2 / 3)
@@ -309,8 +385,11 @@ def _seen(table: Table, erk: np.ndarray) -> np.ndarray:
     """pERK that a model expects: offset and scale fitted per plate on the training split."""
     first = table.training
     plates = np.unique(first.plate)
-    layer = observation.fit(table.cut(erk)["training"][:, None], first.pERK[:, None],
-                            plate=np.searchsorted(plates, first.plate))
+    layer = observation.fit(
+        table.cut(erk)["training"][:, None],
+        first.pERK[:, None],
+        plate=np.searchsorted(plates, first.plate),
+    )
     return layer.predict(erk[:, None], np.searchsorted(plates, table.all.plate))[:, 0]
 
 
@@ -326,20 +405,35 @@ def _rivals(table: Table) -> dict[str, list[float]]:
 def _features(rows: Conditions) -> np.ndarray:
     """Log doses before and now, log times, ligands with and without time, log EGFR."""
     log_time = np.log10(rows.time + 1.0)
-    return np.column_stack([
-        np.log10(rows.before + 1e-5), np.log10(rows.now + 1e-5), np.log10(rows.adapted + 1.0),
-        log_time, rows.EGF > 0.0, np.log10(rows.EGF + 1e-3), rows.HGF > 0.0,
-        (rows.EGF > 0.0) * log_time, (rows.HGF > 0.0) * log_time, np.log10(rows.EGFR),
-    ]).astype(float)
+    return np.column_stack(
+        [
+            np.log10(rows.before + 1e-5),
+            np.log10(rows.now + 1e-5),
+            np.log10(rows.adapted + 1.0),
+            log_time,
+            rows.EGF > 0.0,
+            np.log10(rows.EGF + 1e-3),
+            rows.HGF > 0.0,
+            (rows.EGF > 0.0) * log_time,
+            (rows.HGF > 0.0) * log_time,
+            np.log10(rows.EGFR),
+        ]
+    ).astype(float)
 
 
 def _single(table: Table, found: dict) -> Row:
     y = table.single.pERK
-    return Row(FOLDER, "drugs, lines, pairs", "unseen conditions", "R2",
-               **{name: r2(y, values["single"]) for name, values in found.items()},
-               target=">= 0.90", n=len(y),
-               note=f"Drugs, CRISPR lines and fixed-ratio pairs; repeats dropped. {PAN_RAF_NOTE} "
-               + TICK_NOTE)
+    return Row(
+        FOLDER,
+        "drugs, lines, pairs",
+        "unseen conditions",
+        "R2",
+        **{name: r2(y, values["single"]) for name, values in found.items()},
+        target=">= 0.90",
+        n=len(y),
+        note=f"Drugs, CRISPR lines and fixed-ratio pairs; repeats dropped. {PAN_RAF_NOTE} "
+        + TICK_NOTE,
+    )
 
 
 def combination_rows(table: Table, found: dict) -> list[Row]:
@@ -350,16 +444,20 @@ def combination_rows(table: Table, found: dict) -> list[Row]:
     """
     scored = []
     for (egf, minutes), what in PLATES.items():
-        held, again = (np.equal(part.EGF, egf) & np.equal(part.time, minutes)
-                       for part in (table.combination, table.repeats))
+        held, again = (
+            np.equal(part.EGF, egf) & np.equal(part.time, minutes)
+            for part in (table.combination, table.repeats)
+        )
         if not (held.any() and again.any()):
             continue
         agreement = r2(table.trained[again], table.repeats.pERK[again])
         sane = agreement >= CONSISTENT
         y, target = table.combination.pERK[held], ">= 0.88" if sane and egf == 0.0 else ""
         through = {name: values["combination"][held] for name, values in found.items()}
-        note = (f"Agrees with training on {again.sum()} shared conditions with R2 "
-                f"{agreement:.2f}: {'consistent' if sane else 'not consistent, no target'}.")
+        note = (
+            f"Agrees with training on {again.sum()} shared conditions with R2 "
+            f"{agreement:.2f}: {'consistent' if sane else 'not consistent, no target'}."
+        )
         scored.append(_plate(what, y, through, target, note))
         if sane:
             own = {name: _calibrated(values, table, held, again) for name, values in found.items()}
@@ -369,15 +467,21 @@ def combination_rows(table: Table, found: dict) -> list[Row]:
 
 
 def _plate(what: str, y: np.ndarray, seen: dict, target: str, note: str) -> Row:
-    return Row(FOLDER, what, "RAFi x MEKi, unseen pairs of doses", "R2",
-               **{name: r2(y, values) for name, values in seen.items()}, target=target, n=len(y),
-               note=note)
+    return Row(
+        FOLDER,
+        what,
+        "RAFi x MEKi, unseen pairs of doses",
+        "R2",
+        **{name: r2(y, values) for name, values in seen.items()},
+        target=target,
+        n=len(y),
+        note=note,
+    )
 
 
 def _calibrated(values: dict, table: Table, held: np.ndarray, again: np.ndarray) -> np.ndarray:
     """pERK of held-out conditions after the plate's own offset and scale."""
-    layer = observation.fit(values["repeats"][again][:, None],
-                            table.repeats.pERK[again][:, None])
+    layer = observation.fit(values["repeats"][again][:, None], table.repeats.pERK[again][:, None])
     return layer.predict(values["combination"][held][:, None])[:, 0]
 
 
@@ -395,11 +499,21 @@ def _courses(table: Table, found: dict) -> list[Row]:
         "HGF pulse (E3)": alone & (first.HGF > 0.0) & (first.time > 15.0),
     }
     return [
-        Row(FOLDER, what, "training, no test", "RMSE",
-            *(None if name not in ("network", "teacher")
-              else float(np.sqrt(((found[name]["training"] - first.pERK)[mask] ** 2).mean()))
-              for name in CONTENDERS),
-            target="<= 0.2" if "E2" in what else "", n=int(mask.sum()), note=NOTES.get(what, ""))
+        Row(
+            FOLDER,
+            what,
+            "training, no test",
+            "RMSE",
+            *(
+                None
+                if name not in ("network", "teacher")
+                else float(np.sqrt(((found[name]["training"] - first.pERK)[mask] ** 2).mean()))
+                for name in CONTENDERS
+            ),
+            target="<= 0.2" if "E2" in what else "",
+            n=int(mask.sum()),
+            note=NOTES.get(what, ""),
+        )
         for what, mask in masks.items()
     ]
 
@@ -409,5 +523,15 @@ def r2(truth: np.ndarray, found: np.ndarray) -> float:
     return float(1.0 - ((found - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
-__all__ = ["Conditions", "Table", "combination_rows", "held_out", "load", "predicted", "read",
-           "rows", "shared", "training"]
+__all__ = [
+    "Conditions",
+    "Table",
+    "combination_rows",
+    "held_out",
+    "load",
+    "predicted",
+    "read",
+    "rows",
+    "shared",
+    "training",
+]

@@ -76,14 +76,16 @@ def fit(
     y = np.where(known, measured, 0.0)
     common = _common_scale(node, y, weight, plate)
     pooled = _line(node, y, weight, common)
-    lines = [_line(node[on], y[on], weight[on], common)
-             for on in (plate == p for p in range(n_plates))]
+    lines = [
+        _line(node[on], y[on], weight[on], common) for on in (plate == p for p in range(n_plates))
+    ]
     tables = np.array([*(_or(line, pooled) for line in lines), pooled])
     return Observation(*np.moveaxis(tables, 1, 0))
 
 
-def _common_scale(x: np.ndarray, y: np.ndarray, weight: np.ndarray,
-                  plate: np.ndarray) -> np.ndarray:
+def _common_scale(
+    x: np.ndarray, y: np.ndarray, weight: np.ndarray, plate: np.ndarray
+) -> np.ndarray:
     """Scale (n_readouts,) from deviations around each plate's own mean; 0 where nothing moves."""
     variance, covariance = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for p in np.unique(plate):

@@ -35,7 +35,10 @@ class Fold:
 
 
 def run_folds(
-    table: Table, folds: dict[str, np.ndarray], settings: Settings, cache: FoldCache,
+    table: Table,
+    folds: dict[str, np.ndarray],
+    settings: Settings,
+    cache: FoldCache,
     progress: Progress,
 ) -> list[Fold]:
     """Every fold's predictions; `folds` are the held-out rows by name, the rest is training."""
@@ -67,10 +70,17 @@ def rivals(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> dict[str, np.ndarra
     from sklearn.ensemble import GradientBoostingRegressor  # extra `train`
     from sklearn.linear_model import RidgeCV
 
-    boosted = [GradientBoostingRegressor(n_estimators=40, max_depth=2, random_state=0)
-               .fit(x, column).predict(new) for column in y.T]
+    boosted = [
+        GradientBoostingRegressor(n_estimators=40, max_depth=2, random_state=0)
+        .fit(x, column)
+        .predict(new)
+        for column in y.T
+    ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ridge = RidgeCV(PENALTIES).fit(x, y).predict(new)
-    return {"mean": np.tile(y.mean(axis=0), (len(new), 1)), "ridge": ridge,
-            "boosting": np.array(boosted).T}
+    return {
+        "mean": np.tile(y.mean(axis=0), (len(new), 1)),
+        "ridge": ridge,
+        "boosting": np.array(boosted).T,
+    }

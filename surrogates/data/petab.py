@@ -70,8 +70,9 @@ class Table:
     n_without: int  # measurements whose observable has no node
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """One row per study: error relative to the spread of the measurements of a plate."""
     report = progress or (lambda _what, _share: None)
     out = []
@@ -80,14 +81,21 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
             continue
         table = load(folder, study)
         files = sorted((folder / FOLDER / study.name).glob("*.tsv"))
-        kept = FoldCache(cache, FOLDER, [*files, Path(__file__), Path(observation.__file__),
-                                         Path(baselines.__file__)])
+        kept = FoldCache(
+            cache,
+            FOLDER,
+            [*files, Path(__file__), Path(observation.__file__), Path(baselines.__file__)],
+        )
         found = {}
         for name, model in models.items() if study.dish else ():
             report(f"{study.title}, {name}", k / len(STUDIES))
-            found[name] = np.array(kept.get(
-                study.name, lambda m=model, s=study, t=table: _all_folds(m, s, t).tolist(),
-                contender=model.hash))
+            found[name] = np.array(
+                kept.get(
+                    study.name,
+                    lambda m=model, s=study, t=table: _all_folds(m, s, t).tolist(),
+                    contender=model.hash,
+                )
+            )
         for name, values in kept.get(f"rivals {study.name}", lambda t=table: _rivals(t)).items():
             found[name] = np.array(values)
         out.append(_row(study, table, found))
@@ -97,11 +105,13 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
 def load(folder: Path, study: Study) -> Table:
     """Read the tables of a study."""
     where = folder / FOLDER / study.name
-    conditions = pd.read_csv(where / f"experimentalCondition_{study.name}.tsv", sep="\t",
-                             index_col="conditionId")
+    conditions = pd.read_csv(
+        where / f"experimentalCondition_{study.name}.tsv", sep="\t", index_col="conditionId"
+    )
     measured = pd.read_csv(where / f"measurementData_{study.name}.tsv", sep="\t")
-    observables = pd.read_csv(where / f"observables_{study.name}.tsv", sep="\t",
-                              index_col="observableId")
+    observables = pd.read_csv(
+        where / f"observables_{study.name}.tsv", sep="\t", index_col="observableId"
+    )
     mapped = [study.node(name) for name in measured.observableId]
     known = np.array([entry is not None for entry in mapped])
     measured, mapped = measured[known], [entry for entry in mapped if entry is not None]
@@ -119,7 +129,9 @@ def load(folder: Path, study: Study) -> Table:
         condition=conditions.index.get_indexer(measured.simulationConditionId),
         group=np.unique(used.astype(str).agg("|".join, axis=1), return_inverse=True)[1],
         conditions=conditions,
-        doses=conditions[list(study.held_out)].apply(pd.to_numeric, errors="coerce").fillna(0.0)
+        doses=conditions[list(study.held_out)]
+        .apply(pd.to_numeric, errors="coerce")
+        .fillna(0.0)
         .to_numpy(float),
         n_without=int((~known).sum()),
     )
@@ -150,8 +162,9 @@ def predicted(model, study: Study, table: Table) -> np.ndarray:
     dishes = [study.dish(table.conditions.iloc[k].to_dict()) for k in used]
     times = np.unique(table.time)
     nodes = follow(model, dishes, times.tolist(), tick=6.0).nodes
-    return nodes[np.searchsorted(times, table.time), np.searchsorted(used, table.condition),
-                 table.node]
+    return nodes[
+        np.searchsorted(times, table.time), np.searchsorted(used, table.condition), table.node
+    ]
 
 
 def _all_folds(model, study: Study, table: Table) -> np.ndarray:
@@ -171,8 +184,9 @@ def _rivals(table: Table) -> dict[str, list[float]]:
     doses = table.doses[table.condition]
     log_time = np.log1p(table.time)[:, None]
     plates = (table.plate[:, None] == np.unique(table.plate)).astype(float)
-    x = np.column_stack([plates, log_time, np.log10(doses + LOG_FLOOR), doses > 0.0,
-                         (doses > 0.0) * log_time])
+    x = np.column_stack(
+        [plates, log_time, np.log10(doses + LOG_FLOOR), doses > 0.0, (doses > 0.0) * log_time]
+    )
     condition = list(zip(table.plate.tolist(), table.time.tolist(), strict=True))
     out = {name: np.empty(len(fold)) for name in ("mean", "ridge", "boosting")}
     for k in np.unique(fold):
@@ -184,13 +198,22 @@ def _rivals(table: Table) -> dict[str, list[float]]:
 
 
 def _row(study: Study, table: Table, found: dict[str, np.ndarray]) -> Row:
-    error = {name: float(np.sqrt(((found[name] - table.y) ** 2).mean())) if name in found else None
-             for name in CONTENDERS}
+    error = {
+        name: float(np.sqrt(((found[name] - table.y) ** 2).mean())) if name in found else None
+        for name in CONTENDERS
+    }
     left_out = f" {table.n_without} measurements have no node." if table.n_without else ""
     n_groups = int(table.group.max()) + 1
-    return Row(FOLDER, study.title, "new doses and treatments", "NRMSE", **error, n=len(table.y),
-               note=f"{n_groups} conditions in {int(folds(table.group).max()) + 1} folds, error in "
-                    f"standard deviations of a plate.{left_out} {study.note}")
+    return Row(
+        FOLDER,
+        study.title,
+        "new doses and treatments",
+        "NRMSE",
+        **error,
+        n=len(table.y),
+        note=f"{n_groups} conditions in {int(folds(table.group).max()) + 1} folds, error in "
+        f"standard deviations of a plate.{left_out} {study.note}",
+    )
 
 
 # --- the studies -------------------------------------------------------------------------------
@@ -198,11 +221,13 @@ def _row(study: Study, table: Table, found: dict[str, np.ndarray]) -> Row:
 
 def _prefix(**nodes: str) -> Callable[[str], tuple[str, float] | None]:
     """Observables by what they begin with; a node with a leading minus is seen upside down."""
+
     def node(observable: str) -> tuple[str, float] | None:
         for prefix, name in nodes.items():
             if observable.startswith(prefix):
                 return name.removeprefix("-"), -1.0 if name.startswith("-") else 1.0
         return None
+
     return node
 
 
@@ -238,19 +263,39 @@ def _smad(observable: str) -> tuple[str, float] | None:
 
 
 STUDIES = (
-    Study("Fiedler_BMCSystBiol2016", "RAF/MEK/ERK, HeLa", ("Sorafenib", "UO126"),
-          _prefix(pMek="MEK", pErk="ERK"), _fiedler, minutes=60.0,
-          note="Sorafenib and UO126 act as weak RAF dimer and MEK inhibitors."),
-    Study("Raimundez_PCB2020", "EGFR/ERK/AKT, gastric",
-          ("EGF_level", "CET_level", "METinh_level", "MKN1"),
-          _prefix(pEGFR="EGFR", pMAPK="ERK", pAKT="AKT"), _raimundez,
-          note="Cetuximab takes the place of EGF at the receptor (Kd 0.39 nM)."),
-    Study("Lucarelli_CellSystems2018", "TGFb/SMAD, Hepa1-6",
-          ("init_TGFb", "init_S2", "init_S3", "init_S4"), _smad, _lucarelli,
-          note="Overexpressed SMADs of some conditions are not given to the cell models."),
-    Study("Raia_CancerResearch2011", "JAK2/STAT5, lymphoma", ("il13_level",),
-          _prefix(observable_pSTAT5="STAT5", observable_pJAK2="JAK1", observable_SOCS3="SOCS3"),
-          None, note="The cell models have no IL13 and tumor cells no STAT5: rivals alone."),
+    Study(
+        "Fiedler_BMCSystBiol2016",
+        "RAF/MEK/ERK, HeLa",
+        ("Sorafenib", "UO126"),
+        _prefix(pMek="MEK", pErk="ERK"),
+        _fiedler,
+        minutes=60.0,
+        note="Sorafenib and UO126 act as weak RAF dimer and MEK inhibitors.",
+    ),
+    Study(
+        "Raimundez_PCB2020",
+        "EGFR/ERK/AKT, gastric",
+        ("EGF_level", "CET_level", "METinh_level", "MKN1"),
+        _prefix(pEGFR="EGFR", pMAPK="ERK", pAKT="AKT"),
+        _raimundez,
+        note="Cetuximab takes the place of EGF at the receptor (Kd 0.39 nM).",
+    ),
+    Study(
+        "Lucarelli_CellSystems2018",
+        "TGFb/SMAD, Hepa1-6",
+        ("init_TGFb", "init_S2", "init_S3", "init_S4"),
+        _smad,
+        _lucarelli,
+        note="Overexpressed SMADs of some conditions are not given to the cell models.",
+    ),
+    Study(
+        "Raia_CancerResearch2011",
+        "JAK2/STAT5, lymphoma",
+        ("il13_level",),
+        _prefix(observable_pSTAT5="STAT5", observable_pJAK2="JAK1", observable_SOCS3="SOCS3"),
+        None,
+        note="The cell models have no IL13 and tumor cells no STAT5: rivals alone.",
+    ),
 )
 
 __all__ = ["FOLDER", "STUDIES", "load", "predicted", "rows"]

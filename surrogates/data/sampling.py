@@ -96,8 +96,9 @@ def join(*parts: Rows) -> Rows:
     for part in parts:
         shifted.append(replace(part, trajectory=part.trajectory + np.int32(first)))
         first += int(part.trajectory.max()) + 1
-    return Rows(*(np.concatenate([getattr(part, field.name) for part in shifted])
-                  for field in fields(Rows)))
+    return Rows(
+        *(np.concatenate([getattr(part, field.name) for part in shifted]) for field in fields(Rows))
+    )
 
 
 def _follow(

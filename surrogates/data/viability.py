@@ -38,11 +38,21 @@ from surrogates.evaluation.table import Row, spread
 from surrogates.phenotype import net_growth_rate
 
 FOLDER = "lembas_viability"
-FILES = ("viability.tsv", "drug.tsv", "cellLine.tsv", "mutations.tsv", "CVtest.tsv",
-         "cellLineRKPMZscored_subset.tsv")
+FILES = (
+    "viability.tsv",
+    "drug.tsv",
+    "cellLine.tsv",
+    "mutations.tsv",
+    "CVtest.tsv",
+    "cellLineRKPMZscored_subset.tsv",
+)
 CHANNELS = {  # drug -> input with the same main target
-    "Erlotinib": "erlotinib", "Lapatinib": "erlotinib", "Vandetanib": "erlotinib",
-    "PD0325901": "trametinib", "Selumetinib": "cobimetinib", "PLX_{4720}": "vemurafenib",
+    "Erlotinib": "erlotinib",
+    "Lapatinib": "erlotinib",
+    "Vandetanib": "erlotinib",
+    "PD0325901": "trametinib",
+    "Selumetinib": "cobimetinib",
+    "PLX_{4720}": "vemurafenib",
     "CHIR_{265}": "pan_RAF_inhibitor",
 }
 GENOTYPES = (  # alteration, genes, amino acid changes that count (empty: all of the table)
@@ -59,9 +69,40 @@ HOURS = (0.0, 6.0, 24.0, 48.0, 72.0)  # of drug, when growth is read
 SLOPE_HOUR = 24.0  # when growth tells the effect of an abundance
 TICK = 30.0  # [min]
 VARIED = (  # nodes whose abundance may differ between lines
-    "EGFR", "ERBB3", "MET", "IGF1R", "FGFR", "RTK_expr", "RAS", "RAF_dimer", "MEK", "ERK", "DUSP6",
-    "SPRY2", "PI3K", "PTEN", "AKT", "FOXO", "mTORC1", "S6K", "STAT3", "NFkB", "SRC_FAK", "YAP",
-    "MYC", "CyclinD", "CDK2", "RB", "E2F", "p21", "p27", "G2M", "p53", "BIM", "BCL2", "CASP3",
+    "EGFR",
+    "ERBB3",
+    "MET",
+    "IGF1R",
+    "FGFR",
+    "RTK_expr",
+    "RAS",
+    "RAF_dimer",
+    "MEK",
+    "ERK",
+    "DUSP6",
+    "SPRY2",
+    "PI3K",
+    "PTEN",
+    "AKT",
+    "FOXO",
+    "mTORC1",
+    "S6K",
+    "STAT3",
+    "NFkB",
+    "SRC_FAK",
+    "YAP",
+    "MYC",
+    "CyclinD",
+    "CDK2",
+    "RB",
+    "E2F",
+    "p21",
+    "p27",
+    "G2M",
+    "p53",
+    "BIM",
+    "BCL2",
+    "CASP3",
 )
 N_SCORES = (4, 8, 12, 20)  # principal components of expression; the training lines choose
 N_SCORES_RIVALS = 20  # that the rivals see
@@ -101,7 +142,8 @@ def load(folder: Path) -> Table:
     return Table(
         viability=viability.viability.to_numpy(),
         drug=np.array([list(CHANNELS).index(name) for name in drug.columns])[
-            drug.to_numpy().argmax(axis=1)],
+            drug.to_numpy().argmax(axis=1)
+        ],
         dose=log_nM - 3.0,
         level=np.unique(log_nM.round(2), return_inverse=True)[1],
         line=line.to_numpy().argmax(axis=1),
@@ -117,7 +159,8 @@ def _genotype(mutations: pd.Series) -> tuple[str, ...]:
     """Alterations of a line; rows are named MUT_MutAA[V600E]-BRAF."""
     present = mutations.index[mutations.to_numpy() > 0]
     return tuple(
-        name for name, genes, change in GENOTYPES
+        name
+        for name, genes, change in GENOTYPES
         if any(row.rpartition("-")[2] in genes and change in row for row in present)
     )
 
@@ -138,9 +181,12 @@ class Response:
 def response(model, genotypes: list[tuple[str, ...]]) -> Response:
     """Growth over 72 h, and what abundances of nodes change in it."""
     channels = sorted(set(CHANNELS.values()))
-    dishes = [Condition(((MEDIUM, _medium(genotype)), (0.0, {channel: float(dose)})), "tumor",
-                        genotype)
-              for genotype in genotypes for channel in channels for dose in (0.0, *DOSES)]
+    dishes = [
+        Condition(((MEDIUM, _medium(genotype)), (0.0, {channel: float(dose)})), "tumor", genotype)
+        for genotype in genotypes
+        for channel in channels
+        for dose in (0.0, *DOSES)
+    ]
     shape = (len(genotypes), len(channels), 1 + len(DOSES))
 
     def growth(which, hours: tuple[float, ...]) -> np.ndarray:
@@ -150,8 +196,9 @@ def response(model, genotypes: list[tuple[str, ...]]) -> Response:
     course = growth(model, HOURS)
     total = np.trapezoid(course, 60.0 * np.array(HOURS), axis=0)
     at_slope = course[HOURS.index(SLOPE_HOUR)]
-    changed = [growth(with_competence(model, {node: abundance.STEP}), (SLOPE_HOUR,))[0]
-               for node in VARIED]
+    changed = [
+        growth(with_competence(model, {node: abundance.STEP}), (SLOPE_HOUR,))[0] for node in VARIED
+    ]
     slope = (np.array(changed) - at_slope) / np.log(abundance.STEP) * 60.0 * HOURS[-1]
     return Response(total[..., 1:] - total[..., :1], slope[..., 1:] - slope[..., :1])
 
@@ -161,14 +208,24 @@ def _medium(genotype: tuple[str, ...]) -> dict[str, float]:
     return {} if set(genotype) & set(DRIVERS) else STAND_IN
 
 
-def rows(folder: Path, models: Models, cache: Path | None = None,
-         progress: Progress | None = None) -> list[Row]:
+def rows(
+    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
+) -> list[Row]:
     """Correlation and error on the published folds, with expression and from mutations alone."""
     report = progress or (lambda _what, _share: None)
     table = load(folder)
-    kept = FoldCache(cache, FOLDER, [
-        *(folder / FOLDER / name for name in FILES), Path(__file__), Path(abundance.__file__),
-        Path(observation.__file__), Path(baselines.__file__), Path(gaussian_process.__file__)])
+    kept = FoldCache(
+        cache,
+        FOLDER,
+        [
+            *(folder / FOLDER / name for name in FILES),
+            Path(__file__),
+            Path(abundance.__file__),
+            Path(observation.__file__),
+            Path(baselines.__file__),
+            Path(gaussian_process.__file__),
+        ],
+    )
     kernels: dict[str, dict] = {}
     full: dict[str, np.ndarray] = {}
     plain: dict[str, np.ndarray] = {}
@@ -180,8 +237,9 @@ def rows(folder: Path, models: Models, cache: Path | None = None,
     for k in range(1, N_FOLDS + 1):
         report(f"viability, rivals, fold {k}", 0.5 + 0.1 * (k - 1))
         for target, n_scores in ((full, N_SCORES_RIVALS), (plain, 0)):
-            part = kept.get(f"rivals {k} {n_scores}",
-                            lambda k=k, n=n_scores: _rivals(table, table.fold != k, n))
+            part = kept.get(
+                f"rivals {k} {n_scores}", lambda k=k, n=n_scores: _rivals(table, table.fold != k, n)
+            )
             for name, values in part.items():
                 held = table.fold == k
                 target.setdefault(name, np.empty(len(held)))[held] = np.array(values)[held]
@@ -193,16 +251,23 @@ def _all_folds(model, table: Table) -> dict:
     genotypes = sorted(set(table.genotype))
     found = response(model, genotypes)
     code = np.array([genotypes.index(g) for g in table.genotype])
-    parts = {"expression": np.empty((2, len(table.line))),
-             "mutations": np.empty((2, len(table.line)))}
+    parts = {
+        "expression": np.empty((2, len(table.line))),
+        "mutations": np.empty((2, len(table.line))),
+    }
     for k in range(1, N_FOLDS + 1):
         held = table.fold == k
         for name, values in _predict(found, table, code, ~held).items():
             parts[name][:, held] = values[:, held]
     return {name: values.sum(axis=0).round(5).tolist() for name, values in parts.items()} | {
-        "beside": {name: {"share": round(_kernel_share(*values, table), 4),
-                          "r without": round(_mean_r(table, values[0]), 4)}
-                   for name, values in parts.items()}}
+        "beside": {
+            name: {
+                "share": round(_kernel_share(*values, table), 4),
+                "r without": round(_mean_r(table, values[0]), 4),
+            }
+            for name, values in parts.items()
+        }
+    }
 
 
 def _kernel_share(model: np.ndarray, beside: np.ndarray, table: Table) -> float:
@@ -215,8 +280,9 @@ def _kernel_share(model: np.ndarray, beside: np.ndarray, table: Table) -> float:
     return inside[1] / max(sum(inside), 1e-30)
 
 
-def _predict(found: Response, table: Table, code: np.ndarray,
-             train: np.ndarray) -> dict[str, np.ndarray]:
+def _predict(
+    found: Response, table: Table, code: np.ndarray, train: np.ndarray
+) -> dict[str, np.ndarray]:
     """What a model and what the kernel part beside it say of all rows, (2, n).
 
     Potencies, observation layer, abundances and kernel part are those of the training rows.
@@ -234,12 +300,15 @@ def _predict(found: Response, table: Table, code: np.ndarray,
         factors, error = abundance.fit(features[train], rest[train], table.line[train])
         fits.append((error, features @ factors))
     full = seen + min(fits, key=lambda pair: pair[0])[1]
-    return {"expression": np.array([full, beside(table, full, train, expression=True)]),
-            "mutations": np.array([seen, beside(table, seen, train, expression=False)])}
+    return {
+        "expression": np.array([full, beside(table, full, train, expression=True)]),
+        "mutations": np.array([seen, beside(table, seen, train, expression=False)]),
+    }
 
 
-def beside(table: Table, predicted: np.ndarray, train: np.ndarray, *,
-           expression: bool) -> np.ndarray:
+def beside(
+    table: Table, predicted: np.ndarray, train: np.ndarray, *, expression: bool
+) -> np.ndarray:
     """What is expected to be left of a prediction (n,), for all rows from the training rows."""
     n_levels = int(table.level.max()) + 1
     left = np.full((len(table.lines), len(CHANNELS) * n_levels), np.nan)
@@ -250,18 +319,25 @@ def beside(table: Table, predicted: np.ndarray, train: np.ndarray, *,
     drug = np.repeat(np.arange(len(CHANNELS)), n_levels)
     level = np.tile(np.arange(n_levels), len(CHANNELS))
     same, grown = drug[:, None] == drug, np.minimum.outer(level, level)
-    part = fit_kernel_part(left, known, [values @ values.T for values in centred],
-                           [grown, same * grown, same.astype(float)])
+    part = fit_kernel_part(
+        left,
+        known,
+        [values @ values.T for values in centred],
+        [grown, same * grown, same.astype(float)],
+    )
     return part.predicted[table.line, table.plate]
 
 
 def _covariates(table: Table, train: np.ndarray, n_scores: int) -> np.ndarray:
     """What tells of the abundances of a line: a constant, its expression, its mutations by gene."""
     known = np.isin(np.arange(len(table.lines)), table.line[train])
-    return np.column_stack([
-        np.ones(len(known)), abundance.scores(table.expression, known, n_scores),
-        table.flags - table.flags[known].mean(axis=0),
-    ])
+    return np.column_stack(
+        [
+            np.ones(len(known)),
+            abundance.scores(table.expression, known, n_scores),
+            table.flags - table.flags[known].mean(axis=0),
+        ]
+    )
 
 
 def _potencies(found: Response, table: Table, code: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -276,8 +352,9 @@ def _potencies(found: Response, table: Table, code: np.ndarray, train: np.ndarra
 
 
 def _observe(ratio: np.ndarray, table: Table, train: np.ndarray) -> observation.Observation:
-    return observation.fit(ratio[train, None], table.viability[train, None],
-                           plate=table.plate[train])
+    return observation.fit(
+        ratio[train, None], table.viability[train, None], plate=table.plate[train]
+    )
 
 
 def _at(values: np.ndarray, table: Table, code: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -287,8 +364,7 @@ def _at(values: np.ndarray, table: Table, code: np.ndarray, shift: np.ndarray) -
     place = np.interp(table.dose + shift[table.drug], np.log10(DOSES), np.arange(len(DOSES)))
     low = np.minimum(place.astype(int), len(DOSES) - 2)
     part, genotype = place - low, code[table.line]
-    return ((1.0 - part) * values[genotype, channel, low]
-            + part * values[genotype, channel, low + 1])
+    return (1.0 - part) * values[genotype, channel, low] + part * values[genotype, channel, low + 1]
 
 
 def _rivals(table: Table, train: np.ndarray, n_scores: int) -> dict[str, list[float]]:
@@ -299,33 +375,42 @@ def _rivals(table: Table, train: np.ndarray, n_scores: int) -> dict[str, list[fl
     if n_scores:
         known = np.isin(np.arange(len(table.lines)), table.line[train])
         parts.append(abundance.scores(table.expression, known, n_scores)[table.line])
-    found = baselines.rivals(np.column_stack(parts), table.viability, train,
-                             condition=table.plate.tolist(), group=table.line)
+    found = baselines.rivals(
+        np.column_stack(parts),
+        table.viability,
+        train,
+        condition=table.plate.tolist(),
+        group=table.line,
+    )
     return {name: values.round(5).tolist() for name, values in found.items()}
 
 
 def _table_rows(table: Table, full: dict, plain: dict, kernels: dict) -> list[Row]:
-    note = ("Mean over the folds. Published: LEMBAS. Offset and scale per drug and dose; "
-            "expression acts through abundances of 34 nodes, to first order. No node of the cell "
-            "models is HER2, RET or a VEGF receptor of tumor cells: lapatinib and vandetanib act "
-            "as EGFR inhibitors; the table of mutations has no EGFR, and BRAF changes other than "
-            "V600 are not mapped. Decided with these folds in sight, so the score is "
-            "optimistic: offset and scale per drug and dose (per drug alone, with mutations only, "
-            "0.613 instead of 0.726), growth factors that stand in for unknown drivers (0.01). "
-            "Tried on these folds and not taken, all 0.748 to 0.752: the mean over numbers of "
-            "expression scores, slopes brought to one size, abundances acting on growth beyond "
-            "the first order. A Gaussian process beside the model (lines alike in expression and "
-            "mutations x drugs x doses), its share of the variance between predicted lines and r "
-            f"without it: {_kernel_text(kernels, 'expression')}. Its form was decided by "
-            "leaving out two folds at a time (0.744 without, 0.759 with it), so with all lines in "
-            "sight, only then scored here. Not taken, less than 0.003 there: drugs of one target "
-            "alike, Gaussian kernels in dose and expression, products of covariates, genes of the "
-            "model's nodes (0.001) or those that correlate with what is left, outliers clipped, "
-            "variances by leaving lines out; nor 44 genes picked by hand (0.764), for want of a "
-            "rule. "
-            f"{_by_fold(table, full)}")
-    short = ("The same without expression, rivals alike. The Gaussian process: "
-             f"{_kernel_text(kernels, 'mutations')}.")
+    note = (
+        "Mean over the folds. Published: LEMBAS. Offset and scale per drug and dose; "
+        "expression acts through abundances of 34 nodes, to first order. No node of the cell "
+        "models is HER2, RET or a VEGF receptor of tumor cells: lapatinib and vandetanib act "
+        "as EGFR inhibitors; the table of mutations has no EGFR, and BRAF changes other than "
+        "V600 are not mapped. Decided with these folds in sight, so the score is "
+        "optimistic: offset and scale per drug and dose (per drug alone, with mutations only, "
+        "0.613 instead of 0.726), growth factors that stand in for unknown drivers (0.01). "
+        "Tried on these folds and not taken, all 0.748 to 0.752: the mean over numbers of "
+        "expression scores, slopes brought to one size, abundances acting on growth beyond "
+        "the first order. A Gaussian process beside the model (lines alike in expression and "
+        "mutations x drugs x doses), its share of the variance between predicted lines and r "
+        f"without it: {_kernel_text(kernels, 'expression')}. Its form was decided by "
+        "leaving out two folds at a time (0.744 without, 0.759 with it), so with all lines in "
+        "sight, only then scored here. Not taken, less than 0.003 there: drugs of one target "
+        "alike, Gaussian kernels in dose and expression, products of covariates, genes of the "
+        "model's nodes (0.001) or those that correlate with what is left, outliers clipped, "
+        "variances by leaving lines out; nor 44 genes picked by hand (0.764), for want of a "
+        "rule. "
+        f"{_by_fold(table, full)}"
+    )
+    short = (
+        "The same without expression, rivals alike. The Gaussian process: "
+        f"{_kernel_text(kernels, 'mutations')}."
+    )
     return [
         _row(table, full, "mutations + expression", "r", note, "0.703", ">= 0.76"),
         _row(table, plain, "mutations", "r", short, "", ""),
@@ -334,8 +419,10 @@ def _table_rows(table: Table, full: dict, plain: dict, kernels: dict) -> list[Ro
 
 
 def _kernel_text(kernels: dict, which: str) -> str:
-    return ", ".join(f"{name} {of[which]['share']:.0%}, {of[which]['r without']:.3f}"
-                     for name, of in kernels.items())
+    return ", ".join(
+        f"{name} {of[which]['share']:.0%}, {of[which]['r without']:.3f}"
+        for name, of in kernels.items()
+    )
 
 
 def _by_fold(table: Table, found: dict) -> str:
@@ -351,15 +438,29 @@ def _mean_r(table: Table, found: np.ndarray) -> float:
     return float(np.mean(_fold_r(table, found)))
 
 
-def _row(table: Table, found: dict, what: str, metric: str, note: str, anchor: str,
-         target: str) -> Row:
-    score = {"r": lambda y, p: np.corrcoef(y, p)[0, 1],
-             "RMSE": lambda y, p: np.sqrt(((y - p) ** 2).mean())}[metric]
+def _row(
+    table: Table, found: dict, what: str, metric: str, note: str, anchor: str, target: str
+) -> Row:
+    score = {
+        "r": lambda y, p: np.corrcoef(y, p)[0, 1],
+        "RMSE": lambda y, p: np.sqrt(((y - p) ** 2).mean()),
+    }[metric]
     held = [table.fold == k for k in range(1, N_FOLDS + 1)]
-    values = {name: float(np.mean([score(table.viability[h], p[h]) for h in held]))
-              for name, p in found.items()}
-    return Row(FOLDER, what, SPLIT, metric, **values, anchor=anchor, target=target,
-               n=len(table.viability), note=note)
+    values = {
+        name: float(np.mean([score(table.viability[h], p[h]) for h in held]))
+        for name, p in found.items()
+    }
+    return Row(
+        FOLDER,
+        what,
+        SPLIT,
+        metric,
+        **values,
+        anchor=anchor,
+        target=target,
+        n=len(table.viability),
+        note=note,
+    )
 
 
 __all__ = ["FOLDER", "load", "response", "rows"]

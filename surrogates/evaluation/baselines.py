@@ -13,8 +13,17 @@ from surrogates.data.sampling import Rows, Sampling, sample
 from surrogates.prior.graph import UNITS
 from surrogates.teacher.model import Teacher
 
-COMPARED = ("ERK", "HIF1A", "CyclinD", "growth_rate", "g1s_rate", "g2m_rate", "apoptosis_rate",
-            "necrosis_rate", "PDL1")
+COMPARED = (
+    "ERK",
+    "HIF1A",
+    "CyclinD",
+    "growth_rate",
+    "g1s_rate",
+    "g2m_rate",
+    "apoptosis_rate",
+    "necrosis_rate",
+    "PDL1",
+)
 N_TRAJECTORIES = 1500  # for the rivals; boosting gains little from more
 N_TYPES = 6
 RIDGE_PENALTIES = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
@@ -71,8 +80,9 @@ def rivals(
     from sklearn.ensemble import HistGradientBoostingRegressor  # extra `train`
 
     leaf = int(np.clip(train.sum() // 50, 5, 20))
-    boosting = HistGradientBoostingRegressor(max_iter=150, learning_rate=0.05,
-                                             min_samples_leaf=leaf, random_state=0)
+    boosting = HistGradientBoostingRegressor(
+        max_iter=150, learning_rate=0.05, min_samples_leaf=leaf, random_state=0
+    )
     return {
         "mean": condition_mean(y, train, condition),
         "ridge": _ridge(x[train], y[train], group[train]).predict(x),
@@ -100,8 +110,12 @@ def _ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray):
     n_folds = min(RIDGE_FOLDS, len(np.unique(group)))
     if n_folds < 2:
         return model.fit(x, y)
-    search = GridSearchCV(model, {"ridge__alpha": RIDGE_PENALTIES}, cv=GroupKFold(n_folds),
-                          scoring="neg_mean_squared_error")
+    search = GridSearchCV(
+        model,
+        {"ridge__alpha": RIDGE_PENALTIES},
+        cv=GroupKFold(n_folds),
+        scoring="neg_mean_squared_error",
+    )
     return search.fit(x, y, groups=group)
 
 

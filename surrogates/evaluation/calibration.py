@@ -42,14 +42,22 @@ def held_out_errors(model, teacher, seed: int, n_courses: int = N_COURSES) -> He
     courses = draw_courses(np.random.default_rng([seed, 90]), n_courses, 4, held_out=True)
     pair = pair_of(courses)
     met = pair != NO_PAIR
-    courses = Courses(courses.cell_type[met], courses.genotype[met], courses.kind[met],
-                      np.ascontiguousarray(courses.inputs[:, met]))
+    courses = Courses(
+        courses.cell_type[met],
+        courses.genotype[met],
+        courses.kind[met],
+        np.ascontiguousarray(courses.inputs[:, met]),
+    )
     truth, found = (_all_names(follow(m, courses)) for m in (teacher, model))
     members = [_all_names(follow(model.member(m), courses)) for m in range(model.raw.n_members)]
     competent = model.network.competence[courses.cell_type] > 0.0
     grows = np.ones((len(competent), 1), bool)
-    return HeldOut(np.abs(found - truth), np.std(members, axis=0),
-                   np.concatenate([competent, grows], axis=1), pair[met])
+    return HeldOut(
+        np.abs(found - truth),
+        np.std(members, axis=0),
+        np.concatenate([competent, grows], axis=1),
+        pair[met],
+    )
 
 
 def pair_of(courses: Courses) -> np.ndarray:

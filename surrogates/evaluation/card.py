@@ -38,8 +38,10 @@ def _residual(share: dict | float) -> str:
     """How much of the drives no edge stands behind; older cards say 0."""
     if not isinstance(share, dict) or not share["n_open"]:
         return "none; every drive is the scaffold's"
-    return (f"{share['overall']:.2%} of the drives of nodes, at most {share['worst']:.1%} "
-            f"({share['worst_node']}), open at {share['n_open']} nodes")
+    return (
+        f"{share['overall']:.2%} of the drives of nodes, at most {share['worst']:.1%} "
+        f"({share['worst_node']}), open at {share['n_open']} nodes"
+    )
 
 
 def _pairs(pairs: list) -> str:
@@ -50,11 +52,17 @@ def _stages(stages: list) -> str:
     """How far the drives moved from the teacher's, stage by stage; nothing in older cards."""
     if not stages:
         return ""
-    lines = ["## Stages of training\n", "Distance of the drives from the teacher's on validation "
-             "courses after each; losses over steps in `curves.csv`.\n",
-             "| stage | RMSE | worst unit | its RMSE |", "|---|---|---|---|"]
-    lines += [f"| {s['stage']} | {s['drive_rmse']:.5f} | {s['worst_unit']} | "
-              f"{s['worst_rmse']:.4f} |" for s in stages]
+    lines = [
+        "## Stages of training\n",
+        "Distance of the drives from the teacher's on validation "
+        "courses after each; losses over steps in `curves.csv`.\n",
+        "| stage | RMSE | worst unit | its RMSE |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {s['stage']} | {s['drive_rmse']:.5f} | {s['worst_unit']} | {s['worst_rmse']:.4f} |"
+        for s in stages
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -63,35 +71,75 @@ def _fidelity(metrics: dict) -> str:
     doubt, cover = metrics["uncertainty"], metrics["intervals"]
     lowest, highest = cover["coverage_of_splits"]
     rows = [
-        ("R2 of the drive, median unit", f"{step['r2_median']:.4f}", TARGETS["r2_median"],
-         f"one member {step['r2_median_member']:.4f}"),
-        (f"R2 of the drive, worst unit ({step['worst_unit']})", f"{step['r2_worst']:.4f}",
-         TARGETS["r2_worst"], f"one member {step['r2_worst_member']:.4f}"),
-        ("72 h free rollout, NRMSE, mean of nodes", f"{roll['nrmse_mean']:.4f}",
-         TARGETS["nrmse_mean"], f"persistence {roll['nrmse_persistence']:.4f}"),
+        (
+            "R2 of the drive, median unit",
+            f"{step['r2_median']:.4f}",
+            TARGETS["r2_median"],
+            f"one member {step['r2_median_member']:.4f}",
+        ),
+        (
+            f"R2 of the drive, worst unit ({step['worst_unit']})",
+            f"{step['r2_worst']:.4f}",
+            TARGETS["r2_worst"],
+            f"one member {step['r2_worst_member']:.4f}",
+        ),
+        (
+            "72 h free rollout, NRMSE, mean of nodes",
+            f"{roll['nrmse_mean']:.4f}",
+            TARGETS["nrmse_mean"],
+            f"persistence {roll['nrmse_persistence']:.4f}",
+        ),
         (f"the same, worst node ({roll['worst_node']})", f"{roll['nrmse_worst']:.4f}", "", ""),
-        ("R2 of net growth of tumor cells in them", f"{roll['tumor_growth_r2']:.4f}", "",
-         f"bias {roll['tumor_growth_bias_per_day']:+.4f} doublings a day"),
-        ("effects of unseen knock-outs, r", f"{knock['r']:.4f}", TARGETS["knock_out_r"],
-         f"worst of {len(knock['r_by_node'])} nodes {knock['r_worst']:.4f}"),
+        (
+            "R2 of net growth of tumor cells in them",
+            f"{roll['tumor_growth_r2']:.4f}",
+            "",
+            f"bias {roll['tumor_growth_bias_per_day']:+.4f} doublings a day",
+        ),
+        (
+            "effects of unseen knock-outs, r",
+            f"{knock['r']:.4f}",
+            TARGETS["knock_out_r"],
+            f"worst of {len(knock['r_by_node'])} nodes {knock['r_worst']:.4f}",
+        ),
         ("held-out situations inside the domain", f"{doubt['held_out_in_domain']:.4f}", "", ""),
-        ("new combinations of known inputs against them, AUROC", f"{doubt['auroc']:.4f}", ">= 0.9",
-         _by_set(doubt["auroc_by_set"])),
+        (
+            "new combinations of known inputs against them, AUROC",
+            f"{doubt['auroc']:.4f}",
+            ">= 0.9",
+            _by_set(doubt["auroc_by_set"]),
+        ),
         ("of those inside the domain", "", "", _by_set(doubt["in_domain"])),
-        ("rank correlation of error and sigma",
-         f"{doubt['rank_correlation_error_sigma']:.3f}", ">= 0.4", ""),
-        ("coverage of 90 % intervals on pairs kept from calibration", f"{cover['coverage']:.3f}",
-         "0.87 to 0.93", f"splits {lowest:.3f} to {highest:.3f}; {cover['names_in_band']:.0%} of "
-         "nodes and outputs between 0.87 and 0.93"),
+        (
+            "rank correlation of error and sigma",
+            f"{doubt['rank_correlation_error_sigma']:.3f}",
+            ">= 0.4",
+            "",
+        ),
+        (
+            "coverage of 90 % intervals on pairs kept from calibration",
+            f"{cover['coverage']:.3f}",
+            "0.87 to 0.93",
+            f"splits {lowest:.3f} to {highest:.3f}; {cover['names_in_band']:.0%} of "
+            "nodes and outputs between 0.87 and 0.93",
+        ),
         ("width of those beside constant ones", f"{cover['width']:.2f}", "", ""),
     ]
     if "self_pruning" in metrics:  # cards of earlier versions have none
         ratio = metrics["self_pruning"]
-        rows.append(("20 % random edges in the scaffold, mean weight over the others'",
-                     f"{ratio['after']:.3f}", "<= 0.5", "a small training of one member; before it "
-                     f"{ratio['before']:.3f}"))
-    lines = ["## Against the teacher, drug pairs never seen together\n",
-             "| figure | network | wanted | beside it |", "|---|---|---|---|"]
+        rows.append(
+            (
+                "20 % random edges in the scaffold, mean weight over the others'",
+                f"{ratio['after']:.3f}",
+                "<= 0.5",
+                f"a small training of one member; before it {ratio['before']:.3f}",
+            )
+        )
+    lines = [
+        "## Against the teacher, drug pairs never seen together\n",
+        "| figure | network | wanted | beside it |",
+        "|---|---|---|---|",
+    ]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows), ""])
 
 
@@ -101,10 +149,15 @@ def _by_set(shares: dict) -> str:
 
 def _baselines(table: dict) -> str:
     rivals = list(next(iter(table.values())))
-    lines = ["## R2 beside trivial rivals, same rows\n", f"| unit | {' | '.join(rivals)} |",
-             "|---" * (len(rivals) + 1) + "|"]
-    lines += [f"| {unit} | {' | '.join(f'{scores[r]:.4f}' for r in rivals)} |"
-              for unit, scores in table.items()]
+    lines = [
+        "## R2 beside trivial rivals, same rows\n",
+        f"| unit | {' | '.join(rivals)} |",
+        "|---" * (len(rivals) + 1) + "|",
+    ]
+    lines += [
+        f"| {unit} | {' | '.join(f'{scores[r]:.4f}' for r in rivals)} |"
+        for unit, scores in table.items()
+    ]
     return "\n".join([*lines, ""])
 
 
@@ -121,20 +174,29 @@ def _real_data(card: dict) -> str:
 
 
 def _outputs(outputs: list) -> str:
-    lines = ["## Outputs and what they rest on\n", "Every output was fitted to the teacher; the "
-             "grade is that of the teacher's parameters.\n", "| output | unit | range | evidence |",
-             "|---|---|---|---|"]
-    lines += [f"| {o['name']} | {o['unit']} | {o['low']:g} to {o['high']:g} | {o['evidence']} |"
-              for o in outputs]
+    lines = [
+        "## Outputs and what they rest on\n",
+        "Every output was fitted to the teacher; the grade is that of the teacher's parameters.\n",
+        "| output | unit | range | evidence |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {o['name']} | {o['unit']} | {o['low']:g} to {o['high']:g} | {o['evidence']} |"
+        for o in outputs
+    ]
     return "\n".join([*lines, ""])
 
 
 def _domain(domain: dict) -> str:
     distance, spread = domain["limits"]
-    lines = ["## Training domain\n", f"Squared distance from the training cloud up to "
-             f"{distance:.4g}, spread of members up to {spread:.4g} of an output's range, at "
-             f"most {domain['most'][0]:g} ligands, {domain['most'][1]:g} drugs and "
-             f"{domain['most'][2]:g} alterations at once, and:\n",
-             "| input | from | to |", "|---|---|---|"]
+    lines = [
+        "## Training domain\n",
+        f"Squared distance from the training cloud up to "
+        f"{distance:.4g}, spread of members up to {spread:.4g} of an output's range, at "
+        f"most {domain['most'][0]:g} ligands, {domain['most'][1]:g} drugs and "
+        f"{domain['most'][2]:g} alterations at once, and:\n",
+        "| input | from | to |",
+        "|---|---|---|",
+    ]
     lines += [f"| {name} | {low:.4g} | {high:.4g} |" for name, (low, high) in domain["box"].items()]
     return "\n".join(lines)

@@ -35,8 +35,9 @@ def _eight_alterations(rng: np.random.Generator, courses: Courses) -> None:
     courses.genotype[:] = ((order < 8) << np.arange(len(GENOTYPES))).sum(axis=1)
 
 
-def _put(rng: np.random.Generator, inputs: np.ndarray, name: str, rows: np.ndarray,
-         decades: float) -> None:
+def _put(
+    rng: np.random.Generator, inputs: np.ndarray, name: str, rows: np.ndarray, decades: float
+) -> None:
     channel = INPUTS.index(name)
     level = INPUT_CHANNELS[channel].high * 10.0 ** -rng.uniform(0.0, decades, len(inputs))
     inputs[:, channel] = np.where(rows, level, 0.0)

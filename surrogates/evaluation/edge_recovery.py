@@ -26,8 +26,9 @@ from surrogates.training.pipeline import Config, drive_losses, joint_units
 
 INJECTED = "injected"  # kind of the edges that were drawn
 SHARE = 0.2  # as many injected edges, of those of the scaffold
-SMALL = Config(n_members=1, steps=1000, checkpoint_every=1001, sampling=Sampling(
-    n_trajectories=1500))  # of `tme-cell.toml`, what a minute or two allow
+SMALL = Config(
+    n_members=1, steps=1000, checkpoint_every=1001, sampling=Sampling(n_trajectories=1500)
+)  # of `tme-cell.toml`, what a minute or two allow
 
 
 def inject(edges: Sequence[Edge], share: float, seed: int) -> list[Edge]:
@@ -48,12 +49,23 @@ def inject(edges: Sequence[Edge], share: float, seed: int) -> list[Edge]:
         raise ValueError(msg)
     pairs = [free[k] for k in draw.choice(len(free), wanted, replace=False)]
     signs = draw.choice([edge.sign for edge in edges], wanted)
-    return [*edges, *(Edge(a, b, int(s), ROLE_OF_SIGN[int(s)], kind=INJECTED)
-                      for (a, b), s in zip(pairs, signs, strict=True))]
+    return [
+        *edges,
+        *(
+            Edge(a, b, int(s), ROLE_OF_SIGN[int(s)], kind=INJECTED)
+            for (a, b), s in zip(pairs, signs, strict=True)
+        ),
+    ]
 
 
-def own_ratio(edges: Sequence[Edge], inputs: np.ndarray, measured: np.ndarray,
-              network: Network, settings: Settings, seed: int) -> tuple[float, float]:
+def own_ratio(
+    edges: Sequence[Edge],
+    inputs: np.ndarray,
+    measured: np.ndarray,
+    network: Network,
+    settings: Settings,
+    seed: int,
+) -> tuple[float, float]:
     """`injected_ratio` before and after a fit on all conditions.
 
     Args:
@@ -78,7 +90,7 @@ def drive_ratio(config: Config = SMALL, progress: Progress | None = None) -> dic
     nothing of the injected edges. Returns the ratio `before` and `after` training.
     """
     shipped = shipped_edges()
-    extra = inject(shipped, SHARE, config.seed)[len(shipped):]
+    extra = inject(shipped, SHARE, config.seed)[len(shipped) :]
     network = load_network(extra)
     rows = sample(Teacher(), config.sampling)
     report = progress or (lambda _what, _share: None)
@@ -86,21 +98,29 @@ def drive_ratio(config: Config = SMALL, progress: Progress | None = None) -> dic
     units = MonotoneUnits(network, first)
     loss = drive_losses(units, network, rows, config)
     with tempfile.TemporaryDirectory() as folder:
-        stage = Stage("drives", config.steps, config.learning_rate, Path(folder) / "checkpoint",
-                      config.checkpoint_every)
+        stage = Stage(
+            "drives",
+            config.steps,
+            config.learning_rate,
+            Path(folder) / "checkpoint",
+            config.checkpoint_every,
+        )
         descend(units, lambda step: {"drives": loss(step)}, stage, network.n_parents, report)
     raw = units.raw()
     unit, column = np.nonzero(np.arange(network.parent.shape[1]) < network.n_parents[:, None])
-    sizes = {when: np.abs(effective(found, network).weight).mean(axis=(0, -1))[unit, column]
-             for when, found in (("before", first), ("after", raw))}
+    sizes = {
+        when: np.abs(effective(found, network).weight).mean(axis=(0, -1))[unit, column]
+        for when, found in (("before", first), ("after", raw))
+    }
     return {when: _ratio(network, unit, column, size) for when, size in sizes.items()}
 
 
 def injected_ratio(model: OwnNetwork) -> float:
     """Mean |weight| of injected edges over that of the others, all members together."""
     wiring = model.members[0].wiring
-    size = np.mean([member.acting()[0].detach().abs().mean(dim=1).numpy()
-                    for member in model.members], axis=0)
+    size = np.mean(
+        [member.acting()[0].detach().abs().mean(dim=1).numpy() for member in model.members], axis=0
+    )
     return _ratio(model.network, wiring.unit, wiring.column, size)
 
 

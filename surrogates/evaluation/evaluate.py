@@ -39,8 +39,20 @@ from surrogates.prior.graph import load_network
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
 from surrogates.teacher.model import Teacher
 
-KNOCK_OUTS = ("ERK", "AKT", "mTORC1", "STAT1", "STAT3", "HIF1A", "p53", "NFkB", "CDK2", "BIM",
-              "CASP3", "SRC_FAK")
+KNOCK_OUTS = (
+    "ERK",
+    "AKT",
+    "mTORC1",
+    "STAT1",
+    "STAT3",
+    "HIF1A",
+    "p53",
+    "NFkB",
+    "CDK2",
+    "BIM",
+    "CASP3",
+    "SRC_FAK",
+)
 N_ROLLOUTS = 300
 N_KNOCK_OUT_CELLS = 60
 N_CROWDED = 2000  # situations with many drugs at once, for the domain check
@@ -48,8 +60,13 @@ MIN_RANGE = 0.05  # a node that moves less than this over all rollouts is not sc
 Progress = Callable[[str, float], None]
 
 
-def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
-             data: str | Path | None = None, progress: Progress | None = None) -> str:
+def evaluate(
+    name: str = "tme-cell",
+    *,
+    path: str | Path | None = None,
+    data: str | Path | None = None,
+    progress: Progress | None = None,
+) -> str:
     """Recompute the figures of a network's card and return them as text.
 
     With a folder of public data sets (`data`, or the variable TME_SIM_DATA) the table of scores on
@@ -70,41 +87,54 @@ def evaluate(name: str = "tme-cell", *, path: str | Path | None = None,
 def _evaluate_on_data(folder: Path, data: Path, progress: Progress | None) -> str:
     network = load_network()
     weights = load_weights(folder, network)
-    model = TmeCell(network, weights.raw, weights.domain, name=folder.name,
-                    hash=weights_hash(folder))
+    model = TmeCell(
+        network, weights.raw, weights.domain, name=folder.name, hash=weights_hash(folder)
+    )
     scores = score(data, Models(model, Teacher()), cache=default_cache(), progress=progress)
     kept = keep_in_card(folder, scores)
     where = "kept in the card" if kept else f"not kept: the card in {folder} cannot be written"
     return f"{scores.text()}\nThe table is {where}.\n"
 
 
-def card_of(folder: Path, config, teacher: Teacher, *, stages: list[dict] = (),
-            progress: Progress | None = None) -> dict:
+def card_of(
+    folder: Path,
+    config,
+    teacher: Teacher,
+    *,
+    stages: list[dict] = (),
+    progress: Progress | None = None,
+) -> dict:
     """Measure freshly trained weights and write their card; `stages`: see `train.Training`."""
     measured = any(stage["stage"] == "measurements" for stage in stages)
-    entered = ("pERK of the training split of A375 cells entered the last stage" if measured
-               else "no measurement entered the network directly")
+    entered = (
+        "pERK of the training split of A375 cells entered the last stage"
+        if measured
+        else "no measurement entered the network directly"
+    )
     card = {
         "name": config.name,
         "about": "ensemble of scaffolded monotone networks, trained on the mechanistic teacher",
         "hash": weights_hash(folder),
-        "training": asdict(config) | {"teacher_hash": teacher.hash,
-                                      "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
+        "training": asdict(config)
+        | {"teacher_hash": teacher.hash, "held_out_pairs": [list(p) for p in HELD_OUT_PAIRS]},
         "data": "samples of the mechanistic teacher, whose ERK pathway is fitted to pERK of A375 "
-                "cells (Gerosa 2020, Froehlich 2023) and whose growth under a RAF inhibitor to "
-                f"counts of A375 (Harris 2016); {entered}",
+        "cells (Gerosa 2020, Froehlich 2023) and whose growth under a RAF inhibitor to "
+        f"counts of A375 (Harris 2016); {entered}",
         "stages": list(stages),
         "drug_unit": "nominal concentration in a medium with 10 % serum",
-        "outputs": [{"name": c.name, "unit": c.unit, "low": c.low, "high": c.high,
-                     "evidence": c.evidence} for c in OUTPUT_CHANNELS],
+        "outputs": [
+            {"name": c.name, "unit": c.unit, "low": c.low, "high": c.high, "evidence": c.evidence}
+            for c in OUTPUT_CHANNELS
+        ],
     }
     card |= measure(folder, config.sampling, teacher, progress)
     write_card(folder, card, render(card))
     return card
 
 
-def measure(folder: Path, sampling: Sampling, teacher: Teacher,
-            progress: Progress | None = None) -> dict:
+def measure(
+    folder: Path, sampling: Sampling, teacher: Teacher, progress: Progress | None = None
+) -> dict:
     """All figures, as the entries `metrics`, `domain` and `intervals` of a card."""
     report = progress or (lambda _what, _share: None)
     network = load_network()
@@ -123,23 +153,30 @@ def measure(folder: Path, sampling: Sampling, teacher: Teacher,
     metrics["uncertainty"] = uncertainty_scores(model, teacher, held_out, sampling.seed)
     report("intervals", 0.9)
     metrics["self_pruning"] = drive_ratio(
-        progress=lambda what, _share: report(f"injected edges: {what}", 0.9))
+        progress=lambda what, _share: report(f"injected edges: {what}", 0.9)
+    )
     held = held_out_errors(model, teacher, sampling.seed)
     metrics["intervals"] = coverage_scores(held)
     intervals = calibrate(held, np.ones(len(held.pair), bool)).stored()
-    domain = {name: [float(low), float(high)] for name, low, high in
-              zip(INPUTS, weights.domain.low, weights.domain.high, strict=True)}
+    domain = {
+        name: [float(low), float(high)]
+        for name, low, high in zip(INPUTS, weights.domain.low, weights.domain.high, strict=True)
+    }
     limits = [float(limit) for limit in weights.domain.limits]
     most = [float(count) for count in weights.domain.most]
-    return {"metrics": metrics, "intervals": intervals,
-            "residual_share": residual_share(model, held_out),
-            "domain": {"box": domain, "limits": limits, "most": most}}
+    return {
+        "metrics": metrics,
+        "intervals": intervals,
+        "residual_share": residual_share(model, held_out),
+        "domain": {"box": domain, "limits": limits, "most": most},
+    }
 
 
 def residual_share(model: TmeCell, rows: Rows) -> dict:
     """What the residual is of the drives of nodes, see `residual.share`."""
-    plain = TmeCell(model.network, replace(model.raw, residual=None), model.domain, name="",
-                    hash="")
+    plain = TmeCell(
+        model.network, replace(model.raw, residual=None), model.domain, name="", hash=""
+    )
     nodes = slice(len(NODES))
     drives = [drive_of(m, rows).mean(axis=1)[:, nodes] for m in (plain, model)]
     mask = model.network.competence[rows.cell_type, nodes] > 0.0
@@ -180,8 +217,10 @@ def knock_out_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
         competence[:, NODES.index(node)] = 0.0
         network = replace(model.network, competence=competence)
         crippled = TmeCell(network, model.raw, model.domain, name="", hash="")
-        pair = [_outputs_at_48h(m, courses) - before
-                for m, before in zip((Teacher(network), crippled), untouched, strict=True)]
+        pair = [
+            _outputs_at_48h(m, courses) - before
+            for m, before in zip((Teacher(network), crippled), untouched, strict=True)
+        ]
         effects.append([(effect / (HIGH - LOW)).ravel() for effect in pair])
     r = {n: float(np.corrcoef(*e)[0, 1]) for n, e in zip(KNOCK_OUTS, effects, strict=True)}
     pooled = np.concatenate(effects, axis=1)

@@ -44,7 +44,9 @@ class KernelPart:
 
 
 def fit_kernel_part(
-    left: np.ndarray, train: np.ndarray, subjects: Sequence[np.ndarray],
+    left: np.ndarray,
+    train: np.ndarray,
+    subjects: Sequence[np.ndarray],
     treatments: Sequence[np.ndarray],
 ) -> KernelPart:
     """Variances from the training subjects, f for all.
@@ -61,21 +63,34 @@ def fit_kernel_part(
     """
     n, n_treatments = left.shape
     known = [_scaled(kernel, n, train, "subjects") for kernel in subjects]
-    alike = [_scaled(kernel, n_treatments, np.ones(n_treatments, bool), "treatments")
-             for kernel in treatments]
+    alike = [
+        _scaled(kernel, n_treatments, np.ones(n_treatments, bool), "treatments")
+        for kernel in treatments
+    ]
     measured = left[train]
     missing = np.isnan(measured)
-    table = _Table(np.where(missing, 0.0, measured), missing,
-                   np.array([*(k[np.ix_(train, train)] for k in known), np.eye(len(measured))]),
-                   np.array(alike))
+    table = _Table(
+        np.where(missing, 0.0, measured),
+        missing,
+        np.array([*(k[np.ix_(train, train)] for k in known), np.eye(len(measured))]),
+        np.array(alike),
+    )
     size = max(float((table.filled**2).mean()), 1e-12)
-    start = np.log([*np.full(len(known) + 1, 1.0 / (len(known) + 1)),
-                    *np.full(len(alike), 0.5 * size / len(alike)), 0.5 * size])
+    start = np.log(
+        [
+            *np.full(len(known) + 1, 1.0 / (len(known) + 1)),
+            *np.full(len(alike), 0.5 * size / len(alike)),
+            0.5 * size,
+        ]
+    )
     log = start
     for _ in range(ROUNDS):
         table.fill(log)
-        log = minimize(lambda at: table.cost(at) + 0.5 * (((at - start) / LOG_SPREAD) ** 2).sum(),
-                       log, method="L-BFGS-B").x
+        log = minimize(
+            lambda at: table.cost(at) + 0.5 * (((at - start) / LOG_SPREAD) ** 2).sum(),
+            log,
+            method="L-BFGS-B",
+        ).x
     table.fill(log)
     shares, over, noise = table.variances(log)
     between = np.einsum("m,mlk->lk", shares[:-1], np.array(known)[:, :, train])
@@ -86,8 +101,9 @@ def fit_kernel_part(
 class _Table:
     """Measurements of the training subjects with gaps filled, and their covariance."""
 
-    def __init__(self, filled: np.ndarray, missing: np.ndarray, subjects: np.ndarray,
-                 treatments: np.ndarray) -> None:
+    def __init__(
+        self, filled: np.ndarray, missing: np.ndarray, subjects: np.ndarray, treatments: np.ndarray
+    ) -> None:
         self.filled, self.missing = filled, missing
         self.subjects, self.treatments = subjects, treatments
 

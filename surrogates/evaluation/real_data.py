@@ -55,8 +55,10 @@ def find_data(folder: str | Path | None) -> Path | None:
 
 def modules() -> list[ModuleType]:
     """Modules of the data sets, by name."""
-    found = [importlib.import_module(f"{data.__name__}.{entry.name}")
-             for entry in pkgutil.iter_modules(data.__path__)]
+    found = [
+        importlib.import_module(f"{data.__name__}.{entry.name}")
+        for entry in pkgutil.iter_modules(data.__path__)
+    ]
     return [module for module in found if "FOLDER" in vars(module)]
 
 
@@ -66,8 +68,9 @@ def default_cache() -> Path:
     return Path(base) / "tme-sim" / "folds"
 
 
-def score(folder: Path, models: Models, *, cache: Path | None = None,
-          progress: Progress | None = None) -> Scores:
+def score(
+    folder: Path, models: Models, *, cache: Path | None = None, progress: Progress | None = None
+) -> Scores:
     """Rows of every data set in `folder`."""
     rows, skipped, known = [], [], modules()
     for k, module in enumerate(known):

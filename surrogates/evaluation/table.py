@@ -104,8 +104,10 @@ def _heading(row: Row) -> tuple[str, str, str]:
 
 
 def _block(rows: list[Row]) -> str:
-    cells = [[row.what, *(_figure(row, name) for name in CONTENDERS), row.anchor, row.target]
-             for row in rows]
+    cells = [
+        [row.what, *(_figure(row, name) for name in CONTENDERS), row.anchor, row.target]
+        for row in rows
+    ]
     widths = [max(len(line[k]) for line in (_HEADINGS, *cells)) for k in range(len(_HEADINGS))]
     lines = [_line(_HEADINGS, widths), "|" + "|".join("-" * (w + 2) for w in widths) + "|"]
     lines += [_line(line, widths) for line in cells]
@@ -151,5 +153,4 @@ def from_entries(entries: Iterable[dict]) -> list[Row]:
     return rows
 
 
-__all__ = ["CONTENDERS", "Row", "from_entries", "from_json", "render", "spread", "tally",
-           "to_json"]
+__all__ = ["CONTENDERS", "Row", "from_entries", "from_json", "render", "spread", "tally", "to_json"]

@@ -48,10 +48,13 @@ class TwoSample:
     def __str__(self) -> str:
         """One sentence."""
         word = ("look like", "differ from", "are easily told from")[
-            (self.auc > ALIKE) + (self.auc > APART)]
+            (self.auc > ALIKE) + (self.auc > APART)
+        ]
         most = f", most by {', '.join(self.told_by)}" if self.auc > ALIKE else ""
-        return (f"{self.n} situations {word} those of training{most} (classifier AUC "
-                f"{self.auc:.2f}, maximum mean discrepancy {self.mmd:.3f}, p {self._p()})")
+        return (
+            f"{self.n} situations {word} those of training{most} (classifier AUC "
+            f"{self.auc:.2f}, maximum mean discrepancy {self.mmd:.3f}, p {self._p()})"
+        )
 
     def _p(self) -> str:
         least = 1.0 / (N_PERMUTATIONS + 1)
@@ -74,8 +77,10 @@ def two_sample(
     """
     inputs = np.asarray(inputs, np.float32)
     if inputs.ndim != 2 or inputs.shape[1] != len(INPUTS) or len(inputs) < 4 * N_FOLDS:
-        msg = (f"inputs have shape {inputs.shape}; a test needs at least {4 * N_FOLDS} situations "
-               f"of {len(INPUTS)} inputs")
+        msg = (
+            f"inputs have shape {inputs.shape}; a test needs at least {4 * N_FOLDS} situations "
+            f"of {len(INPUTS)} inputs"
+        )
         raise ValueError(msg)
     rng = np.random.default_rng([seed, 2])
     if len(inputs) > N_MOST:
@@ -84,8 +89,9 @@ def two_sample(
     met = features(inputs, np.asarray(genotype)).astype(float)
     trained = _training_features(rng, np.asarray(cell_type))
     mmd, p_value = kernel_test(met, trained, rng)
-    return TwoSample(mmd, p_value, classifier_auc(met, trained, rng), _differ_most(met, trained),
-                     len(met))
+    return TwoSample(
+        mmd, p_value, classifier_auc(met, trained, rng), _differ_most(met, trained), len(met)
+    )
 
 
 def _training_features(rng: np.random.Generator, cell_type: np.ndarray) -> np.ndarray:

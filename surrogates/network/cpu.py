@@ -51,8 +51,17 @@ class Packed:
 
     def tuple(self) -> tuple:
         """The arrays as the kernel takes them."""
-        return (self.n_parents, self.parent, self.product, self.moving, self.factor, self.share,
-                self.competence, self.residual.tuple(), self.joint)
+        return (
+            self.n_parents,
+            self.parent,
+            self.product,
+            self.moving,
+            self.factor,
+            self.share,
+            self.competence,
+            self.residual.tuple(),
+            self.joint,
+        )
 
 
 def pack(network: Network, effective: Effective) -> Packed:
@@ -137,8 +146,10 @@ class CpuNetwork:
             return
         n_jobs = min(JOBS * n_threads, len(tiles[0]))
         cuts = [len(tiles[0]) * k // n_jobs for k in range(n_jobs + 1)]
-        jobs = [_pool(n_threads).submit(step_tiles, (order, *(t[a:b] for t in tiles)), *call)
-                for a, b in itertools.pairwise(cuts)]
+        jobs = [
+            _pool(n_threads).submit(step_tiles, (order, *(t[a:b] for t in tiles)), *call)
+            for a, b in itertools.pairwise(cuts)
+        ]
         for job in jobs:
             job.result()
 

@@ -28,15 +28,18 @@ COVERAGE = 0.995
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
 N_FEATURES = len(INPUTS) + len(GENOTYPES)
 PRESENT = np.float32(0.05)  # transformed: a twentieth of the receptors; vemurafenib 6 nM
-COUNTED = np.array([  # first and last + 1 of the features that are counted together
-    (0, INPUTS.index("oxygen")),
-    (INPUTS.index("vemurafenib"), INPUTS.index("pembrolizumab") + 1),
-    (len(INPUTS), N_FEATURES),
-])
+COUNTED = np.array(
+    [  # first and last + 1 of the features that are counted together
+        (0, INPUTS.index("oxygen")),
+        (INPUTS.index("vemurafenib"), INPUTS.index("pembrolizumab") + 1),
+        (len(INPUTS), N_FEATURES),
+    ]
+)
 BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
-              no_cfunc_wrapper=True)
+_inner = njit(
+    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,17 @@ class Domain:
     def tuple(self) -> tuple:
         """The values as the kernel takes them; the last is the centre of the whitened cloud."""
         centre = self.whiten.astype(np.float64) @ self.mean
-        return (self.low, self.high, self.mean, self.whiten, self.limits[0], self.limits[1],
-                self.most, COUNTED, centre.astype(np.float32))
+        return (
+            self.low,
+            self.high,
+            self.mean,
+            self.whiten,
+            self.limits[0],
+            self.limits[1],
+            self.most,
+            COUNTED,
+            centre.astype(np.float32),
+        )
 
 
 def everywhere() -> Domain:

@@ -33,8 +33,17 @@ class TmeCell:
     outputs = OUTPUT_CHANNELS
     genotypes = GENOTYPES
 
-    def __init__(self, network: Network, raw: Raw, domain: Domain, *, name: str, hash: str,
-                 device: str = "cpu", intervals: Intervals | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        raw: Raw,
+        domain: Domain,
+        *,
+        name: str,
+        hash: str,
+        device: str = "cpu",
+        intervals: Intervals | None = None,
+    ) -> None:
         self.network, self.raw, self.domain = network, raw, domain
         self.intervals = intervals
         self.name, self.hash, self.device = name, hash, device
@@ -46,8 +55,12 @@ class TmeCell:
 
     def allocate(self, n: int) -> Out:
         """Room for the results of `n` cells, on the host."""
-        return Out(np.zeros((n, len(NODES)), np.float32), np.zeros((n, len(OUTPUTS)), np.float32),
-                   np.zeros((n, len(OUTPUTS)), np.float32), np.ones(n, bool))
+        return Out(
+            np.zeros((n, len(NODES)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.ones(n, bool),
+        )
 
     def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
         """Advance every cell by dt [min] at constant inputs, into `out`; see `network.torch`.
@@ -65,8 +78,9 @@ class TmeCell:
 
     def initial_state(self, cell_type, genotype) -> np.ndarray:
         """Drug-free steady state of each type and genotype at the basal inputs, cached per pair."""
-        pairs = list(zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(),
-                         strict=True))
+        pairs = list(
+            zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(), strict=True)
+        )
         missing = sorted(set(pairs) - self._steady.keys())
         if missing:
             self._steady.update(zip(missing, self._relax(missing), strict=True))
@@ -84,13 +98,26 @@ class TmeCell:
 
     def member(self, index: int) -> "TmeCell":
         """One member of the ensemble alone: sigma is 0, the domain is judged by inputs only."""
-        return TmeCell(self.network, self.raw.member(index), self.domain, device=self.device,
-                       name=f"{self.name}[{index}]", hash=f"{self.hash}[{index}]")
+        return TmeCell(
+            self.network,
+            self.raw.member(index),
+            self.domain,
+            device=self.device,
+            name=f"{self.name}[{index}]",
+            hash=f"{self.hash}[{index}]",
+        )
 
     def with_network(self, network: Network) -> "TmeCell":
         """The same weights on a network with other competences and time constants."""
-        return TmeCell(network, self.raw, self.domain, name=self.name, hash=self.hash,
-                       device=self.device, intervals=self.intervals)
+        return TmeCell(
+            network,
+            self.raw,
+            self.domain,
+            name=self.name,
+            hash=self.hash,
+            device=self.device,
+            intervals=self.intervals,
+        )
 
     def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
         """Fixed points of (type, genotype) pairs, all nodes relaxing equally fast."""
@@ -98,8 +125,12 @@ class TmeCell:
         genotype = np.array([pair[1] for pair in pairs], np.int32)
         start = self.network.start * self.network.competence[cell_type, : len(NODES)]
         out = self.allocate(len(pairs))
-        arrays = (np.ascontiguousarray(start, np.float32), basal_inputs(len(pairs)), genotype,
-                  cell_type)
+        arrays = (
+            np.ascontiguousarray(start, np.float32),
+            basal_inputs(len(pairs)),
+            genotype,
+            cell_type,
+        )
         results = (out.state, out.outputs, out.sigma, out.in_domain)
         self._cpu.run_with(arrays, RELAXATION_SWEEPS, RELAXATION_STEP, results, tau=self._tau)
         return out.state

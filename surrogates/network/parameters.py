@@ -109,8 +109,9 @@ def effective(raw: Raw, network: Network) -> Effective:
         msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
         raise ValueError(msg)
     arrays = (weight, raw.bias, mix, network.tau * factor)
-    return Effective(*(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual,
-                     raw.joint)
+    return Effective(
+        *(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual, raw.joint
+    )
 
 
 def either(network: Network) -> np.ndarray:

@@ -31,14 +31,19 @@ class Residual:
 
     def tuple(self) -> tuple:
         """The arrays as the kernel takes them; the last says whose gate is open."""
-        return (*(np.ascontiguousarray(a, np.float32) for a in self.arrays().values()),
-                (self.write != 0.0).any(axis=1))
+        return (
+            *(np.ascontiguousarray(a, np.float32) for a in self.arrays().values()),
+            (self.write != 0.0).any(axis=1),
+        )
 
 
 def no_residual(n_nodes: int, n_sources: int) -> Residual:
     """All gates closed, at no cost."""
-    return Residual(np.zeros((0, n_sources), np.float32), np.zeros(0, np.float32),
-                    np.zeros((n_nodes, 0), np.float32))
+    return Residual(
+        np.zeros((0, n_sources), np.float32),
+        np.zeros(0, np.float32),
+        np.zeros((n_nodes, 0), np.float32),
+    )
 
 
 def check(residual: Residual, n_nodes: int, n_sources: int) -> str:
@@ -47,8 +52,10 @@ def check(residual: Residual, n_nodes: int, n_sources: int) -> str:
     expected = {"read": (rank, n_sources), "bias": (rank,), "write": (n_nodes, rank)}
     for name, array in residual.arrays().items():
         if array.shape != expected[name]:
-            return (f"residual {name} has shape {array.shape}, the scaffold of this version needs "
-                    f"{expected[name]}; train it again")
+            return (
+                f"residual {name} has shape {array.shape}, the scaffold of this version needs "
+                f"{expected[name]}; train it again"
+            )
     most = float(np.abs(residual.write).sum(axis=1, dtype=np.float64).max(initial=0.0))
     if not most <= LARGEST * (1.0 + 1e-6):
         return f"the residual reaches {most:.3g} of a drive; at most {LARGEST} is allowed"
@@ -64,9 +71,12 @@ def share(drive: np.ndarray, bent: np.ndarray, mask: np.ndarray, names: tuple[st
     whole = (np.abs(drive) * mask).sum(axis=0, dtype=np.float64)
     by_node = moved / np.maximum(whole, 1e-12)
     worst = int(by_node.argmax())
-    return {"overall": float(moved.sum() / whole.sum()), "worst": float(by_node[worst]),
-            "worst_node": names[worst] if by_node[worst] > 0.0 else "",
-            "n_open": int((moved > 0.0).sum())}
+    return {
+        "overall": float(moved.sum() / whole.sum()),
+        "worst": float(by_node[worst]),
+        "worst_node": names[worst] if by_node[worst] > 0.0 else "",
+        "n_open": int((moved > 0.0).sum()),
+    }
 
 
 __all__ = ["LARGEST", "Residual", "check", "no_residual", "share"]

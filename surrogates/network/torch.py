@@ -52,8 +52,10 @@ class MonotoneUnits(nn.Module):
         self.register_buffer("prior_tau", torch.from_numpy(network.tau.copy()))
         self._whole = _register_buckets(self, network, np.arange(network.n_units), "units")
         self.waves = waves(network)
-        self._waves = [_register_buckets(self, network, nodes, f"wave{k}")
-                       for k, nodes in enumerate(self.waves)]
+        self._waves = [
+            _register_buckets(self, network, nodes, f"wave{k}")
+            for k, nodes in enumerate(self.waves)
+        ]
 
     def raw(self) -> Raw:
         """Parameters as numpy arrays."""
@@ -251,8 +253,13 @@ class TorchNetwork(nn.Module):
                 target[first : first + CHUNK] = value.cpu().numpy()
 
     def forward(
-        self, state: Tensor, inputs: Tensor, genotype: Tensor, cell_type: Tensor,
-        n_sweeps: int, length: float,
+        self,
+        state: Tensor,
+        inputs: Tensor,
+        genotype: Tensor,
+        cell_type: Tensor,
+        n_sweeps: int,
+        length: float,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """New state, outputs, sigma and whether each cell is in the domain."""
         n_nodes = self.units.n_nodes

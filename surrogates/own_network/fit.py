@@ -103,10 +103,13 @@ class OwnNetwork:
     def parts(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the scaffold and what offset and linear part give, (n_members, n, n_readouts)."""
         inputs = _checked(inputs, len(self.network.inputs), "inputs")
-        scaffold = [observe(member, self.network, inputs, offset=self.settings.offset)
-                    for member in self.members]
-        linear = [self.prior.predict(left, inputs, linear=self.settings.linear)
-                  for left in self.left]
+        scaffold = [
+            observe(member, self.network, inputs, offset=self.settings.offset)
+            for member in self.members
+        ]
+        linear = [
+            self.prior.predict(left, inputs, linear=self.settings.linear) for left in self.left
+        ]
         return np.array(scaffold), np.array(linear)
 
     def raw(self) -> Raw:
@@ -116,7 +119,10 @@ class OwnNetwork:
 
 
 def fit(
-    network: Network, inputs: np.ndarray, measured: np.ndarray, settings: Settings,
+    network: Network,
+    inputs: np.ndarray,
+    measured: np.ndarray,
+    settings: Settings,
     progress: Progress | None = None,
 ) -> OwnNetwork:
     """Fit an ensemble.
@@ -153,10 +159,12 @@ def fit(
             progress(f"member {k + 1} of {settings.n_members}", k / settings.n_members)
         members.append(_fit_member(network, data, settings, k))
     explained = [observe(m, network, inputs, offset=settings.offset) for m in members]
-    left = tuple(prior.fill(measured - scaffold, missing, linear=settings.linear)
-                 for scaffold in explained)
-    share = np.mean([_linear_share(prior, a, b, settings)
-                     for a, b in zip(explained, left, strict=True)])
+    left = tuple(
+        prior.fill(measured - scaffold, missing, linear=settings.linear) for scaffold in explained
+    )
+    share = np.mean(
+        [_linear_share(prior, a, b, settings) for a, b in zip(explained, left, strict=True)]
+    )
     return OwnNetwork(network, settings, tuple(members), prior, left, float(share))
 
 
@@ -172,8 +180,10 @@ def observe(
     with torch.no_grad():
         found = member(member.acting(), memory, (TOLERANCE, MAX_SWEEPS)).numpy()
     if not memory.change < FAR:
-        msg = (f"no steady state after {MAX_SWEEPS} sweeps: states still change by "
-               f"{memory.change:.2g}; a larger `shrinkage` makes the network contract")
+        msg = (
+            f"no steady state after {MAX_SWEEPS} sweeps: states still change by "
+            f"{memory.change:.2g}; a larger `shrinkage` makes the network contract"
+        )
         raise RuntimeError(msg)
     return found if offset else found[1:] - found[:1]
 
@@ -189,21 +199,28 @@ class _Data:
 
 
 def _prior(
-    network: Network, inputs: np.ndarray, measured: np.ndarray, missing: np.ndarray,
+    network: Network,
+    inputs: np.ndarray,
+    measured: np.ndarray,
+    missing: np.ndarray,
     settings: Settings,
 ) -> tuple[LinearPart, np.ndarray]:
     """The linear part's prior, and the measurements with gaps as it expects them."""
     mean = np.nanmean(measured, axis=0) if settings.offset else np.zeros(measured.shape[1])
     filled = np.where(missing, mean, measured)
     for _ in range(MISSING_ROUNDS if missing.any() else 1):
-        prior = fit_linear_part(inputs, filled, offset=settings.offset,
-                                siblings=_siblings(network, settings))
+        prior = fit_linear_part(
+            inputs, filled, offset=settings.offset, siblings=_siblings(network, settings)
+        )
         filled = prior.fill(filled, missing)
     return prior, filled
 
 
 def _estimated(
-    network: Network, inputs: np.ndarray, measured: np.ndarray, missing: np.ndarray,
+    network: Network,
+    inputs: np.ndarray,
+    measured: np.ndarray,
+    missing: np.ndarray,
     settings: Settings,
 ) -> np.ndarray:
     """The inputs, those that are missing as the likelihood's gradient finds them."""
@@ -215,7 +232,10 @@ def _estimated(
 
 
 def _fit_member(
-    network: Network, data: _Data, settings: Settings, number: int,
+    network: Network,
+    data: _Data,
+    settings: Settings,
+    number: int,
     unknown: MissingInputs | None = None,
 ) -> SteadyState:
     """One member, and the missing inputs with it where there are any."""
@@ -248,10 +268,15 @@ class _Misfit:
 
     def __init__(self, data: _Data, settings: Settings) -> None:
         self.prior, self.linear = data.prior, settings.linear
-        tables = (data.measured, data.prior.basis.T, data.prior.component,
-                  data.prior.precision(linear=settings.linear))
+        tables = (
+            data.measured,
+            data.prior.basis.T,
+            data.prior.component,
+            data.prior.precision(linear=settings.linear),
+        )
         self.truth, self.basis, self.component, self.precision = (
-            torch.from_numpy(table.astype(np.float32)) for table in tables)
+            torch.from_numpy(table.astype(np.float32)) for table in tables
+        )
         self.missing = torch.from_numpy(data.missing)
         self.expected = np.zeros_like(data.measured)  # of what is left, where nothing is known
 
@@ -278,8 +303,11 @@ def first_parameters(
     unit, column = np.nonzero(np.arange(network.parent.shape[1]) < network.n_parents[:, None])
     sign, from_input = network.sign[unit, column], network.parent[unit, column] >= network.n_units
     either = sign == 0
-    size = np.where(from_input, np.where(either, UNSIGNED_INPUT_GAIN, INPUT_GAIN),
-                    np.where(either, UNSIGNED_GAIN, SIGNED_GAIN) / network.n_parents[unit])
+    size = np.where(
+        from_input,
+        np.where(either, UNSIGNED_INPUT_GAIN, INPUT_GAIN),
+        np.where(either, UNSIGNED_GAIN, SIGNED_GAIN) / network.n_parents[unit],
+    )
     hidden = settings.groups * settings.factors
     size = size[:, None] * draw.uniform(1.0 - GAIN_SPREAD, 1.0 + GAIN_SPREAD, (len(unit), hidden))
     sign = np.where(either[:, None], draw.choice([-1.0, 1.0], size.shape), sign[:, None])

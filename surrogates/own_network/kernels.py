@@ -50,8 +50,19 @@ def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa
 
 
 @_inner
-def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  # noqa: D417, PLR0913
-            max_sweeps, multiplier):
+def adjoint(
+    x,
+    order,
+    wiring,
+    children,
+    weight,
+    bias,
+    share,
+    pull,
+    tolerance,  # noqa: D417, PLR0913
+    max_sweeps,
+    multiplier,
+):
     """Solve lambda = pull + J^T lambda in place and return the gradients.
 
     Args:
@@ -74,14 +85,15 @@ def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  #
     target_of = np.empty(wiring[1].size, np.int32)
     f = np.empty((hidden, n_rows), np.float32)
     for unit in range(n_units):
-        target_of[wiring[0][unit]:wiring[0][unit + 1]] = unit
+        target_of[wiring[0][unit] : wiring[0][unit + 1]] = unit
         _hidden(unit, x, wiring, weight, bias, f, slope[unit])
         _slopes(f, share[unit], factors, slope[unit], terms[unit])
         for k in range(hidden):
             for j in range(n_rows):
                 delta[unit, k, j] = multiplier[unit, j] * slope[unit, k, j]
-    change = _solve_adjoint(x, order, children, target_of, weight, slope, pull, tolerance,
-                            max_sweeps, multiplier, delta)
+    change = _solve_adjoint(
+        x, order, children, target_of, weight, slope, pull, tolerance, max_sweeps, multiplier, delta
+    )
     d_weight, d_bias = np.empty_like(weight), np.empty_like(bias)
     d_share, ones = np.empty_like(share), x[x.shape[0] - 1]
     for unit in range(n_units):
@@ -100,8 +112,19 @@ def adjoint(x, order, wiring, children, weight, bias, share, pull, tolerance,  #
 
 
 @_inner
-def _solve_adjoint(x, order, children, target_of, weight, slope, pull, tolerance,  # noqa: PLR0913
-                   max_sweeps, multiplier, delta):
+def _solve_adjoint(
+    x,
+    order,
+    children,
+    target_of,
+    weight,
+    slope,
+    pull,
+    tolerance,  # noqa: PLR0913
+    max_sweeps,
+    multiplier,
+    delta,
+):
     hidden, n_rows = weight.shape[1], x.shape[1]
     value, part = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
     nothing = np.zeros(n_rows, np.float32)

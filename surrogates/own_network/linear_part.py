@@ -107,8 +107,9 @@ def fit_linear_part(
     alpha = _alphas(eigenvalue, turned)
     signal = (turned**2 / (eigenvalue[:, None] + alpha)).mean(axis=0)
     least = LEAST_NOISE * (turned**2).mean() / alpha
-    return LinearPart(inputs, siblings, offset, basis, eigenvalue, component, alpha,
-                      np.maximum(signal, least))
+    return LinearPart(
+        inputs, siblings, offset, basis, eigenvalue, component, alpha, np.maximum(signal, least)
+    )
 
 
 def _covariance(first: np.ndarray, second: np.ndarray, siblings: np.ndarray) -> np.ndarray:

@@ -56,8 +56,9 @@ def marginal_cost(prior: LinearPart, left: Tensor, inputs: Tensor) -> Tensor:
     """Minus the log likelihood of what a scaffold leaves, (n, n_readouts), by inputs."""
     n = len(left)
     free = scipy.linalg.null_space(np.ones((1, n))) if prior.offset else np.eye(n)
-    free, component, alpha, signal = (torch.from_numpy(a).double() for a in (
-        free, prior.component, prior.alpha, prior.signal))
+    free, component, alpha, signal = (
+        torch.from_numpy(a).double() for a in (free, prior.component, prior.alpha, prior.signal)
+    )
     x = inputs.double()
     shared = x[:, torch.from_numpy(prior.shared)].sum(dim=1)
     covariance = free.T @ (x @ x.T + torch.outer(shared, shared)) @ free

@@ -31,10 +31,13 @@ class Scaffold:
     def __str__(self) -> str:
         network = self.network
         edges = int(network.n_parents.sum())
-        return "\n".join([
-            f"{network.n_nodes} nodes and {edges} edges between {len(network.inputs)} inputs and "
-            f"{len(network.outputs)} readouts; {len(self.left_out)} nodes on no path are left out",
-            *self.problems])
+        return "\n".join(
+            [
+                f"{network.n_nodes} nodes and {edges} edges between {len(network.inputs)} inputs and "
+                f"{len(network.outputs)} readouts; {len(self.left_out)} nodes on no path are left out",
+                *self.problems,
+            ]
+        )
 
 
 def build_scaffold(
@@ -60,17 +63,26 @@ def build_scaffold(
     nodes = tuple(dict.fromkeys((*readouts, *(edge.target for edge in kept))))
     everything = dict.fromkeys(name for edge in edges for name in (edge.source, edge.target))
     network = assemble(
-        kept, nodes=nodes, inputs=tuple(inputs), outputs=tuple(readouts),
-        tau=np.full(len(nodes), TAU, np.float32), start=np.full(len(nodes), 0.5, np.float32),
-        competence=np.ones((1, len(nodes)), np.float32))
+        kept,
+        nodes=nodes,
+        inputs=tuple(inputs),
+        outputs=tuple(readouts),
+        tau=np.full(len(nodes), TAU, np.float32),
+        start=np.full(len(nodes), 0.5, np.float32),
+        competence=np.ones((1, len(nodes)), np.float32),
+    )
     left_out = tuple(name for name in everything if name not in {*nodes, *inputs})
     return Scaffold(network, left_out, tuple(check(network)))
 
 
 def fully_connected(inputs: Sequence[str], nodes: Sequence[str]) -> list[Edge]:
     """Unsigned edges from every input and every other node to every node."""
-    return [Edge(source, target, 0, "either", kind="complete")
-            for target in nodes for source in (*nodes, *inputs) if source != target]
+    return [
+        Edge(source, target, 0, "either", kind="complete")
+        for target in nodes
+        for source in (*nodes, *inputs)
+        if source != target
+    ]
 
 
 def _check_known(edges: list[Edge], inputs: Sequence[str], readouts: Sequence[str]) -> None:
@@ -88,8 +100,9 @@ def _check_known(edges: list[Edge], inputs: Sequence[str], readouts: Sequence[st
 def _on_a_path(edges: list[Edge], inputs: Sequence[str], readouts: Sequence[str]) -> list[Edge]:
     down = _closure(inputs, [(s, e.target) for e in edges for s in (e.source, e.gate) if s])
     up = _closure(readouts, [(e.target, s) for e in edges for s in (e.source, e.gate) if s])
-    return [e for e in edges if e.source in down and e.target in up
-            and (not e.gate or e.gate in down)]
+    return [
+        e for e in edges if e.source in down and e.target in up and (not e.gate or e.gate in down)
+    ]
 
 
 def _closure(start: Iterable[str], pairs: list[tuple[str, str]]) -> set[str]:

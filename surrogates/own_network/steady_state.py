@@ -52,14 +52,15 @@ def wiring_of(network: Network) -> Wiring:
     first = np.concatenate([[0], np.cumsum(count)])
     children = tuple(a.astype(np.int32) for a in (first, edge[taking_part], factor[taking_part]))
     readout = np.array([network.units.index(name) for name in network.outputs])
-    return Wiring(_order(network), edges, children, network.sign[unit, column], unit, column,
-                  readout)
+    return Wiring(
+        _order(network), edges, children, network.sign[unit, column], unit, column, readout
+    )
 
 
 def _order(network: Network) -> np.ndarray:
     """Units by their distance from the inputs, so that one sweep carries a signal far."""
     distance = np.full(network.n_sources, np.iinfo(np.int32).max)
-    distance[network.n_units:] = 0
+    distance[network.n_units :] = 0
     front = list(range(network.n_units, network.n_sources))
     children: list[list[int]] = [[] for _ in range(network.n_sources)]
     for unit, row in enumerate(network.parent):
@@ -95,13 +96,22 @@ class Memory:
 
 class _SteadyState(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, inputs: Tensor | None,  # noqa: PLR0913
-                wiring: Wiring, memory: Memory, limits: tuple):
+    def forward(
+        ctx,
+        weight: Tensor,
+        bias: Tensor,
+        share: Tensor,
+        inputs: Tensor | None,  # noqa: PLR0913
+        wiring: Wiring,
+        memory: Memory,
+        limits: tuple,
+    ):
         if inputs is not None:
             memory.give(inputs.detach().numpy())
         acting = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
         memory.change, memory.n_sweeps = kernels.relax(
-            memory.x, wiring.order, wiring.edges, *acting, *limits)
+            memory.x, wiring.order, wiring.edges, *acting, *limits
+        )
         ctx.saved = (acting, wiring, memory, limits)
         return torch.from_numpy(memory.x[wiring.readout].copy())
 
@@ -111,8 +121,16 @@ class _SteadyState(torch.autograd.Function):
         pull = np.zeros_like(memory.multiplier)
         pull[wiring.readout] = outer.numpy()
         *gradients, _ = kernels.adjoint(
-            memory.x, wiring.order, wiring.edges, wiring.children, *acting, pull, 1e-3, limits[1],
-            memory.multiplier)
+            memory.x,
+            wiring.order,
+            wiring.edges,
+            wiring.children,
+            *acting,
+            pull,
+            1e-3,
+            limits[1],
+            memory.multiplier,
+        )
         *acting, given = (torch.from_numpy(g) for g in gradients)
         return *acting, given.T if ctx.needs_input_grad[3] else None, None, None, None
 
@@ -129,12 +147,18 @@ class SteadyState(nn.Module):
 
     def acting(self) -> tuple[Tensor, Tensor, Tensor]:
         """Signed weights (n_edges, hidden), biases and shares, as `MonotoneUnits.acting`."""
-        weight = torch.where(self.sign == 0, self.theta,
-                             self.sign * nn.functional.softplus(self.theta))
+        weight = torch.where(
+            self.sign == 0, self.theta, self.sign * nn.functional.softplus(self.theta)
+        )
         return weight, self.bias, torch.softmax(self.share, dim=-1)[:, :-1]
 
-    def forward(self, acting: tuple[Tensor, Tensor, Tensor], memory: Memory,
-                limits: tuple = (TOLERANCE, MAX_SWEEPS), inputs: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        acting: tuple[Tensor, Tensor, Tensor],
+        memory: Memory,
+        limits: tuple = (TOLERANCE, MAX_SWEEPS),
+        inputs: Tensor | None = None,
+    ) -> Tensor:
         """scale h (n_rows, n_readouts) in the conditions of `memory`, or at `inputs` if given.
 
         The gradient reaches `inputs` too, (n_rows, n_inputs): those that are not known can be

@@ -24,8 +24,10 @@ class Edge:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES or self.sign != _SIGN_OF_ROLE.get(self.role):
-            msg = (f"edge {self.source} -> {self.target}: role {self.role!r} "
-                   f"against sign {self.sign:+d}")
+            msg = (
+                f"edge {self.source} -> {self.target}: role {self.role!r} "
+                f"against sign {self.sign:+d}"
+            )
             raise ValueError(msg)
 
 

@@ -100,9 +100,16 @@ def load_network(extra: Sequence[Edge] = ()) -> Network:
 
 
 def assemble(  # noqa: PLR0913
-    edges: Iterable[Edge], *, nodes: tuple[str, ...], heads: tuple[str, ...] = (),
-    inputs: tuple[str, ...], backgrounds: tuple[str, ...] = (), outputs: tuple[str, ...],
-    tau: np.ndarray, start: np.ndarray, competence: np.ndarray,
+    edges: Iterable[Edge],
+    *,
+    nodes: tuple[str, ...],
+    heads: tuple[str, ...] = (),
+    inputs: tuple[str, ...],
+    backgrounds: tuple[str, ...] = (),
+    outputs: tuple[str, ...],
+    tau: np.ndarray,
+    start: np.ndarray,
+    competence: np.ndarray,
 ) -> Network:
     """Put edges between known names into the padded tables of a `Network`."""
     units, sources = nodes + heads, nodes + inputs + backgrounds
@@ -177,12 +184,21 @@ def check(network: Network) -> list[str]:
     children = _children(network)
     from_inputs = reach(children, network.inputs)
     from_any = reach(children, network.inputs + network.backgrounds)
-    problems = [f"output {name!r} is not reached from any input"
-                for name in network.outputs if outputs[name] not in from_inputs]
-    problems += [f"node {name!r} has no path from an input or genotype"
-                 for name in network.units[: network.n_nodes] if name not in from_any]
-    problems += [f"input {name!r} reaches no output" for name in network.inputs
-                 if not reach(children, (name,)) & set(outputs.values())]
+    problems = [
+        f"output {name!r} is not reached from any input"
+        for name in network.outputs
+        if outputs[name] not in from_inputs
+    ]
+    problems += [
+        f"node {name!r} has no path from an input or genotype"
+        for name in network.units[: network.n_nodes]
+        if name not in from_any
+    ]
+    problems += [
+        f"input {name!r} reaches no output"
+        for name in network.inputs
+        if not reach(children, (name,)) & set(outputs.values())
+    ]
     return problems + _contradictions(network)
 
 
@@ -220,8 +236,11 @@ def _contradictions(network: Network) -> list[str]:
     for edges in network.edges:
         for edge in edges:
             signs.setdefault((edge.source, edge.target, edge.gate), set()).add(edge.sign)
-    return [f"{source} -> {target} carries both signs"
-            for (source, target, _), both in signs.items() if len(both) > 1]
+    return [
+        f"{source} -> {target} carries both signs"
+        for (source, target, _), both in signs.items()
+        if len(both) > 1
+    ]
 
 
 def _check_names(edge: Edge) -> None:
@@ -241,5 +260,15 @@ def _competence() -> np.ndarray:
     return table
 
 
-__all__ = ["SOURCES", "UNITS", "Edge", "Network", "UnknownName", "assemble", "check",
-           "load_network", "load_omnipath", "shipped_edges"]
+__all__ = [
+    "SOURCES",
+    "UNITS",
+    "Edge",
+    "Network",
+    "UnknownName",
+    "assemble",
+    "check",
+    "load_network",
+    "load_omnipath",
+    "shipped_edges",
+]

@@ -67,8 +67,9 @@ def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -
             return None
         ends = [names[end] for end in ends]
     sign = _sign(row, where)
-    return Edge(*ends, sign, ROLE_OF_SIGN[sign], "", "user", "literature",
-                row.get("references") or "")
+    return Edge(
+        *ends, sign, ROLE_OF_SIGN[sign], "", "user", "literature", row.get("references") or ""
+    )
 
 
 def _sign(row: Mapping[str, str], where: str) -> int:
@@ -80,8 +81,10 @@ def _sign(row: Mapping[str, str], where: str) -> int:
         return _SIGNS[text]
     flags = [row.get(f"is_{kind}", row.get(kind)) for kind in ("stimulation", "inhibition")]
     if None in flags:
-        msg = (f"{where}: a column `sign`, or `is_stimulation` and `is_inhibition`, is needed; "
-               f"there are {sorted(row)}")
+        msg = (
+            f"{where}: a column `sign`, or `is_stimulation` and `is_inhibition`, is needed; "
+            f"there are {sorted(row)}"
+        )
         raise ValueError(msg)
     plus, minus = (str(flag).strip().lower() in _YES for flag in flags)
     return int(plus) - int(minus)

@@ -66,8 +66,11 @@ def drive_tile(edges, units, work, u):
     """
     start, source, gate, role, strength, half_n, exponent = edges
     x, silent, factor, competence = work
-    power, left, scale = (np.empty(TILE, np.float32), np.empty(TILE, np.float32),
-                          np.empty(TILE, np.float32))
+    power, left, scale = (
+        np.empty(TILE, np.float32),
+        np.empty(TILE, np.float32),
+        np.empty(TILE, np.float32),
+    )
     for unit in range(units[0], units[1]):
         closed, scaled, out, rate = silent[unit], factor[unit], u[unit - units[0]], competence[unit]
         for j in range(TILE):
@@ -121,8 +124,12 @@ def _act(role, strength, half_n, power, left, scale):
 @njit(error_model="numpy")
 def _room(n_sources, n_units):
     """Sources, silent parts, factors and competences of one tile."""
-    return (np.empty((n_sources, TILE), np.float32), np.empty((n_units, TILE), np.float32),
-            np.empty((n_units, TILE), np.float32), np.empty((n_units, TILE), np.float32))
+    return (
+        np.empty((n_sources, TILE), np.float32),
+        np.empty((n_units, TILE), np.float32),
+        np.empty((n_units, TILE), np.float32),
+        np.empty((n_units, TILE), np.float32),
+    )
 
 
 @njit(error_model="numpy")
@@ -193,8 +200,9 @@ def step_cells(rows, model, arrays, n_steps, out):
                 out_state[i, k] = work[0][k, j]
             for k in range(n_units - n_nodes):
                 out_fractions[i, k] = u1[k, j]
-            outputs_from_fractions(out_fractions[i], inputs[i], head_competence[cell_type[i]],
-                                   ranges, out_outputs[i])
+            outputs_from_fractions(
+                out_fractions[i], inputs[i], head_competence[cell_type[i]], ranges, out_outputs[i]
+            )
 
 
 @njit(error_model="numpy", cache=True)

@@ -46,8 +46,11 @@ BASAL = "basal"
 MAX_STEP = 1.5  # [min] longest internal step
 PARALLEL_FROM = 4096  # cells; smaller batches stay on one thread
 RELAXATION_TAU, RELAXATION_STEP, RELAXATION_STEPS = 240.0, 4.0, 1500  # search of a steady state
-_ROLES = {"activates": kernels.ACTIVATES, "requires": kernels.REQUIRES,
-          "inhibits": kernels.INHIBITS}
+_ROLES = {
+    "activates": kernels.ACTIVATES,
+    "requires": kernels.REQUIRES,
+    "inhibits": kernels.INHIBITS,
+}
 
 
 @dataclass
@@ -72,24 +75,36 @@ class Teacher:
     def __init__(self, network: Network | None = None) -> None:
         self.network = load_network() if network is None else network
         self._basal, self._static, self._dynamic = compile_parameters(
-            self.network, teacher_parameters())
-        self.hash = _hash((self._basal, *self._static, *self._dynamic, self.network.tau,
-                           self.network.competence))
-        self._tables = (self._static, self._basal, self.network.competence, TRANSFORM_KIND,
-                        TRANSFORM_A, TRANSFORM_B, len(GENOTYPES))
+            self.network, teacher_parameters()
+        )
+        self.hash = _hash(
+            (self._basal, *self._static, *self._dynamic, self.network.tau, self.network.competence)
+        )
+        self._tables = (
+            self._static,
+            self._basal,
+            self.network.competence,
+            TRANSFORM_KIND,
+            TRANSFORM_A,
+            TRANSFORM_B,
+            len(GENOTYPES),
+        )
         self._steady: dict[tuple[int, int], np.ndarray] = {}
 
     def allocate(self, n: int) -> Out:
         """Room for the results of `n` cells."""
-        return Out(np.zeros((n, len(NODES)), np.float32), np.zeros((n, len(OUTPUTS)), np.float32),
-                   np.zeros((n, len(OUTPUTS)), np.float32), np.ones(n, bool))
+        return Out(
+            np.zeros((n, len(NODES)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.zeros((n, len(OUTPUTS)), np.float32),
+            np.ones(n, bool),
+        )
 
     def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
         """Advance every cell by dt [min] at constant inputs into `out`, in place if need be."""
         arrays = (state, inputs, genotype, cell_type)
         fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
-        self._integrate(arrays, self.network.tau, dt, MAX_STEP,
-                        (out.state, fractions, out.outputs))
+        self._integrate(arrays, self.network.tau, dt, MAX_STEP, (out.state, fractions, out.outputs))
         out.sigma[:] = 0.0
         out.in_domain[:] = True
 
@@ -105,8 +120,9 @@ class Teacher:
 
         Bistable memories start from `start` of the node table: off, but on in fibroblasts.
         """
-        pairs = list(zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(),
-                         strict=True))
+        pairs = list(
+            zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(), strict=True)
+        )
         missing = sorted(set(pairs) - self._steady.keys())
         if missing:
             self._steady.update(zip(missing, self._relax(missing), strict=True))
@@ -124,14 +140,20 @@ class Teacher:
         """Fixed points of (type, genotype) pairs, slow nodes hurried along."""
         cell_type = np.array([pair[0] for pair in pairs], np.int8)
         genotype = np.array([pair[1] for pair in pairs], np.int32)
-        state = np.ascontiguousarray(self.network.start * self.network.competence[cell_type,
-                                                                                  :len(NODES)])
+        state = np.ascontiguousarray(
+            self.network.start * self.network.competence[cell_type, : len(NODES)]
+        )
         arrays = (state, basal_inputs(len(pairs)), genotype, cell_type)
         fractions = np.empty((len(pairs), len(OUTPUTS)), np.float32)
         tau = np.minimum(self.network.tau, np.float32(RELAXATION_TAU))
         tau[np.isinf(self.network.tau)] = np.inf  # held, see `mutations`
-        self._integrate(arrays, tau, RELAXATION_STEP * RELAXATION_STEPS, RELAXATION_STEP,
-                        (state, fractions, np.empty_like(fractions)))
+        self._integrate(
+            arrays,
+            tau,
+            RELAXATION_STEP * RELAXATION_STEPS,
+            RELAXATION_STEP,
+            (state, fractions, np.empty_like(fractions)),
+        )
         return state
 
     def _integrate(self, arrays, tau, dt, longest, out) -> None:
@@ -154,15 +176,24 @@ class Teacher:
         gain = -np.expm1(-ratio)
         with np.errstate(invalid="ignore", divide="ignore"):
             correction = np.where(ratio > 1e-8, 1.0 - gain / ratio, 0.0)
-        return (self._tables, self._dynamic, gain.astype(np.float32),
-                correction.astype(np.float32), HEAD_COMPETENCE, RANGES)
+        return (
+            self._tables,
+            self._dynamic,
+            gain.astype(np.float32),
+            correction.astype(np.float32),
+            HEAD_COMPETENCE,
+            RANGES,
+        )
 
 
 def teacher_parameters() -> dict[tuple[str, str, str], tuple[float, float, float]]:
     """(source, target, gate) -> (strength, half, exponent); source `basal` gives basal activity."""
     return {
-        (row["source"], row["target"], row["gate"]):
-            (float(row["strength"]), float(row["half"]), float(row["exponent"]))
+        (row["source"], row["target"], row["gate"]): (
+            float(row["strength"]),
+            float(row["half"]),
+            float(row["exponent"]),
+        )
         for row in read_table("teacher")
     }
 
@@ -199,10 +230,18 @@ def _touches_node(edge: Edge) -> bool:
 def _static_arrays(rows: list[tuple]) -> tuple:
     source, gate, target, role, strength, half, exponent = map(np.array, zip(*rows, strict=True))
     kind = np.full(len(SOURCES), -1)
-    kind[len(NODES):len(NODES) + len(INPUTS)] = TRANSFORM_KIND
+    kind[len(NODES) : len(NODES) + len(INPUTS)] = TRANSFORM_KIND
     is_dose = np.isin(kind[source], (SATURATING, LOG))
-    return (source.astype(np.int32), gate.astype(np.int32), target.astype(np.int32),
-            role.astype(np.int8), strength, half, exponent.astype(np.float64), is_dose)
+    return (
+        source.astype(np.int32),
+        gate.astype(np.int32),
+        target.astype(np.int32),
+        role.astype(np.int8),
+        strength,
+        half,
+        exponent.astype(np.float64),
+        is_dose,
+    )
 
 
 def _dynamic_arrays(rows: list[tuple]) -> tuple:
@@ -210,14 +249,23 @@ def _dynamic_arrays(rows: list[tuple]) -> tuple:
     if np.any(exponent != np.round(exponent)):
         msg = "exponents of edges between nodes must be whole numbers"
         raise ValueError(msg)
-    return (source.astype(np.int32), gate.astype(np.int32), role.astype(np.int8),
-            strength.astype(np.float32), (half**exponent).astype(np.float32),
-            exponent.astype(np.int32))
+    return (
+        source.astype(np.int32),
+        gate.astype(np.int32),
+        role.astype(np.int8),
+        strength.astype(np.float32),
+        (half**exponent).astype(np.float32),
+        exponent.astype(np.int32),
+    )
 
 
 def _contiguous(state, inputs, genotype, cell_type) -> tuple:
-    return (np.ascontiguousarray(state, np.float32), np.ascontiguousarray(inputs, np.float32),
-            np.ascontiguousarray(genotype, np.int32), np.ascontiguousarray(cell_type, np.int8))
+    return (
+        np.ascontiguousarray(state, np.float32),
+        np.ascontiguousarray(inputs, np.float32),
+        np.ascontiguousarray(genotype, np.int32),
+        np.ascontiguousarray(cell_type, np.int8),
+    )
 
 
 def _hash(arrays: tuple) -> str:

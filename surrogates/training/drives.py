@@ -57,17 +57,63 @@ def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, bat
 
 
 @njit(error_model="numpy", cache=True, parallel=True)
-def _batch_gradient(weight, bias, share, parent, gate, n_parents, joint, sources, target,  # noqa: PLR0913
-                    factor, bootstrap, d_weight, d_bias, d_share, losses):
+def _batch_gradient(
+    weight,
+    bias,
+    share,
+    parent,
+    gate,
+    n_parents,
+    joint,
+    sources,
+    target,  # noqa: PLR0913
+    factor,
+    bootstrap,
+    d_weight,
+    d_bias,
+    d_share,
+    losses,
+):
     for unit in prange(bias.shape[1]):
-        _unit_gradient(unit, weight, bias, share, parent, gate, n_parents[unit], joint[unit],
-                       sources, target[unit], factor[unit], bootstrap, d_weight, d_bias, d_share,
-                       losses)
+        _unit_gradient(
+            unit,
+            weight,
+            bias,
+            share,
+            parent,
+            gate,
+            n_parents[unit],
+            joint[unit],
+            sources,
+            target[unit],
+            factor[unit],
+            bootstrap,
+            d_weight,
+            d_bias,
+            d_share,
+            losses,
+        )
 
 
 @njit(error_model="numpy")
-def _unit_gradient(unit, weight, bias, share, parent, gate, width, joint, sources, target,  # noqa: PLR0913
-                   factor, bootstrap, d_weight, d_bias, d_share, losses):
+def _unit_gradient(
+    unit,
+    weight,
+    bias,
+    share,
+    parent,
+    gate,
+    width,
+    joint,
+    sources,
+    target,  # noqa: PLR0913
+    factor,
+    bootstrap,
+    d_weight,
+    d_bias,
+    d_share,
+    losses,
+):
     """Gradient of one unit of every member; sums run lane by lane, so that they vectorise."""
     n_members = bias.shape[0]
     z = np.empty((width + 1, LANES), np.float32)
@@ -79,8 +125,8 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, joint, source
     for first in range(0, sources.shape[1], LANES):
         for k in range(width):
             row = z[k]
-            value = sources[parent[unit, k], first:first + LANES]
-            product = sources[gate[unit, k], first:first + LANES]
+            value = sources[parent[unit, k], first : first + LANES]
+            product = sources[gate[unit, k], first : first + LANES]
             for j in range(LANES):
                 row[j] = value[j] * product[j]
         for m in range(n_members):
@@ -89,8 +135,12 @@ def _unit_gradient(unit, weight, bias, share, parent, gate, width, joint, source
                 _product(f, share[m, unit], pull)
             else:
                 mix(f, share[m, unit], pull)
-            losses[m, unit] += _error(target[first:first + LANES], factor[first:first + LANES],
-                                      bootstrap[m, first:first + LANES], pull)
+            losses[m, unit] += _error(
+                target[first : first + LANES],
+                factor[first : first + LANES],
+                bootstrap[m, first : first + LANES],
+                pull,
+            )
             if joint:
                 _product_backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
             else:

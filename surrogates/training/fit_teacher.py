@@ -45,9 +45,30 @@ from surrogates.prior.graph import load_network
 from surrogates.teacher import kernels as teacher_kernels
 from surrogates.teacher.model import Teacher, compile_parameters, teacher_parameters
 
-MODULE = ("EGFR", "MET", "EGFR_internal", "MET_internal", "IGF1R", "ERBB3", "RTK_expr", "RAS",
-          "BRAF_V600", "RAF_dimer", "MEK_free", "MEK", "ERK", "DUSP6", "SPRY2", "SRC_FAK",
-          "PERSISTER", "erlotinib_affinity", "VEGFR", "TCR", "LCK", "CD28")
+MODULE = (
+    "EGFR",
+    "MET",
+    "EGFR_internal",
+    "MET_internal",
+    "IGF1R",
+    "ERBB3",
+    "RTK_expr",
+    "RAS",
+    "BRAF_V600",
+    "RAF_dimer",
+    "MEK_free",
+    "MEK",
+    "ERK",
+    "DUSP6",
+    "SPRY2",
+    "SRC_FAK",
+    "PERSISTER",
+    "erlotinib_affinity",
+    "VEGFR",
+    "TCR",
+    "LCK",
+    "CD28",
+)
 NOISE, ANCHOR_NOISE, PULL, ABSOLUTE = 0.12, 0.05, 0.25, 2.0
 PEAK = 15.0  # [min] after ligand
 EARLY_HGF, LATE_HGF = 1.7, 0.3  # weights: A375 forgets HGF in 2 h, other melanomas are rescued
@@ -127,12 +148,23 @@ class Number:
 
 def numbers() -> list[Number]:
     """What is fitted: rows of `prior/fitted.tsv`."""
-    return [Number(row["field"], row["source"], row["target"], row["gate"], float(row["start"]),
-                   float(row["low"]), float(row["high"])) for row in read_table("fitted")]
+    return [
+        Number(
+            row["field"],
+            row["source"],
+            row["target"],
+            row["gate"],
+            float(row["start"]),
+            float(row["low"]),
+            float(row["high"]),
+        )
+        for row in read_table("fitted")
+    ]
 
 
-def fit(folder: Path, checkpoint: Path, *, rounds: int = 10,
-        progress: Progress | None = None) -> dict[str, float]:
+def fit(
+    folder: Path, checkpoint: Path, *, rounds: int = 10, progress: Progress | None = None
+) -> dict[str, float]:
     """Fitted values by name, in `rounds` of EVALUATIONS; `folder` holds the data sets."""
     from scipy.optimize import least_squares
 
@@ -141,16 +173,25 @@ def fit(folder: Path, checkpoint: Path, *, rounds: int = 10,
     kept = json.loads(checkpoint.read_text("utf-8")) if checkpoint.is_file() else {"rounds": 0}
     if kept["rounds"]:
         z = problem.to_z(np.array([kept["values"][n.name] for n in problem.numbers]))
-    low, high = (problem.to_z(np.array([getattr(n, side) for n in problem.numbers]))
-                 for side in ("low", "high"))
+    low, high = (
+        problem.to_z(np.array([getattr(n, side) for n in problem.numbers]))
+        for side in ("low", "high")
+    )
     for k in range(kept["rounds"], rounds):
-        found = least_squares(problem.residuals, np.clip(z, low + 1e-6, high - 1e-6),
-                              jac=problem.jacobian, bounds=(low, high), max_nfev=EVALUATIONS)
+        found = least_squares(
+            problem.residuals,
+            np.clip(z, low + 1e-6, high - 1e-6),
+            jac=problem.jacobian,
+            bounds=(low, high),
+            max_nfev=EVALUATIONS,
+        )
         z = found.x
-        values = dict(zip((n.name for n in problem.numbers), problem.from_z(z).tolist(),
-                          strict=True))
-        checkpoint.write_text(json.dumps({"rounds": k + 1, "cost": found.cost,
-                                          "values": values}, indent=1), "utf-8")
+        values = dict(
+            zip((n.name for n in problem.numbers), problem.from_z(z).tolist(), strict=True)
+        )
+        checkpoint.write_text(
+            json.dumps({"rounds": k + 1, "cost": found.cost, "values": values}, indent=1), "utf-8"
+        )
         if progress:
             progress(f"fitting the teacher, cost {found.cost:.1f}", (k + 1) / rounds)
     return json.loads(checkpoint.read_text("utf-8"))["values"]
@@ -168,8 +209,11 @@ class Problem:
         hgf = np.where(self.rows.time > 20.0, LATE_HGF, EARLY_HGF)
         self._row_weight = np.where(self.rows.HGF > 0.0, hgf, 1.0)
         self._peak = np.flatnonzero(
-            (self.rows.plate == marm.COURSES) & (self.rows.time == PEAK)
-            & (self.rows.adapted > 0.0) & ((self.rows.EGF > 0.0) | (self.rows.HGF > 0.0)))
+            (self.rows.plate == marm.COURSES)
+            & (self.rows.time == PEAK)
+            & (self.rows.adapted > 0.0)
+            & ((self.rows.EGF > 0.0) | (self.rows.HGF > 0.0))
+        )
         self._plate = np.unique(self.rows.plate, return_inverse=True)[1]
         self._logit = np.array([number.field == "strength" for number in self.numbers])
         self._start = self.to_z(np.array([number.start for number in self.numbers]))
@@ -187,13 +231,19 @@ class Problem:
         """Measurements, peaks, anchors, pull to the start."""
         erk, anchors = self.module.run(self.from_z(z))
         measured = self.rows.pERK[:, None]
-        seen = observation.fit(erk[:, None], measured, plate=self._plate,
-                               weight=self._row_weight[:, None] ** 2)
+        seen = observation.fit(
+            erk[:, None], measured, plate=self._plate, weight=self._row_weight[:, None] ** 2
+        )
         error = (seen.predict(erk[:, None], self._plate) - measured)[:, 0]
         peaks = erk[self._peak] / anchors[UNTREATED] - self.rows.pERK[self._peak]
-        return np.concatenate([error * self._row_weight / NOISE, ABSOLUTE * peaks / NOISE,
-                               (anchors - self._wanted) / ANCHOR_NOISE * self._weight,
-                               PULL * (z - self._start)])
+        return np.concatenate(
+            [
+                error * self._row_weight / NOISE,
+                ABSOLUTE * peaks / NOISE,
+                (anchors - self._wanted) / ANCHOR_NOISE * self._weight,
+                PULL * (z - self._start),
+            ]
+        )
 
     def jacobian(self, z: np.ndarray) -> np.ndarray:
         """Forward differences, two columns at a time."""
@@ -211,8 +261,9 @@ class Problem:
 class Module:
     """The teacher's own kernels with all nodes but those of MODULE at rest."""
 
-    def __init__(self, rows: marm.Conditions, anchors: Sequence[Anchor],
-                 fitted: Sequence[Number]) -> None:
+    def __init__(
+        self, rows: marm.Conditions, anchors: Sequence[Anchor], fitted: Sequence[Number]
+    ) -> None:
         self._network, self._parameters = load_network(), teacher_parameters()
         self._potencies, self._numbers = marm.potencies(), fitted
         self._moves = np.isin(NODES, MODULE)
@@ -221,16 +272,21 @@ class Module:
         types = [cell_type_code(anchor.cell_type) for anchor in anchors]
         self._type = np.concatenate([len(CELL_TYPES) + line, types]).astype(np.int8)  # line: a type
         self._genotype = np.concatenate(
-            [rows.genotype, [genotype_bits(a.genotype) for a in anchors]]).astype(np.int32)
-        pairs, self._pair = np.unique(np.stack([self._type, self._genotype]), axis=1,
-                                      return_inverse=True)
+            [rows.genotype, [genotype_bits(a.genotype) for a in anchors]]
+        ).astype(np.int32)
+        pairs, self._pair = np.unique(
+            np.stack([self._type, self._genotype]), axis=1, return_inverse=True
+        )
         self._pairs = (pairs[0].astype(np.int8), pairs[1].astype(np.int32))
         tumor = cell_type_code("tumor")
         known = np.where(self._pairs[0] < len(CELL_TYPES), self._pairs[0], tumor)
         self._rest = Teacher(self._network).initial_state(known, self._pairs[1])
         _, self._first, self._same = np.unique(
-            np.column_stack([rows.before, rows.EGFR, rows.genotype]), axis=0,
-            return_index=True, return_inverse=True)
+            np.column_stack([rows.before, rows.EGFR, rows.genotype]),
+            axis=0,
+            return_index=True,
+            return_inverse=True,
+        )
 
     def run(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ERK (n_rows,) at the end of every condition and (n_anchors,) of the anchors."""
@@ -241,8 +297,10 @@ class Module:
         state = steady[self._pair.ravel()]
         n = len(self._rows)
         erk = NODES.index("ERK")
-        return (self._conditions(model, potencies, state[:n])[:, erk].astype(float),
-                self._levels(model, state[n:])[:, erk].astype(float))
+        return (
+            self._conditions(model, potencies, state[:n])[:, erk].astype(float),
+            self._levels(model, state[n:])[:, erk].astype(float),
+        )
 
     def _conditions(self, model: dict, potencies: dict, state: np.ndarray) -> np.ndarray:
         rows, kind = self._rows, (self._type[: len(state)], self._genotype[: len(state)])
@@ -263,8 +321,9 @@ class Module:
         for moment in np.union1d(rows.time, [until for until, _ in STEPS]):
             here = np.flatnonzero(rows.time >= moment)
             part = np.ascontiguousarray(state[here])
-            self._advance(model, part, medium[here], _part(kind, here), moment - clock,
-                          _step_at(clock))
+            self._advance(
+                model, part, medium[here], _part(kind, here), moment - clock, _step_at(clock)
+            )
             state[here], clock = part, moment
         return state
 
@@ -274,7 +333,7 @@ class Module:
             for name, value in anchor.inputs.items():
                 row[INPUTS.index(name)] = value
         hours = np.array([anchor.hours for anchor in self._anchors])
-        kind = (self._type[-len(state):], self._genotype[-len(state):])
+        kind = (self._type[-len(state) :], self._genotype[-len(state) :])
         for length in np.unique(hours):
             here = np.flatnonzero(hours == length)
             part = np.ascontiguousarray(state[here])
@@ -310,12 +369,26 @@ class Module:
         lines = np.tile(tumor, (len(self._folds), 1))
         lines[:, egfr] = [marm.egfr_competence(fold, tumor[egfr]) for fold in self._folds]
         competence = np.vstack([competence, lines]).astype(np.float32)
-        tables = (static, basal, competence, TRANSFORM_KIND, TRANSFORM_A, TRANSFORM_B,
-                  len(GENOTYPES))
+        tables = (
+            static,
+            basal,
+            competence,
+            TRANSFORM_KIND,
+            TRANSFORM_A,
+            TRANSFORM_B,
+            len(GENOTYPES),
+        )
         return {"tables": tables, "edges": _only(dynamic, self._moves), "tau": tau}, potencies
 
-    def _advance(self, model: dict, state: np.ndarray, inputs: np.ndarray, kind: tuple,
-                 minutes: float, step: float | None = None) -> None:
+    def _advance(
+        self,
+        model: dict,
+        state: np.ndarray,
+        inputs: np.ndarray,
+        kind: tuple,
+        minutes: float,
+        step: float | None = None,
+    ) -> None:
         """Move `state` in place; without a step, in SLOW_STEPS."""
         if step is None:
             clock = 0.0
@@ -328,14 +401,18 @@ class Module:
         n_steps = int(np.ceil(minutes / step - 1e-9))
         ratio = minutes / n_steps / model["tau"].astype(float)
         gain = -np.expm1(-ratio)
-        weights = [np.where(self._moves, w, 0.0).astype(np.float32)
-                   for w in (gain, 1.0 - gain / ratio)]
+        weights = [
+            np.where(self._moves, w, 0.0).astype(np.float32) for w in (gain, 1.0 - gain / ratio)
+        ]
         heads = np.vstack([HEAD_COMPETENCE, np.tile(HEAD_COMPETENCE[0], (len(self._folds), 1))])
         fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
         teacher_kernels.step_cells(
-            (0, len(state)), (model["tables"], model["edges"], *weights, heads, RANGES),
-            (state, np.ascontiguousarray(inputs), kind[1], kind[0]), n_steps,
-            (state, fractions, np.empty_like(fractions)))
+            (0, len(state)),
+            (model["tables"], model["edges"], *weights, heads, RANGES),
+            (state, np.ascontiguousarray(inputs), kind[1], kind[0]),
+            n_steps,
+            (state, fractions, np.empty_like(fractions)),
+        )
 
 
 def _step_at(clock: float) -> float:
@@ -353,8 +430,10 @@ def _only(dynamic: tuple, moves: np.ndarray) -> tuple:
     unit = np.repeat(np.arange(len(start) - 1), np.diff(start))
     keep = (unit < len(moves)) & np.pad(moves, (0, len(start) - 1 - len(moves)))[unit]
     counts = np.bincount(unit[keep], minlength=len(start) - 1)
-    return (np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-            *(np.ascontiguousarray(array[keep]) for array in arrays))
+    return (
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        *(np.ascontiguousarray(array[keep]) for array in arrays),
+    )
 
 
 PRIOR = Path(__file__).parents[1] / "prior"
@@ -376,8 +455,12 @@ def write(values: Mapping[str, float]) -> None:
         else:
             by_table["potency"][number.source] = {"potency": value}
     marks = {"evidence": "fitted", "source_of_value": FITTED}
-    for table, names in (("teacher", ("source", "target", "gate")), ("nodes", ("name",)),
-                         ("competence", ("unit",)), ("potency", ("drug",))):
+    for table, names in (
+        ("teacher", ("source", "target", "gate")),
+        ("nodes", ("name",)),
+        ("competence", ("unit",)),
+        ("potency", ("drug",)),
+    ):
         rows = read_table(table)
         for row in rows:
             key = tuple(row[name] for name in names)
@@ -402,8 +485,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--write", action="store_true", help="put the values into prior/*.tsv")
     given = parser.parse_args(arguments)
-    values = fit(given.data, given.checkpoint, rounds=given.rounds,
-                 progress=lambda what, share: print(f"{share:4.0%} {what}", flush=True))
+    values = fit(
+        given.data,
+        given.checkpoint,
+        rounds=given.rounds,
+        progress=lambda what, share: print(f"{share:4.0%} {what}", flush=True),
+    )
     if given.write:
         write(values)
 

@@ -66,8 +66,10 @@ class PlateLikelihood:
         self._roll = Roller(network, np.array([self._erk]))
         self._plate = np.unique(self.rows.plate, return_inverse=True)[1]
         keys = np.column_stack([self.rows.adapted > 0.0, self.rows.time > LATE])
-        self._groups = [plan(self.rows, np.flatnonzero((keys == key).all(axis=1)))
-                        for key in np.unique(keys, axis=0)]
+        self._groups = [
+            plan(self.rows, np.flatnonzero((keys == key).all(axis=1)))
+            for key in np.unique(keys, axis=0)
+        ]
 
     def __call__(self, units: MonotoneUnits) -> Tensor:
         """Mean over the measured values."""
@@ -92,20 +94,36 @@ class PlateLikelihood:
                 code = np.full(here.sum(), tumor, np.int8)
                 start[here] = line.initial_state(code, dishes.genotype[here])
                 competence[here] = line.network.competence[tumor, : len(NODES)]
-            course = Course(start, dishes.inputs, dishes.genotype, competence, dishes.segment,
-                            dishes.length, dishes.reads)
+            course = Course(
+                start,
+                dishes.inputs,
+                dishes.genotype,
+                competence,
+                dishes.segment,
+                dishes.length,
+                dishes.reads,
+            )
             values.append(self._roll(units, course)[dishes.read, dishes.dish, self._erk])
             rows.append(dishes.row)
         return torch.cat(values)[torch.from_numpy(np.concatenate(rows).argsort())]
 
 
-def gaussian_nll(node: Tensor, measured: np.ndarray, layer: observation.Observation,
-                 plate: np.ndarray | None = None) -> Tensor:
+def gaussian_nll(
+    node: Tensor,
+    measured: np.ndarray,
+    layer: observation.Observation,
+    plate: np.ndarray | None = None,
+) -> Tensor:
     """Mean negative log-likelihood of the known values (n, n_readouts); NaN is left out."""
     known = torch.from_numpy(np.isfinite(measured))
-    offset, scale, noise = (torch.from_numpy(np.asarray(values, np.float32)) for values in
-                            (layer.predict(np.zeros(measured.shape), plate),
-                             layer.gain(len(measured), plate), layer.sd(len(measured), plate)))
+    offset, scale, noise = (
+        torch.from_numpy(np.asarray(values, np.float32))
+        for values in (
+            layer.predict(np.zeros(measured.shape), plate),
+            layer.gain(len(measured), plate),
+            layer.sd(len(measured), plate),
+        )
+    )
     y = torch.from_numpy(np.where(np.isfinite(measured), measured, 0.0).astype(np.float32))
     z = (y - offset - scale * node) / noise
     nll = 0.5 * z.square() + torch.log(noise) + 0.5 * np.log(2.0 * np.pi)
@@ -115,8 +133,9 @@ def gaussian_nll(node: Tensor, measured: np.ndarray, layer: observation.Observat
 def plan(rows: marm.Conditions, chosen: np.ndarray) -> Dishes:
     """Treatments of the chosen rows as dishes on one clock; rows that differ in time share one."""
     part = rows.take(chosen)
-    keys = np.column_stack([part.before, part.now, part.adapted, part.EGF, part.HGF, part.EGFR,
-                            part.genotype])
+    keys = np.column_stack(
+        [part.before, part.now, part.adapted, part.EGF, part.HGF, part.EGFR, part.genotype]
+    )
     _, first, dish = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     dish = dish.reshape(-1)
     steps = [treatment.steps for treatment in marm.treatments(part.take(first))]
@@ -130,9 +149,17 @@ def plan(rows: marm.Conditions, chosen: np.ndarray) -> Dishes:
     ends = sweep_ends(np.unique(np.concatenate([switches, times])))
     begin = np.concatenate([[switches[0]], ends[:-1]])
     reads = np.searchsorted(ends, times) + 1
-    return Dishes(inputs, part.genotype[first], part.EGFR[first],
-                  np.searchsorted(switches, begin + 1e-6) - 1, np.round(ends - begin, 6), reads,
-                  chosen, np.searchsorted(times, part.time), dish)
+    return Dishes(
+        inputs,
+        part.genotype[first],
+        part.EGFR[first],
+        np.searchsorted(switches, begin + 1e-6) - 1,
+        np.round(ends - begin, 6),
+        reads,
+        chosen,
+        np.searchsorted(times, part.time),
+        dish,
+    )
 
 
 def sweep_ends(moments: np.ndarray) -> np.ndarray:

@@ -36,8 +36,13 @@ class Stage:
     checkpoint_every: int
 
 
-def descend(units: MonotoneUnits, losses: Callable[[int], dict[str, Tensor]], stage: Stage,
-            n_parents: np.ndarray, report: Progress) -> dict[str, np.ndarray]:
+def descend(
+    units: MonotoneUnits,
+    losses: Callable[[int], dict[str, Tensor]],
+    stage: Stage,
+    n_parents: np.ndarray,
+    report: Progress,
+) -> dict[str, np.ndarray]:
     """Minimise the sum of `losses` of a step in place; returns the curve, `step` and every loss."""
     learned = [units.theta, units.bias, units.share]
     optimiser = torch.optim.Adam(learned, lr=stage.learning_rate, betas=BETAS)
@@ -79,17 +84,23 @@ def write_curves(path: Path, curves: dict[str, dict[str, np.ndarray]]) -> None:
         table.writerow(["stage", "step", "loss", "value"])
         for stage, curve in curves.items():
             for name in curve.keys() - {"step"}:
-                table.writerows((stage, int(step), name, f"{value:.6g}") for step, value in
-                                zip(curve["step"], curve[name], strict=True))
+                table.writerows(
+                    (stage, int(step), name, f"{value:.6g}")
+                    for step, value in zip(curve["step"], curve[name], strict=True)
+                )
 
 
-def _store(path: Path, learned: list, optimiser: torch.optim.Optimizer, step: int,
-           curve: dict[str, list]) -> None:
+def _store(
+    path: Path, learned: list, optimiser: torch.optim.Optimizer, step: int, curve: dict[str, list]
+) -> None:
     tensors = {"step": torch.tensor(step)}
     for k, parameter in enumerate(learned):
         state = optimiser.state[parameter]
-        tensors |= {f"{k}.value": parameter.detach(), f"{k}.first": state["exp_avg"],
-                    f"{k}.second": state["exp_avg_sq"]}
+        tensors |= {
+            f"{k}.value": parameter.detach(),
+            f"{k}.first": state["exp_avg"],
+            f"{k}.second": state["exp_avg_sq"],
+        }
     tensors |= {f"curve.{name}": torch.tensor(v, dtype=torch.float64) for name, v in curve.items()}
     beside = path.with_suffix(".writing")
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
@@ -111,8 +122,11 @@ def _restore(stage: Stage, learned: list, optimiser, rate) -> tuple[int, dict[st
     rate.last_epoch = step
     for group, base in zip(optimiser.param_groups, rate.base_lrs, strict=True):
         group["lr"] = base * cycle(step / stage.steps)
-    curve = {name.removeprefix("curve."): values.tolist()
-             for name, values in tensors.items() if name.startswith("curve.")}
+    curve = {
+        name.removeprefix("curve."): values.tolist()
+        for name, values in tensors.items()
+        if name.startswith("curve.")
+    }
     return step, curve
 
 

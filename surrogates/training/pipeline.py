@@ -46,8 +46,13 @@ LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leave
 JUDGED = 16  # batches that choose among starts
 CURVE_FILE = "curves.csv"
 MEASURED = marm.FOLDER  # sub-folder of the measurements that train
-PARTS = {"sampling": Sampling, "relabelling": Relabelling, "rollouts": Rollouts,
-         "measurements": Measurements, "residual": ResidualTable}  # tables of a configuration
+PARTS = {
+    "sampling": Sampling,
+    "relabelling": Relabelling,
+    "rollouts": Rollouts,
+    "measurements": Measurements,
+    "residual": ResidualTable,
+}  # tables of a configuration
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,13 @@ class Batches:
         return tuple(np.ascontiguousarray(a[rows].T) for a in arrays)
 
 
-def train(config_path: str | Path, out_dir: str | Path, progress: Progress | None = None,
-          data: str | Path | None = None, start: str | Path | None = None) -> Path:
+def train(
+    config_path: str | Path,
+    out_dir: str | Path,
+    progress: Progress | None = None,
+    data: str | Path | None = None,
+    start: str | Path | None = None,
+) -> Path:
     """Train from a configuration file into `out_dir`; returns the folder of weights and card.
 
     With a folder of public data (`data`) and steps for it in the configuration, measurements enter
@@ -111,8 +121,13 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
         sample(teacher, config.sampling), config.validation_share, config.seed
     )
     course = Training(network, teacher, config, folder, report)
-    units = None if start is None else MonotoneUnits(
-        network, replace(load_weights(find_weights(path=start), network).raw, residual=None))
+    units = (
+        None
+        if start is None
+        else MonotoneUnits(
+            network, replace(load_weights(find_weights(path=start), network).raw, residual=None)
+        )
+    )
     units = course.run(training, validation, None if data is None else find_data(data), units)
     domain = with_domain(network, units, training, validation)
     weights = Weights(course.with_residual(units, training, validation), domain)
@@ -128,15 +143,17 @@ def train(config_path: str | Path, out_dir: str | Path, progress: Progress | Non
 class Training:
     """The stages in their order; `curves` and `stages` say afterwards what they did."""
 
-    def __init__(self, network: Network, teacher: Teacher, config: Config, folder: Path,
-                 report: Progress) -> None:
+    def __init__(
+        self, network: Network, teacher: Teacher, config: Config, folder: Path, report: Progress
+    ) -> None:
         self._network, self._teacher, self._config = network, teacher, config
         self._folder, self._report = folder, report
         self.curves: dict[str, dict[str, np.ndarray]] = {}
         self.stages: list[dict] = []
 
-    def run(self, rows: Rows, validation: Rows, data: Path | None,
-            units: MonotoneUnits | None = None) -> MonotoneUnits:
+    def run(
+        self, rows: Rows, validation: Rows, data: Path | None, units: MonotoneUnits | None = None
+    ) -> MonotoneUnits:
         """All stages; with `units` given, those after the regression of drives."""
         config = self._config
         if units is None:
@@ -145,9 +162,11 @@ class Training:
             self._note("drives", units, validation)
         else:
             if set(units.joint) != set(joint_units(self._network, config)):
-                msg = (f"the weights to go on from have the joint heads "
-                       f"{[self._network.units[k] for k in units.joint]}, the configuration "
-                       f"{list(config.joint)}")
+                msg = (
+                    f"the weights to go on from have the joint heads "
+                    f"{[self._network.units[k] for k in units.joint]}, the configuration "
+                    f"{list(config.joint)}"
+                )
                 raise ValueError(msg)
             self._note("weights gone on from", units, validation)
         rows = self._relabelled(units, rows, validation)
@@ -164,19 +183,26 @@ class Training:
     def _start(self, rows: Rows) -> MonotoneUnits:
         """Members whose every unit is the best of `config.starts` draws after `start_steps`."""
         config, network = self._config, self._network
-        raw = random_raw(network, config.n_members * config.starts, config.seed,
-                         joint_units(network, config))
+        raw = random_raw(
+            network, config.n_members * config.starts, config.seed, joint_units(network, config)
+        )
         drawn = MonotoneUnits(network, raw)
         if config.starts == 1:
             return drawn
         batches = prepare(network, rows, config)
         batches = replace(batches, bootstrap=np.tile(batches.bootstrap, config.starts))
-        self._descend(drawn, {"drives": _drive_loss(drawn, batches, config)}, "starts",
-                      config.start_steps, config.learning_rate)
+        self._descend(
+            drawn,
+            {"drives": _drive_loss(drawn, batches, config)},
+            "starts",
+            config.start_steps,
+            config.learning_rate,
+        )
         chosen = best_starts(drawn, batches, config)
         raw, units = drawn.raw(), np.arange(network.n_units)
-        taken = {name: array[chosen, units] for name, array in raw.arrays().items()
-                 if name != "tempo"}
+        taken = {
+            name: array[chosen, units] for name, array in raw.arrays().items() if name != "tempo"
+        }
         return MonotoneUnits(network, replace(raw, **taken, tempo=raw.tempo[: config.n_members]))
 
     def with_residual(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Raw:
@@ -185,8 +211,9 @@ class Training:
         if not table.steps:
             return units.raw()
         parts = [self._left(units, part) for part in (rows, validation)]
-        found, self.curves["residual"] = fit_residual(*parts, table, self._config.seed,
-                                                      self._report)
+        found, self.curves["residual"] = fit_residual(
+            *parts, table, self._config.seed, self._report
+        )
         raw = replace(units.raw(), residual=found)
         self._note("residual", MonotoneUnits(self._network, raw), validation)
         return raw
@@ -203,8 +230,11 @@ class Training:
         for k in range(table.rounds):
             self._report(f"on-policy rows, round {k + 1}", 0.0)
             model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
-            sampling = replace(self._config.sampling, seed=self._config.sampling.seed + 1000 + k,
-                               n_trajectories=table.n_trajectories)
+            sampling = replace(
+                self._config.sampling,
+                seed=self._config.sampling.seed + 1000 + k,
+                n_trajectories=table.n_trajectories,
+            )
             rows = join(rows, sample(self._teacher, sampling, follower=model))
             self._regress(units, rows, f"on-policy-{k + 1}", table.steps, table.learning_rate)
             self._note(f"on-policy rows {k + 1}", units, validation)
@@ -239,8 +269,12 @@ class Training:
         path = self._folder / f"checkpoint-{name}.safetensors"
         stage = Stage(name, steps, rate, path, self._config.checkpoint_every)
         self.curves[name] = descend(
-            units, lambda step: {k: loss(step) for k, loss in losses.items()}, stage,
-            self._network.n_parents, self._report)
+            units,
+            lambda step: {k: loss(step) for k, loss in losses.items()},
+            stage,
+            self._network.n_parents,
+            self._report,
+        )
 
     def _note(self, name: str, units: MonotoneUnits, validation: Rows) -> None:
         """How far the drives are from the teacher's on validation rows after a stage."""
@@ -248,16 +282,23 @@ class Training:
         error = drive_of(model, validation).mean(axis=1) - validation.target
         per_unit = np.sqrt((error**2).mean(axis=0))
         worst = int(per_unit.argmax())
-        self.stages.append({"stage": name, "drive_rmse": float(np.sqrt((error**2).mean())),
-                            "worst_unit": self._network.units[worst],
-                            "worst_rmse": float(per_unit[worst])})
+        self.stages.append(
+            {
+                "stage": name,
+                "drive_rmse": float(np.sqrt((error**2).mean())),
+                "worst_unit": self._network.units[worst],
+                "worst_rmse": float(per_unit[worst]),
+            }
+        )
 
 
 def load_config(path: str | Path) -> Config:
     """Read a configuration; unknown keys are refused by name."""
     table = tomllib.loads(Path(path).read_text("utf-8"))
-    parts = {name: _checked(kind, table.pop(name, {}), f"{path} [{name}]")
-             for name, kind in PARTS.items()}
+    parts = {
+        name: _checked(kind, table.pop(name, {}), f"{path} [{name}]")
+        for name, kind in PARTS.items()
+    }
     return _checked(Config, table | parts, str(path))
 
 
@@ -277,8 +318,9 @@ def drive_losses(
     return _drive_loss(units, prepare(network, rows, config), config)
 
 
-def _drive_loss(units: MonotoneUnits, batches: Batches,
-                config: Config) -> Callable[[int], torch.Tensor]:
+def _drive_loss(
+    units: MonotoneUnits, batches: Batches, config: Config
+) -> Callable[[int], torch.Tensor]:
     def loss(step: int) -> torch.Tensor:
         batch = batches.take(rows_of_step(config, step, len(batches.sources)))
         return drive_loss(*units.acting(), batches.tables, batch)
@@ -301,8 +343,10 @@ def best_starts(units: MonotoneUnits, batches: Batches, config: Config) -> np.nd
 
 def joint_units(network: Network, config: Config) -> tuple[int, ...]:
     """Units of `config.joint`; whatever is no head is refused by name."""
-    return tuple(network.n_nodes + find(name, network.units[network.n_nodes :], "joint head")
-                 for name in config.joint)
+    return tuple(
+        network.n_nodes + find(name, network.units[network.n_nodes :], "joint head")
+        for name in config.joint
+    )
 
 
 def prepare(network: Network, rows: Rows, config: Config) -> Batches:
@@ -320,9 +364,12 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     bootstrap = draw.poisson(1.0, (len(numbers), config.n_members))[where]
     padded = np.concatenate([sources, np.ones_like(sources[:, :1])], axis=1)
     one = network.n_sources
-    tables = (np.where(network.parent < 0, one, network.parent).astype(np.int32),
-              np.where(network.gate < 0, one, network.gate).astype(np.int32), network.n_parents,
-              np.isin(np.arange(network.n_units), joint_units(network, config)))
+    tables = (
+        np.where(network.parent < 0, one, network.parent).astype(np.int32),
+        np.where(network.gate < 0, one, network.gate).astype(np.int32),
+        network.n_parents,
+        np.isin(np.arange(network.n_units), joint_units(network, config)),
+    )
     closeness = 1.0 / (target + LOW_DRIVE) ** 2
     closeness *= count / (closeness * mask).sum(axis=0)
     values = (padded, target, mask * scale * closeness, bootstrap)

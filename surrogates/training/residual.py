@@ -74,18 +74,21 @@ class Gated(nn.Module):
         return Residual(*(t.detach().numpy().copy() for t in (self.read, self.bias, self.write())))
 
 
-def left_by(units: MonotoneUnits, sources: np.ndarray, target: np.ndarray,
-            factor: np.ndarray) -> Left:
+def left_by(
+    units: MonotoneUnits, sources: np.ndarray, target: np.ndarray, factor: np.ndarray
+) -> Left:
     """What the scaffold leaves of the targets; `factor` (n_rows, n_units) says what counts."""
     n, x = units.n_nodes, torch.from_numpy(np.ascontiguousarray(sources))
     with torch.no_grad():
         drive = torch.cat([units(part).mean(dim=1)[:, :n] for part in x.split(CHUNK)])
-    return Left(x, drive, *(torch.from_numpy(np.ascontiguousarray(a[:, :n]))
-                            for a in (target, factor)))
+    return Left(
+        x, drive, *(torch.from_numpy(np.ascontiguousarray(a[:, :n])) for a in (target, factor))
+    )
 
 
-def fit_residual(rows: Left, validation: Left, table: ResidualTable, seed: int,
-                 report: Progress) -> tuple[Residual | None, dict[str, np.ndarray]]:
+def fit_residual(
+    rows: Left, validation: Left, table: ResidualTable, seed: int, report: Progress
+) -> tuple[Residual | None, dict[str, np.ndarray]]:
     """The term, none if no gate stays open, and the curve of its loss."""
     n_rows, n_nodes = rows.drive.shape
     gated = Gated(table.rank, rows.sources.shape[1], n_nodes, seed)

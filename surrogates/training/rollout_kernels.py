@@ -20,11 +20,16 @@ from numba import njit
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
 from surrogates.training.drives import LANES, hidden, mix
 
-_summing = njit(error_model="numpy", fastmath={"contract", "reassoc"}, no_cpython_wrapper=True,
-                no_cfunc_wrapper=True)
+_summing = njit(
+    error_model="numpy",
+    fastmath={"contract", "reassoc"},
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+)
 _HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
-_inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
-              no_cfunc_wrapper=True)
+_inner = njit(
+    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
@@ -92,8 +97,15 @@ def pull_tile(acting, tables, course, states, reads, pull, d_acting):
                         force[j] = g * competence[node, j] * adjoint[node, j]
                     w, share = acting[0][m, node], acting[2][m, node]
                     hidden(z, width, w, acting[1][m, node], f, slope)
-                    _back(z, width, w, share, (f, slope, force, delta), d_z,
-                          (d_acting[0][m, node], d_acting[1][m, node], d_acting[2][m, node]))
+                    _back(
+                        z,
+                        width,
+                        w,
+                        share,
+                        (f, slope, force, delta),
+                        d_z,
+                        (d_acting[0][m, node], d_acting[1][m, node], d_acting[2][m, node]),
+                    )
             for j in range(LANES):
                 adjoint[node, j] *= _ONE - loss
             if tables[3][node]:
@@ -117,9 +129,12 @@ def _clear(row):
 @_inner
 def _room(n_nodes, n_fixed, widest):
     """Work space: sources, products of parents and gates, sigmoids, slopes."""
-    return (np.empty((n_nodes + n_fixed, LANES), np.float32),
-            np.empty((widest, LANES), np.float32), np.empty((HIDDEN, LANES), np.float32),
-            np.empty((HIDDEN, LANES), np.float32))
+    return (
+        np.empty((n_nodes + n_fixed, LANES), np.float32),
+        np.empty((widest, LANES), np.float32),
+        np.empty((HIDDEN, LANES), np.float32),
+        np.empty((HIDDEN, LANES), np.float32),
+    )
 
 
 @_inner

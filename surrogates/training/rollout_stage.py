@@ -84,14 +84,22 @@ def draw_pool(teacher: Teacher, rows: Rows, n: int, ticks: int, seed: int) -> Po
     return Pool(rows.state[first], inputs, genotype, cell_type, 2 * reads, np.array(wanted), weight)
 
 
-def rollout_loss(units: MonotoneUnits, roll: Roller, network: Network, pool: Pool,
-                 chosen: np.ndarray) -> Tensor:
+def rollout_loss(
+    units: MonotoneUnits, roll: Roller, network: Network, pool: Pool, chosen: np.ndarray
+) -> Tensor:
     """Mean squared error of where `chosen` courses of the pool arrive."""
     n_sweeps = int(pool.reads[-1])
     segment = np.array([_segment(sweep // 2, n_sweeps // 2) for sweep in range(n_sweeps)])
     competence = network.competence[pool.cell_type[chosen], : network.n_nodes]
-    course = Course(pool.start[chosen], pool.inputs[:, chosen], pool.genotype[chosen], competence,
-                    segment, np.full(n_sweeps, SWEEP), pool.reads)
+    course = Course(
+        pool.start[chosen],
+        pool.inputs[:, chosen],
+        pool.genotype[chosen],
+        competence,
+        segment,
+        np.full(n_sweeps, SWEEP),
+        pool.reads,
+    )
     error = roll(units, course) - torch.from_numpy(pool.wanted[:, chosen])
     return (error.square() * torch.from_numpy(pool.weight)).mean()
 

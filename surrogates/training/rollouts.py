@@ -52,9 +52,12 @@ class Roller:
     def __init__(self, network: Network, wanted: np.ndarray | None = None) -> None:
         one, n = network.n_sources, network.n_nodes
         used = np.ones(n, bool) if wanted is None else ancestors(network, wanted)
-        self._tables = (np.where(network.parent < 0, one, network.parent)[:n].astype(np.int32),
-                        np.where(network.gate < 0, one, network.gate)[:n].astype(np.int32),
-                        network.n_parents[:n], used)
+        self._tables = (
+            np.where(network.parent < 0, one, network.parent)[:n].astype(np.int32),
+            np.where(network.gate < 0, one, network.gate)[:n].astype(np.int32),
+            network.n_parents[:n],
+            used,
+        )
         self._sources = Sources()
 
     def __call__(self, units: MonotoneUnits, course: Course) -> Tensor:
@@ -65,16 +68,19 @@ class Roller:
         fixed, competence, start = self._tiles(course)
         arrays = (fixed, competence, course.segment.astype(np.int64), pace, gain.astype(np.float32))
         acting = units.acting()
-        return _Rollout.apply(*acting, self._tables, arrays, (start, course.reads.astype(np.int64),
-                                                              len(course.start)))
+        return _Rollout.apply(
+            *acting, self._tables, arrays, (start, course.reads.astype(np.int64), len(course.start))
+        )
 
     def _tiles(self, course: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fixed sources, competences and start, cells side by side in tiles."""
         n_segments, n = course.inputs.shape[:2]
         none = torch.zeros((n, 0))
         genotype = torch.from_numpy(course.genotype)
-        rows = [self._sources(none, torch.from_numpy(inputs), genotype).numpy()
-                for inputs in course.inputs]
+        rows = [
+            self._sources(none, torch.from_numpy(inputs), genotype).numpy()
+            for inputs in course.inputs
+        ]
         fixed = np.concatenate([np.array(rows), np.ones((n_segments, n, 1), np.float32)], axis=2)
         return (tiled(fixed.transpose(1, 0, 2)), tiled(course.competence), tiled(course.start))
 
@@ -95,8 +101,18 @@ class _Rollout(torch.autograd.Function):
         acting, tables, course, states, reads = ctx.kept
         pull = tiled(outer.numpy().transpose(1, 0, 2), repeat=False)
         gradients = tuple(np.zeros((len(states), *a.shape)) for a in acting)
-        _each_tile(lambda k: pull_tile(acting, tables, _part(course, k), states[k], reads, pull[k],
-                                       tuple(g[k] for g in gradients)), len(states))
+        _each_tile(
+            lambda k: pull_tile(
+                acting,
+                tables,
+                _part(course, k),
+                states[k],
+                reads,
+                pull[k],
+                tuple(g[k] for g in gradients),
+            ),
+            len(states),
+        )
         return *(torch.from_numpy(g.sum(axis=0).astype(np.float32)) for g in gradients), *[None] * 3
 
 

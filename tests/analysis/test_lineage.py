@@ -167,8 +167,13 @@ def test_tree_sequences_hold_mutations_and_living_samples(run):
 
 def test_the_command_writes_what_it_is_asked_for(run, tmp_path, capsys):
     pytest.importorskip("tskit", reason="tskit writes tree sequences")
-    names = {"csv": "a.csv", "newick": "a.nwk", "trees": "a.trees", "muller": "m.png",
-             "tree": "t.png"}
+    names = {
+        "csv": "a.csv",
+        "newick": "a.nwk",
+        "trees": "a.trees",
+        "muller": "m.png",
+        "tree": "t.png",
+    }
     asked = [part for kind, name in names.items() for part in (f"--{kind}", str(tmp_path / name))]
     assert cli.main(["lineage", str(run.path), *asked]) == 0
     assert all((tmp_path / name).stat().st_size > 100 for name in names.values())

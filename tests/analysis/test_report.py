@@ -119,8 +119,10 @@ def test_a_drug_has_one_colour_in_bars_and_curves_whatever_came_first(run):
     given = [Treatment(d, 0.0, 60.0, (0.0,)) for d in ("zinc", "vemurafenib", "aspirin")]
     ax = Figure().subplots()
     panels.plasma(ax, run)
-    curves = {c: line.get_color() for c, line in zip(
-        ("vemurafenib", "aspirin", "zinc"), ax.get_lines(), strict=False)}
+    curves = {
+        c: line.get_color()
+        for c, line in zip(("vemurafenib", "aspirin", "zinc"), ax.get_lines(), strict=False)
+    }
     bars = {h.get_label(): h.get_color() for h in panels.treatment_legend(run, given)}
     assert bars == curves
     assert len(set(bars.values())) == 3

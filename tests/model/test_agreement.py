@@ -75,9 +75,14 @@ NOT_REACHED = {
 @pytest.mark.parametrize(
     ("treatment", "quantity"),
     [
-        pytest.param(treatment, k, id=f"{name}-{treatment}", marks=pytest.mark.xfail(
-            strict=True, reason=NOT_REACHED[treatment, name]) if (treatment, name) in NOT_REACHED
-            else ())
+        pytest.param(
+            treatment,
+            k,
+            id=f"{name}-{treatment}",
+            marks=pytest.mark.xfail(strict=True, reason=NOT_REACHED[treatment, name])
+            if (treatment, name) in NOT_REACHED
+            else (),
+        )
         for k, name in enumerate(QUANTITIES)
         for treatment in ("untreated", "vemurafenib")
     ],

@@ -76,7 +76,7 @@ class Gather:
         self.read = 0
 
     def __call__(self, model):
-        for clone in model.clones[len(self.family):]:
+        for clone in model.clones[len(self.family) :]:
             self.family.append(self.family[clone.parent])
         family = np.array(self.family)[model.population["clone"]]
         if self.trees:
@@ -89,7 +89,7 @@ class Gather:
             model.population.keep(~np.isin(family, ready))
 
     def note_births(self, model):
-        for time, cell, mother, event, _, clone in model.lineage[self.read:]:
+        for time, cell, mother, event, _, clone in model.lineage[self.read :]:
             if event == "birth":
                 self.births[self.family[clone]].append((time, cell, mother))
         self.read = len(model.lineage)
@@ -170,9 +170,7 @@ def test_neutral_mutations_have_the_spectrum_of_exponential_growth(families):
 
 def resistance(n_founders, n_cells, *, turnover, seed=4):
     """Share of the populations that reach N cells with a mutant in them, at N u = 1, and its SE."""
-    mutants = grown(
-        n_founders, n_cells, u=1.0 / n_cells, turnover=turnover, seed=seed
-    ).mutants
+    mutants = grown(n_founders, n_cells, u=1.0 / n_cells, turnover=turnover, seed=seed).mutants
     share = np.mean(mutants > 0)
     return share, np.sqrt(share * (1.0 - share) / mutants.size)
 

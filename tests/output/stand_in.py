@@ -66,9 +66,7 @@ class StandIn:
             network=np.arange(len(CELL_TYPES)),
             tumor=np.array([name == "tumor" for name in CELL_TYPES]),
         )
-        self.therapy = SimpleNamespace(
-            plasma=lambda: {"vemurafenib": self._plasma()}, bodies={}
-        )
+        self.therapy = SimpleNamespace(plasma=lambda: {"vemurafenib": self._plasma()}, bodies={})
         self.drug_balance = ()
         self.env = Env()
         self.population = Population(len(nodes), len(INPUTS), len(OUTPUTS))

@@ -59,8 +59,9 @@ def test_a_cell_born_in_the_tick_has_not_sensed_yet(tmp_path):
 def test_a_resumed_run_keeps_what_an_undisturbed_one_keeps(tmp_path):
     record(tmp_path / "whole.h5")
     interrupted_at(tmp_path / "resumed.h5", 25, 30)
-    whole, resumed = (open_run(tmp_path / f"{name}.h5").situations()[0]
-                      for name in ("whole", "resumed"))
+    whole, resumed = (
+        open_run(tmp_path / f"{name}.h5").situations()[0] for name in ("whole", "resumed")
+    )
     for a, b in zip(whole, resumed, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -93,9 +94,15 @@ def test_the_report_compares_them_with_training(tmp_path):
             if self.population["inputs"].shape[1] != len(INPUTS):
                 kept = self.population
                 self.population = Population(4, len(INPUTS), 3)
-                self.population.append(kept.n, id=kept["id"], type=kept["type"],
-                                       group=kept["group"], position=kept["position"],
-                                       volume=kept["volume"], radius=kept["radius"])
+                self.population.append(
+                    kept.n,
+                    id=kept["id"],
+                    type=kept["type"],
+                    group=kept["group"],
+                    position=kept["position"],
+                    volume=kept["volume"],
+                    radius=kept["radius"],
+                )
             super()._decide()
             self.population["inputs"][:] = basal_inputs(self.population.n)
 

@@ -44,7 +44,9 @@ def act(edge, raw, table):
     gate = table[edge.gate] if edge.gate else 1.0
     touches_node = edge.source in NODES or edge.gate in NODES
     is_dose = edge.source in INPUTS and TRANSFORM_KIND[INPUTS.index(edge.source)] in (
-        SATURATING, LOG)
+        SATURATING,
+        LOG,
+    )
     if is_dose and not touches_node:
         dose = raw[edge.source]
         return strength, gate * dose**n / (half**n + dose**n) if dose > 0.0 else 0.0
@@ -91,6 +93,7 @@ def integrate(state, inputs, genotype, cell_type, minutes):
         u = np.array([fraction(unit, raw, table) for unit in range(len(NODES))])
         return (competence * u - h) / tau
 
-    solution = solve_ivp(slope, (0.0, minutes), np.asarray(state, float), method="LSODA",
-                         rtol=1e-6, atol=1e-8)
+    solution = solve_ivp(
+        slope, (0.0, minutes), np.asarray(state, float), method="LSODA", rtol=1e-6, atol=1e-8
+    )
     return solution.y[:, -1]

@@ -23,9 +23,7 @@ def run_of(burden, dose_day=1.0, **columns):
     )
 
 
-@pytest.mark.parametrize(
-    ("of", "day", "event"), [("baseline", 4.0, True), ("nadir", 3.0, True)]
-)
+@pytest.mark.parametrize(("of", "day", "event"), [("baseline", 4.0, True), ("nadir", 3.0, True)])
 def test_progression_is_from_baseline_or_from_the_nadir(of, day, event):
     run = run_of([50, 100, 60, 40, 60, 130])
 

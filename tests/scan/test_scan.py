@@ -278,9 +278,7 @@ def test_a_killed_scan_resumes_to_the_same_tables_and_repeats_nothing(finished, 
     steps = np.zeros(1, int)
     with pytest.MonkeyPatch.context() as patch:
         real = tme_sim.TumorModel.step
-        patch.setattr(
-            tme_sim.TumorModel, "step", lambda model: (steps.__iadd__(1), real(model))[1]
-        )
+        patch.setattr(tme_sim.TumorModel, "step", lambda model: (steps.__iadd__(1), real(model))[1])
         table = run_it(path, resume=True)
 
     assert process.returncode == -signal.SIGKILL

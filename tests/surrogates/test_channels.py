@@ -33,9 +33,19 @@ def test_transforms_are_monotone_bounded_and_agree_with_the_scalar_formula():
     assert x.min() >= 0.0
     assert x.max() <= 1.0
     assert np.all(np.diff(x, axis=0) >= 0.0)
-    scalar = [[channels.transform_value(value, *column) for value, column in
-               zip(row, zip(channels.TRANSFORM_KIND, channels.TRANSFORM_A, channels.TRANSFORM_B,
-                            strict=True), strict=True)] for row in raw]
+    scalar = [
+        [
+            channels.transform_value(value, *column)
+            for value, column in zip(
+                row,
+                zip(
+                    channels.TRANSFORM_KIND, channels.TRANSFORM_A, channels.TRANSFORM_B, strict=True
+                ),
+                strict=True,
+            )
+        ]
+        for row in raw
+    ]
     np.testing.assert_allclose(x, scalar, rtol=1e-12)
 
 

@@ -89,8 +89,11 @@ def test_the_card_shows_the_coverage_that_was_asked_on_unseen_pairs():
 def test_shipped_intervals_hold_the_teacher_on_courses_drawn_afresh(model):
     """80 cells of other draws under the held-out pairs, all nodes and outputs, every 6 h."""
     held = held_out_errors(model, surrogates.load("teacher"), seed=77, n_courses=80)
-    inside = [(error <= model.intervals.half_width(NAMES[k], spread, 0.9)).mean()
-              for k, error, spread in held.columns(np.ones(len(held.pair), bool)) if error.size]
+    inside = [
+        (error <= model.intervals.half_width(NAMES[k], spread, 0.9)).mean()
+        for k, error, spread in held.columns(np.ones(len(held.pair), bool))
+        if error.size
+    ]
     assert 0.86 < np.mean(inside) < 0.94
 
 
@@ -116,10 +119,14 @@ def test_net_growth_may_be_negative(course):
     assert (course["growth_rate_net"] < high).all()
 
 
-@pytest.mark.parametrize("load", [
-    lambda: surrogates.load("tme-cell", member=1), lambda: surrogates.load("teacher"),
-    lambda: surrogates.load("tme-cell", untrained_seed=1),
-])
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda: surrogates.load("tme-cell", member=1),
+        lambda: surrogates.load("teacher"),
+        lambda: surrogates.load("tme-cell", untrained_seed=1),
+    ],
+)
 def test_models_that_were_not_calibrated_give_no_interval(load):
     short = load().simulate(minutes=6)
     with pytest.raises(ValueError, match="calibrated intervals"):
@@ -137,7 +144,8 @@ def test_intervals_of_other_weights_or_without_a_card_are_not_used(tmp_path, mod
     folder = tmp_path / "copy"
     shutil.copytree(find_weights("tme-cell"), folder)
     assert load_intervals(folder, weights_hash(folder)).scale == pytest.approx(
-        model.intervals.scale)
+        model.intervals.scale
+    )
     assert load_intervals(folder, "another hash") is None
     card = json.loads((folder / CARD_FILE).read_text())
     card["intervals"]["levels"] = [0.5, 0.9]

@@ -66,8 +66,9 @@ def test_a_missing_name_lists_those_that_exist():
 
 def test_weights_of_another_scaffold_are_refused_with_both_shapes(tmp_path):
     raw = random_raw(load_network(), 1, 4)
-    cut = registry.Weights(type(raw)(raw.theta[:, :-1], raw.bias, raw.share, raw.tempo),
-                           everywhere())
+    cut = registry.Weights(
+        type(raw)(raw.theta[:, :-1], raw.bias, raw.share, raw.tempo), everywhere()
+    )
     registry.save_weights(tmp_path, cut)
     with pytest.raises(ValueError, match="theta has shape"):
         surrogates.load(path=tmp_path)

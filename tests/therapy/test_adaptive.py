@@ -123,7 +123,8 @@ def run(therapy, days, burden, healthy=lambda _day: 100.0, start=0.0, dt=60.0):
 def doses(therapy):
     return [
         (time / DAY, float(text.split()[1]))
-        for time, kind, text in therapy.events if kind == "dose"
+        for time, kind, text in therapy.events
+        if kind == "dose"
     ]
 
 

@@ -56,8 +56,10 @@ def code_hash():
     digest = hashlib.sha256()
     simulator = Path(tme_sim.__file__).parent
     for path in sorted([*simulator.rglob("*.py"), *Path(surrogates.__file__).parent.glob("*.py")]):
-        if not (path.is_relative_to(simulator)
-                and path.relative_to(simulator).parts[0] in NO_PART_OF_A_RUN):
+        if not (
+            path.is_relative_to(simulator)
+            and path.relative_to(simulator).parts[0] in NO_PART_OF_A_RUN
+        ):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -35,8 +35,11 @@ def dead_and_alive(model):
     """Ids of dying tumor cells (they stay 8.6 h), numbers of living tumor and T cells."""
     columns = model.population
     dying = (columns["status"] == 1) & model.bodies.tumor[columns["type"]]
-    return {"dying": columns["id"][dying].tolist(), "tumor": model.burden,
-            "cd8": model.count("cd8_t")}
+    return {
+        "dying": columns["id"][dying].tolist(),
+        "tumor": model.burden,
+        "cd8": model.count("cd8_t"),
+    }
 
 
 def kills(n_cd8, seed):
@@ -91,8 +94,9 @@ def drawn(found, save):
     left.legend()
     right.axhspan(2.0, 16.0, color="0.9", label="published range")
     right.plot(found["densities"], found["per_cell"], "o-", label="tissue")
-    right.set(xlabel="T cells among 150 tumor cells", ylim=(0, None),
-              ylabel="kills per T cell and day")
+    right.set(
+        xlabel="T cells among 150 tumor cells", ylim=(0, None), ylabel="kills per T cell and day"
+    )
     right.legend()
     save(figure, "ctl_density")
     return found

@@ -104,8 +104,13 @@ def found(full, save):
         axes[0].plot(seen["at"], np.array(seen["drug"]) / rim, ".", label=f"{k * EVERY / 60:.0f} h")
     r = np.linspace(5.0, RADIUS, 60)
     axes[0].plot(r, ball(r), "k-", label="closed form")
-    axes[0].set(title="5 uM", xlabel="distance from the centre [um]", xlim=(0, RADIUS + 5),
-                ylabel="drug / that at the rim", ylim=(0, 1.1))
+    axes[0].set(
+        title="5 uM",
+        xlabel="distance from the centre [um]",
+        xlim=(0, RADIUS + 5),
+        ylabel="drug / that at the rim",
+        ylim=(0, 1.1),
+    )
     titles = ("share of the living in G2M", "apoptoses so far", "living cells")
     for axis, title in zip(axes[1:], titles, strict=True):
         axis.set(title=title, xlabel="time [h]", ylim=(0, None))

@@ -121,8 +121,12 @@ def drawn(courses, save):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the median tumor does not shrink: "
-                   "A375 cells, whose counts growth under drug was fitted to, do not either")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="the median tumor does not shrink: "
+    "A375 cells, whose counts growth under drug was fitted to, do not either",
+)
 def test_flagship_responds_and_relapses_under_vemurafenib(drawn):
     runs = drawn["vemurafenib"]
     lowest = [burden(run).min() / burden(run)[0] for run in runs]

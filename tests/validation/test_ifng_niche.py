@@ -48,10 +48,12 @@ def responses(model):
     alive = columns["status"] == 0
     tumor = alive & model.bodies.tumor[columns["type"]]
     t_cell = alive & (columns["type"] == model.bodies.code("cd8_t"))
-    return {"tumor": columns["position"][tumor, :2].round(1).tolist(),
-            "PDL1": model.outputs["PDL1"][tumor].round(4).tolist(),
-            "IFNg": float(model.env["IFNg"].max()),
-            "cd8": columns["position"][t_cell, :2].round(1).tolist()}
+    return {
+        "tumor": columns["position"][tumor, :2].round(1).tolist(),
+        "PDL1": model.outputs["PDL1"][tumor].round(4).tolist(),
+        "IFNg": float(model.env["IFNg"].max()),
+        "cd8": columns["position"][t_cell, :2].round(1).tolist(),
+    }
 
 
 def by_distance(overrides, full):
@@ -60,8 +62,7 @@ def by_distance(overrides, full):
     for seed in (1, 2, 3) if full else (1,):
         more = {"seed": seed, "time.duration": "3 d" if full else "1 d"}
         scenario = tme_sim.load_scenario(TISSUE, overrides | more)
-        last = observe(scenario, responses, every=360.0,
-                       cell_model=surrogates.load("tme-cell"))[-1]
+        last = observe(scenario, responses, every=360.0, cell_model=surrogates.load("tme-cell"))[-1]
         tumor, t_cells = np.array(last["tumor"]), np.array(last["cd8"])
         apart = tumor[:, None] - t_cells
         distances.append(np.sqrt((apart**2).sum(axis=-1)).min(axis=1))
@@ -95,8 +96,11 @@ def found(full, save):
     axis.axhline(basal, color="0.6", linestyle=":", label="no interferon")
     axis.axvspan(30.0, 40.0, color="0.9")
     axis.axvline(800.0, color="0.8")
-    axis.set(xlabel="distance from the nearest T cell [um]", ylabel="PD-L1 of tumor cells",
-             ylim=(0, None))
+    axis.set(
+        xlabel="distance from the nearest T cell [um]",
+        ylabel="PD-L1 of tumor cells",
+        ylim=(0, None),
+    )
     axis.legend()
     save(figure, "ifng_niche")
     return reaches

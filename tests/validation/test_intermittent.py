@@ -81,7 +81,7 @@ def courses(where, schedule, full):
 
 def time_to_progression(course):
     """Days after the lead-in until the burden is 1.2 x that at its end."""
-    burden = course.sum(axis=1)[int(LEAD_IN / 360.0):].astype(float)
+    burden = course.sum(axis=1)[int(LEAD_IN / 360.0) :].astype(float)
     above = np.flatnonzero(burden > 1.2 * burden[0])
     if not above.size:
         return np.inf
@@ -100,16 +100,23 @@ def found(full, save):
             axis.plot(days, mean.sum(axis=1), color=f"C{colour}", label=schedule)
             axis.plot(days, mean[:, 1], "--", color=f"C{colour}")
         axis.axvspan(0.0, 3.0, color="0.93")
-        axis.set(title=tissue, xlabel="days since the lead-in (grey: holiday)", yscale="log",
-                 ylabel="tumor cells (dashed: resistant)")
+        axis.set(
+            title=tissue,
+            xlabel="days since the lead-in (grey: holiday)",
+            yscale="log",
+            ylabel="tumor cells (dashed: resistant)",
+        )
         axis.legend()
     save(figure, "intermittent")
     return runs
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="0.28 of the time: off drug the "
-                   "tumor doubles daily, and on it hardly shrinks")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="0.28 of the time: off drug the tumor doubles daily, and on it hardly shrinks",
+)
 def test_intermittent_therapy_progresses_earlier_as_in_the_trial(found):
     median = {s: np.median([time_to_progression(c) for c in found["room", s]]) for s in SCHEDULES}
 

@@ -36,7 +36,7 @@ def population(treatment, seed, cell_model):
     overrides = {"seed": seed, "time.duration": "72 h", **TREATMENTS[treatment]}
     scenario = tme_sim.load_scenario(SCENARIO, overrides)
     seen = np.array(observe(scenario, tumor_now, every=TICK, cell_model=cell_model))
-    phases = seen[SETTLED // TICK:, :3]
+    phases = seen[SETTLED // TICK :, :3]
     burdens = phases.sum(axis=1)
     times = SETTLED + TICK * np.arange(len(phases))
     growth = np.polyfit(times, np.log(burdens), 1)[0]
@@ -58,11 +58,15 @@ NOT_REACHED = {
 }
 CASES = [
     pytest.param(
-        treatment, k, id=f"{treatment}-{name}",
+        treatment,
+        k,
+        id=f"{treatment}-{name}",
         marks=pytest.mark.xfail(strict=True, reason=NOT_REACHED[treatment, name])
-        if (treatment, name) in NOT_REACHED else (),
+        if (treatment, name) in NOT_REACHED
+        else (),
     )
-    for treatment in TREATMENTS for k, name in enumerate(QUANTITIES)
+    for treatment in TREATMENTS
+    for k, name in enumerate(QUANTITIES)
 ]
 
 

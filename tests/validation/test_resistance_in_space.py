@@ -81,12 +81,21 @@ def resistance(rule, turnover, full):
     """Share of populations with a mutant, its standard error, and what the theory says of them."""
     found = []
     for seed in range(1, 11 if full else 2):
-        rates = {"g1s_rate": 1e4, "s_duration_factor": 1e-9, "growth_rate": 0.1,
-                 "g2m_rate": BIRTHS / 60.0, "apoptosis_rate": turnover * BIRTHS / 60.0}
+        rates = {
+            "g1s_rate": 1e4,
+            "s_duration_factor": 1e-9,
+            "growth_rate": 0.1,
+            "g2m_rate": BIRTHS / 60.0,
+            "apoptosis_rate": turnover * BIRTHS / 60.0,
+        }
         constant = surrogates.load("constant", rates={"tumor": rates})
-        seen = observe(tme_sim.load_scenario(DISH, {"seed": seed}), harvest, every=60.0,
-                       cell_model=NeedsRoom(constant) if rule == "births need room" else constant,
-                       prepare=each_its_family)
+        seen = observe(
+            tme_sim.load_scenario(DISH, {"seed": seed}),
+            harvest,
+            every=60.0,
+            cell_model=NeedsRoom(constant) if rule == "births need room" else constant,
+            prepare=each_its_family,
+        )
         found += [family for one in seen for family in one]
     size, mutants = np.array(found).T
     share = np.mean(mutants > 0)
@@ -151,8 +160,11 @@ def test_resistance_in_space_is_likelier_where_births_need_room(families):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="0.44 dispersed, 0.43 clustered, in "
-                   "one seed: twelve cells are soon no cluster")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="0.44 dispersed, 0.43 clustered, in one seed: twelve cells are soon no cluster",
+)
 @pytest.mark.usefixtures("drawn")
 def test_resistance_in_space_is_held_down_more_where_it_is_dispersed(ratios):
     assert ratios["dispersed"].mean() < ratios["clustered"].mean() - 0.05

@@ -71,8 +71,13 @@ def course(radius, use, days):
         "substrates.oxygen.initial": "140 mmHg",
         "substrates.oxygen.diffusivity": f"{1.05e5 / use} um^2/min",
     })  # fmt: skip
-    seen = observe(scenario, shells, every=720.0, cell_model=surrogates.load("tme-cell"),
-                   prepare=octants.eighth_of_a_ball)
+    seen = observe(
+        scenario,
+        shells,
+        every=720.0,
+        cell_model=surrogates.load("tme-cell"),
+        prepare=octants.eighth_of_a_ball,
+    )
     return np.array([structure(one) for one in seen])
 
 
@@ -82,8 +87,13 @@ def measured(seeding):
     with path.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if int(row["InitialCondition"]) == seeding]
     days = sorted({int(row["Day"]) for row in rows})
-    means = [[np.mean([float(row[name]) for row in rows if int(row["Day"]) == day])
-              for name in ("R", "ϕ", "η")] for day in days]
+    means = [
+        [
+            np.mean([float(row[name]) for row in rows if int(row["Day"]) == day])
+            for name in ("R", "ϕ", "η")
+        ]
+        for day in days
+    ]
     return np.array(days), np.array(means)
 
 
@@ -135,8 +145,12 @@ def found(full, save):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="326 um of 262 after four days: "
-                   "cells of the weights before these grew more slowly and met it")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="326 um of 262 after four days: "
+    "cells of the weights before these grew more slowly and met it",
+)
 def test_spheroid_growth_of_the_seeding_not_fitted(found):
     _, (time, grown), _ = found
 

@@ -36,9 +36,11 @@ def living(model):
     tumor = (columns["status"] == 0) & model.bodies.tumor[columns["type"]]
     names = [channel.name for channel in model.cell_model.nodes]
     inputs = [channel.name for channel in model.cell_model.inputs]
-    return {"burden": model.burden,
-            "HGF": float(columns["inputs"][tumor][:, inputs.index("HGF")].mean()),
-            "ERK": float(columns["nodes"][tumor][:, names.index("ERK")].mean())}
+    return {
+        "burden": model.burden,
+        "HGF": float(columns["inputs"][tumor][:, inputs.index("HGF")].mean()),
+        "ERK": float(columns["nodes"][tumor][:, names.index("ERK")].mean()),
+    }
 
 
 def patch(distance):
@@ -49,8 +51,10 @@ def arms():
     for n in COUNTS:
         yield f"mixed {n}", {"cells.fibroblast.count": n, "cells.fibroblast.placement": MIXED}
     for distance in DISTANCES:
-        yield f"apart {distance}", {"cells.fibroblast.count": 120,
-                                    "cells.fibroblast.placement": patch(distance)}
+        yield (
+            f"apart {distance}",
+            {"cells.fibroblast.count": 120, "cells.fibroblast.placement": patch(distance)},
+        )
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +107,12 @@ def test_stroma_distance_rescue_falls_with_distance(found):
 
 
 @pytest.mark.validation
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="both add 0.40 doublings a day, in "
-                   "one seed; the weights before these were rescued more by the mixed ones")
+@pytest.mark.xfail(
+    strict=True,
+    raises=AssertionError,
+    reason="both add 0.40 doublings a day, in "
+    "one seed; the weights before these were rescued more by the mixed ones",
+)
 def test_stroma_distance_mixed_stroma_rescues_more_than_a_patch(found):
     rescue, _ = found
 

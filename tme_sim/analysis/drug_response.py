@@ -81,8 +81,9 @@ def loewe(curves: tuple[HillCurve, HillCurve], doses: tuple[float, float]) -> fl
     """
     (one, two), start = curves, curves[0].start
     if two.start != start or min(doses) < 0:
-        msg = (f"both curves must start from one effect, found {start} and {two.start}, "
-               f"doses {doses}")
+        msg = (
+            f"both curves must start from one effect, found {start} and {two.start}, doses {doses}"
+        )
         raise ValueError(msg)
     if max(doses) == 0:
         return start

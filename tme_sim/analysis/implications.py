@@ -102,9 +102,7 @@ def implications(scenario: Scenario) -> Implications:
         name=scenario.name,
         n_cells=n_cells,
         n_voxels=nz * ny * nx,
-        substrates=tuple(
-            reach(scenario, name, outputs) for name in scenario.substrates
-        ),
+        substrates=tuple(reach(scenario, name, outputs) for name in scenario.substrates),
         growth=growth,
         drugs=_courses(scenario),
         expected_cells=expected,
@@ -125,9 +123,7 @@ def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
         raise scenario.error(("surrogate",), str(err)) from err
     names = [channel.name for channel in model.outputs]
     inputs = {
-        spec.input: spec.initial
-        for spec in scenario.substrates.values()
-        if spec.input is not None
+        spec.input: spec.initial for spec in scenario.substrates.values() if spec.input is not None
     }
     result = {}
     for name, group in scenario.cells.items():

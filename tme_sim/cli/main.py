@@ -153,26 +153,55 @@ def _add_info(commands: argparse._SubParsersAction) -> None:
 def _add_export(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "export", _export, "write a run for other programs")
     parser.add_argument("run", type=Path, metavar="RUN.h5")
-    parser.add_argument("--to", required=True, metavar="FORMAT", help=(
-        "anndata (.h5ad), vtk, simularium, csv or parquet"))
-    parser.add_argument("-o", "--output", type=Path, metavar="PATH", help=(
-        "file, or folder for vtk, csv and parquet; beside the run unless given"))
-    parser.add_argument("--at", metavar="TIME", help=(
-        'one frame, such as that of "5 d"; otherwise all, for anndata the last'))
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="FORMAT",
+        help=("anndata (.h5ad), vtk, simularium, csv or parquet"),
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help=("file, or folder for vtk, csv and parquet; beside the run unless given"),
+    )
+    parser.add_argument(
+        "--at",
+        metavar="TIME",
+        help=('one frame, such as that of "5 d"; otherwise all, for anndata the last'),
+    )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
 
 
 def _add_explain(commands: argparse._SubParsersAction) -> None:
     parser = _command(commands, "explain", _explain, "say why tumor cells survive therapy")
     parser.add_argument("run", type=Path, metavar="RUN.h5")
-    parser.add_argument("--at", action="append", metavar="TIME", help=(
-        'checkpoint to explain, such as "5 d"; may be repeated. '
-        "Otherwise those around nadir and progression, and the last"))
-    parser.add_argument("--cells", type=int, metavar="N", help=(
-        "explain a random sample of the tumor cells of each checkpoint; all of them otherwise, at "
-        "about 9 ms of a core each"))
-    parser.add_argument("--threshold", type=float, default=0.0, metavar="G", help=(
-        "net growth from which on a cell survives, in doublings per day (0)"))
+    parser.add_argument(
+        "--at",
+        action="append",
+        metavar="TIME",
+        help=(
+            'checkpoint to explain, such as "5 d"; may be repeated. '
+            "Otherwise those around nadir and progression, and the last"
+        ),
+    )
+    parser.add_argument(
+        "--cells",
+        type=int,
+        metavar="N",
+        help=(
+            "explain a random sample of the tumor cells of each checkpoint; all of them otherwise, at "
+            "about 9 ms of a core each"
+        ),
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="G",
+        help=("net growth from which on a cell survives, in doublings per day (0)"),
+    )
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.png|.pdf")
 
@@ -197,15 +226,28 @@ def _add_surrogate(commands: argparse._SubParsersAction) -> None:
     show.add_argument("name", metavar="NAME")
     evaluate = _command(actions, "evaluate", _surrogate_evaluate, "score it beside its baselines")
     evaluate.add_argument("name", metavar="NAME")
-    evaluate.add_argument("--data", type=Path, metavar="DIR",
-                          help="folder of public data sets to score it on (or TME_SIM_DATA)")
+    evaluate.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of public data sets to score it on (or TME_SIM_DATA)",
+    )
     train = _command(actions, "train", _surrogate_train, "train a cell model")
     train.add_argument("config", type=Path, metavar="CONFIG")
     train.add_argument("-o", "--output", type=Path, metavar="DIR")
-    train.add_argument("--data", type=Path, metavar="DIR",
-                       help="folder of public data sets whose training split enters")
-    train.add_argument("--from", type=Path, metavar="DIR", dest="start",
-                       help="weights to go on from, instead of the first stage")
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder of public data sets whose training split enters",
+    )
+    train.add_argument(
+        "--from",
+        type=Path,
+        metavar="DIR",
+        dest="start",
+        help="weights to go on from, instead of the first stage",
+    )
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:

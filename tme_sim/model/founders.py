@@ -59,9 +59,7 @@ def _add_group(model: "TumorModel", index: int, name: str, placed: Placed) -> No
     _add_standing_clones(model, rows, name, model.scenario.cells[name])
 
 
-def _add_standing_clones(
-    model: "TumorModel", rows: slice, name: str, group: "CellGroup"
-) -> None:
+def _add_standing_clones(model: "TumorModel", rows: slice, name: str, group: "CellGroup") -> None:
     """Mutants that the tumor behind the patch had before the run, thinned to the patch."""
     if group.represents is None:
         return

@@ -241,9 +241,7 @@ def _record_deaths(model: "TumorModel", queue: Queue, end: float) -> None:
         return
     rows = np.flatnonzero(queue.died)
     causes = [death.CAUSES[code] for code in model.population["death_cause"][rows]]
-    model.lineage += turnover.lineage(
-        model.population, rows, time=end, event="death", cause=causes
-    )
+    model.lineage += turnover.lineage(model.population, rows, time=end, event="death", cause=causes)
     model.population["outputs"][rows] = model.silent
     if queue.dividing is not None:
         queue.dividing &= ~queue.died
@@ -290,9 +288,7 @@ def _let_in(model: "TumorModel", index: int, arriving: arrival.Arrivals, end: fl
     if arriving.id.size == 0:
         return
     columns = newcomers.columns(model, index, arriving.id) | {"birth_time": end}
-    rows = turnover.enter(
-        model.population, arriving.id.size, **columns, position=arriving.position
-    )
+    rows = turnover.enter(model.population, arriving.id.size, **columns, position=arriving.position)
     cycle.set_volumes(model.population, rows, growth=model.bodies.growth)
     model.population["outputs"][rows] = model.silent
     model.lineage += turnover.lineage(model.population, rows, time=end, event="arrival")

@@ -133,9 +133,7 @@ def stride(
     walked = (gait.speed, hold, gait.persistence, gait.bias, gait.identity, gait.planar)
     before = (walk.direction, walk.wait, walk.turns)
     after = (trial.direction, trial.wait, trial.turns)
-    launch(
-        _stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step, weight=6
-    )
+    launch(_stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step, weight=6)
 
 
 @nb.njit(error_model="numpy", forceinline=True)

@@ -62,12 +62,17 @@ def families(
     told = []
     for identity in kin.ids:
         clone = kin.clone_of(identity)
-        told.append((str(identity), {
-            "clone": clone,
-            "genotype": genotype_names(run, genotypes[clone] if clone >= 0 else 0),
-            "life": kin.life(identity),
-            "survival": survival(explanation, identity),
-        }))
+        told.append(
+            (
+                str(identity),
+                {
+                    "clone": clone,
+                    "genotype": genotype_names(run, genotypes[clone] if clone >= 0 else 0),
+                    "life": kin.life(identity),
+                    "survival": survival(explanation, identity),
+                },
+            )
+        )
     return told  # fmt: skip
 
 
@@ -83,14 +88,16 @@ def survival(explanation: Explanation | None, identity: int) -> list[dict[str, A
             continue
         row = int(rows[0])
         effects = zip(explanation.put_back, cells["effect"][row].tolist(), strict=True)
-        told.append({
-            "time": float(time),
-            "cause": explanation.categories[int(cells["cause"][row])],
-            "net": float(cells["net_growth"][row]),
-            "joint": _finite(cells["joint"][row]),
-            "threshold": explanation.threshold,
-            "effects": [{"name": n, "effect": e} for n, e in effects if abs(e) > 5e-4],
-        })
+        told.append(
+            {
+                "time": float(time),
+                "cause": explanation.categories[int(cells["cause"][row])],
+                "net": float(cells["net_growth"][row]),
+                "joint": _finite(cells["joint"][row]),
+                "threshold": explanation.threshold,
+                "effects": [{"name": n, "effect": e} for n, e in effects if abs(e) > 5e-4],
+            }
+        )
     return told  # fmt: skip
 
 

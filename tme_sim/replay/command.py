@@ -17,16 +17,26 @@ _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of ``tme-sim replay``."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN.h5",
-                        help="two runs are shown side by side")
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN.h5", help="two runs are shown side by side"
+    )
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--html", type=Path, metavar="FILE.html",
-                        help="write one page that opens from disk, without a server")
-    parser.add_argument("--max-size", default=DEFAULT_MAX_SIZE, metavar="SIZE",
-                        help=f"of that page; frames are thinned to it ({DEFAULT_MAX_SIZE})")
-    parser.add_argument("--movie", type=Path, metavar="FILE.mp4|.webm|.gif",
-                        help="write a movie of one run")
+    parser.add_argument(
+        "--html",
+        type=Path,
+        metavar="FILE.html",
+        help="write one page that opens from disk, without a server",
+    )
+    parser.add_argument(
+        "--max-size",
+        default=DEFAULT_MAX_SIZE,
+        metavar="SIZE",
+        help=f"of that page; frames are thinned to it ({DEFAULT_MAX_SIZE})",
+    )
+    parser.add_argument(
+        "--movie", type=Path, metavar="FILE.mp4|.webm|.gif", help="write a movie of one run"
+    )
     parser.add_argument("--color", default="type", metavar="COLUMN", help="of the movie (type)")
     parser.add_argument("--layer", metavar="FIELD", help="of the movie, or none")
     parser.add_argument("--size", default="1280x720", metavar="WxH", help="of the movie")

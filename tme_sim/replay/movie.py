@@ -67,9 +67,7 @@ class Look:
     fps: int | None = None
 
 
-def write(
-    run: Run, path: Path, look: Look | None = None, progress: Progress | None = None
-) -> Path:
+def write(run: Run, path: Path, look: Look | None = None, progress: Progress | None = None) -> Path:
     """Write the movie of a run as MP4, WebM or GIF, by the suffix of ``path``.
 
     Args:
@@ -115,9 +113,7 @@ def _refuse(run: Run, path: Path, look: Look) -> None:
         raise InputError(msg)
 
 
-def _told(
-    pictures: "Pictures", n: int, progress: Progress | None
-) -> Iterator[np.ndarray]:
+def _told(pictures: "Pictures", n: int, progress: Progress | None) -> Iterator[np.ndarray]:
     for frame in range(n):
         yield pictures.picture(frame)
         if progress is not None:
@@ -365,7 +361,11 @@ def _image(figure: Figure, share: float, room: tuple[int, int]) -> AxesImage:
 
 
 def _ramp(
-    figure: Figure, left: float, bottom: float, colors: np.ndarray, ends: tuple[float, float],
+    figure: Figure,
+    left: float,
+    bottom: float,
+    colors: np.ndarray,
+    ends: tuple[float, float],
     units: str,
 ) -> None:
     """A colour bar with its ends and unit."""

@@ -162,9 +162,7 @@ def _described(
     return {root: _json(told)}
 
 
-def _told(
-    run: Run, kept: np.ndarray, fields: list[str], columns: list[str], frames: Frames
-) -> str:
+def _told(run: Run, kept: np.ndarray, fields: list[str], columns: list[str], frames: Frames) -> str:
     known = [n for n in run.columns if n not in (*NOT_SHOWN, *IN_CELLS)]
     n_columns = len(known) + (frames.explanation is not None)
     return (

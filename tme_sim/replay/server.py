@@ -229,9 +229,7 @@ async def _binary(
     request: Request, method: str, *arguments: Any, headers: Mapping[str, str] | None = None
 ) -> Response:
     make: Callable[..., bytes] = request.app.state.binary
-    content = await run_in_threadpool(
-        make, _run(request), method, _frame(request), *arguments
-    )
+    content = await run_in_threadpool(make, _run(request), method, _frame(request), *arguments)
     return Response(
         content, media_type="application/octet-stream", headers={**SAFE, **(headers or {})}
     )

@@ -165,9 +165,7 @@ def _resolved(name: str, parameters: dict[str, Any]) -> tuple[Callable[..., Any]
     return getattr(importlib.import_module(module), attribute), given
 
 
-def _fault(
-    name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario]
-) -> str | None:
+def _fault(name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario]) -> str | None:
     """Why an outcome cannot be asked for; None where it can."""
     try:
         function, given = _resolved(name, parameters)

@@ -15,8 +15,9 @@ from surrogates.network.parameters import FACTORS
 WIDEST = 5  # parents that are summed in registers
 BLOCK = 3  # of more parents, this many are added at a time; unused places have weight 0
 _ONE = np.float32(1.0)
-inner = njit(error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True,
-             no_cfunc_wrapper=True)
+inner = njit(
+    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @inner
@@ -67,8 +68,9 @@ def _add_terms(x, parent, c, share, y, out):
     elif parent.size == 4:
         _four_parents((x[parent[0]], x[parent[1]], x[parent[2]], x[parent[3]]), c, share, out)
     elif parent.size == 5:
-        _five_parents((x[parent[0]], x[parent[1]], x[parent[2]], x[parent[3]], x[parent[4]]), c,
-                      share, out)
+        _five_parents(
+            (x[parent[0]], x[parent[1]], x[parent[2]], x[parent[3]], x[parent[4]]), c, share, out
+        )
     else:
         _many_parents(x, parent, c, share, y, out)
 
@@ -78,10 +80,18 @@ def add_rows(rows, chosen, weights, out):
     """Add the chosen rows to `out`, each times its weight, in their order; four in one pass."""
     n = chosen.size - chosen.size % 4
     for k in range(0, n, 4):
-        a, b, c, d = (rows[chosen[k]], rows[chosen[k + 1]], rows[chosen[k + 2]],
-                      rows[chosen[k + 3]])
-        wa, wb, wc, wd = (weights[chosen[k]], weights[chosen[k + 1]], weights[chosen[k + 2]],
-                          weights[chosen[k + 3]])
+        a, b, c, d = (
+            rows[chosen[k]],
+            rows[chosen[k + 1]],
+            rows[chosen[k + 2]],
+            rows[chosen[k + 3]],
+        )
+        wa, wb, wc, wd = (
+            weights[chosen[k]],
+            weights[chosen[k + 1]],
+            weights[chosen[k + 2]],
+            weights[chosen[k + 3]],
+        )
         for j in range(out.size):
             out[j] = out[j] + wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
     for k in chosen[n:]:
@@ -122,8 +132,11 @@ def _two_parents(p, q, c, share, out):
             b0, b1, b2, p0, p1, p2 = c[t, 0], c[t, 1], c[t, 2], c[t, 3], c[t, 4], c[t, 5]
             q0, q1, q2, s = c[t, 6], c[t, 7], c[t, 8], share[t]
             for j in range(row.size):
-                row[j] += s * _term(b0 + p0 * p[j] + q0 * q[j], b1 + p1 * p[j] + q1 * q[j],
-                                    b2 + p2 * p[j] + q2 * q[j])
+                row[j] += s * _term(
+                    b0 + p0 * p[j] + q0 * q[j],
+                    b1 + p1 * p[j] + q1 * q[j],
+                    b2 + p2 * p[j] + q2 * q[j],
+                )
 
 
 @inner
@@ -136,9 +149,11 @@ def _three_parents(p, q, r, c, share, out):
             q0, q1, q2, r0, r1, r2 = c[t, 6], c[t, 7], c[t, 8], c[t, 9], c[t, 10], c[t, 11]
             s = share[t]
             for j in range(row.size):
-                row[j] += s * _term(b0 + p0 * p[j] + q0 * q[j] + r0 * r[j],
-                                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j],
-                                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j])
+                row[j] += s * _term(
+                    b0 + p0 * p[j] + q0 * q[j] + r0 * r[j],
+                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j],
+                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j],
+                )
 
 
 @inner
@@ -152,9 +167,11 @@ def _four_parents(rows, c, share, out):
             q0, q1, q2, r0, r1, r2 = c[t, 6], c[t, 7], c[t, 8], c[t, 9], c[t, 10], c[t, 11]
             u0, u1, u2, s = c[t, 12], c[t, 13], c[t, 14], share[t]
             for j in range(row.size):
-                row[j] += s * _term(b0 + p0 * p[j] + q0 * q[j] + r0 * r[j] + u0 * u[j],
-                                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j] + u1 * u[j],
-                                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j])
+                row[j] += s * _term(
+                    b0 + p0 * p[j] + q0 * q[j] + r0 * r[j] + u0 * u[j],
+                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j] + u1 * u[j],
+                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j],
+                )
 
 
 @inner
@@ -172,7 +189,8 @@ def _five_parents(rows, c, share, out):
                 row[j] += s * _term(
                     b0 + p0 * p[j] + q0 * q[j] + r0 * r[j] + u0 * u[j] + v0 * v[j],
                     b1 + p1 * p[j] + q1 * q[j] + r1 * r[j] + u1 * u[j] + v1 * v[j],
-                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j] + v2 * v[j])
+                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j] + v2 * v[j],
+                )
 
 
 @inner

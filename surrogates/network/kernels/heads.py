@@ -148,14 +148,29 @@ def _flux(competence, ranges, work, seen):
     _, low, high, _, columns = ranges
     n_members, lactate = members.shape[0], columns[3]
     value, spread = seen[lactate], seen[low.size + lactate]
-    _lactate(raw, columns, (seen[columns[0]], seen[columns[1]], seen[columns[2]], value),
-             competence[lactate], value)
+    _lactate(
+        raw,
+        columns,
+        (seen[columns[0]], seen[columns[1]], seen[columns[2]], value),
+        competence[lactate],
+        value,
+    )
     for m in range(n_members):
         for k in range(3):
             row, head = carbon[k * n_members + m], columns[k]
             _linear(row, low[head], (high[head] - low[head]) * competence[head], row)
-        _lactate(raw, columns, (carbon[m], carbon[n_members + m], carbon[2 * n_members + m],
-                                carbon[3 * n_members + m]), competence[lactate], members[m])
+        _lactate(
+            raw,
+            columns,
+            (
+                carbon[m],
+                carbon[n_members + m],
+                carbon[2 * n_members + m],
+                carbon[3 * n_members + m],
+            ),
+            competence[lactate],
+            members[m],
+        )
     _mean(members, y[0])
     _deviation(members, y[0], spread)
 
@@ -166,9 +181,12 @@ def _lactate(raw, columns, rows, competence, out):
     growth, oxygen, glucose, share = rows
     oxygen_outside, glucose_outside = raw[columns[4]], raw[columns[5]]
     for j in range(out.size):
-        out[j] = lactate_flux(realised(glucose[j], glucose_outside[j], GLUCOSE_HALF),
-                              realised(oxygen[j], oxygen_outside[j], OXYGEN_HALF),
-                              growth[j], share[j] * competence)
+        out[j] = lactate_flux(
+            realised(glucose[j], glucose_outside[j], GLUCOSE_HALF),
+            realised(oxygen[j], oxygen_outside[j], OXYGEN_HALF),
+            growth[j],
+            share[j] * competence,
+        )
 
 
 @inner

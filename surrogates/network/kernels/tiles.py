@@ -37,20 +37,42 @@ def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
     n_nodes, n_inputs, n_heads = arrays[0].shape[1], arrays[1].shape[1], results[1].shape[1]
     n_rows, n_members = packed[3].size, packed[5].shape[1] // GROUPS
     one = n_rows - 1 - packed[2].shape[0]
-    room = (_room(n_rows), _room(n_inputs), _room(n_nodes), _room(FACTORS), _room(n_members),
-            _room(4 * n_members), _room(2 * n_heads), _room(3), _room(packed[7][1].size + 1),
-            _room(n_members))
+    room = (
+        _room(n_rows),
+        _room(n_inputs),
+        _room(n_nodes),
+        _room(FACTORS),
+        _room(n_members),
+        _room(4 * n_members),
+        _room(2 * n_heads),
+        _room(3),
+        _room(packed[7][1].size + 1),
+        _room(n_members),
+    )
     n_units = packed[0].size
-    wiring = (np.empty(n_units, np.int32), np.empty_like(packed[1]), np.empty(n_units, np.bool_),
-              np.empty(n_units, np.int64), np.empty(packed[4].size, np.float32))
+    wiring = (
+        np.empty(n_units, np.int32),
+        np.empty_like(packed[1]),
+        np.empty(n_units, np.bool_),
+        np.empty(n_units, np.int64),
+        np.empty(packed[4].size, np.float32),
+    )
     live, fresh = np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_)
     lane, bits, before = np.empty(TILE, np.int64), np.empty(TILE, np.int32), (0, 0)
     for t in range(first.size):
         kind, width = cell_type[t], -(-count[t] // LANES) * LANES
-        x, raw, drive, y = (_rows(room[0], width), _rows(room[1], width), _rows(room[2], width),
-                            _rows(room[3], width))
-        members, carbon, seen, judged = (_rows(room[4], width), _rows(room[5], width),
-                                         _rows(room[6], width), _rows(room[7], width))
+        x, raw, drive, y = (
+            _rows(room[0], width),
+            _rows(room[1], width),
+            _rows(room[2], width),
+            _rows(room[3], width),
+        )
+        members, carbon, seen, judged = (
+            _rows(room[4], width),
+            _rows(room[5], width),
+            _rows(room[6], width),
+            _rows(room[7], width),
+        )
         beside, term = _rows(room[8], width), _rows(room[9], width)
         for j in range(width):
             lane[j] = order[first[t] + min(j, count[t] - 1)]
@@ -127,8 +149,9 @@ def _compare(lane, low, table, rows, fresh):
     r, s = table[lane[low + 2]], table[lane[low + 3]]
     for k in range(table.shape[1]):
         strip = rows[k, low : low + STRIP]
-        fresh[k] |= ((strip[0] != p[k]) | (strip[1] != q[k]) | (strip[2] != r[k])
-                     | (strip[3] != s[k]))
+        fresh[k] |= (
+            (strip[0] != p[k]) | (strip[1] != q[k]) | (strip[2] != r[k]) | (strip[3] != s[k])
+        )
 
 
 @inner
@@ -300,8 +323,9 @@ def _store(lane, count, rows, domain, results):
         _to_cells(lane, low, seen, outputs)
         _to_cells(lane, low, seen[outputs.shape[1] :], sigma)
     for j in range(count):
-        known[lane[j]] = not (judged[0, j] == _ZERO or judged[1, j] > domain[4]
-                              or judged[2, j] > domain[5])
+        known[lane[j]] = not (
+            judged[0, j] == _ZERO or judged[1, j] > domain[4] or judged[2, j] > domain[5]
+        )
 
 
 @inner

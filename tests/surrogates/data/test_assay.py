@@ -14,17 +14,25 @@ ERK, EGFR = NODES.index("ERK"), NODES.index("EGFR")
 def test_a_batch_follows_each_cell_as_simulate_does(name):
     model = surrogates.load(name)
     steps = ((0.0, {"vemurafenib": 1.0}), (60.0, {"EGF": 16.0}))
-    batch = follow(model, [Condition(((0.0, {}),)), Condition(steps, "tumor", ("BRAF_V600E",))],
-                   [0.0, 60.0, 120.0])
-    alone = model.simulate(genotype=["BRAF_V600E"], minutes=120, dt=6,
-                           inputs={"vemurafenib": 1.0, "EGF": [(0, 0.02), (60, 16.0)]})
+    batch = follow(
+        model,
+        [Condition(((0.0, {}),)), Condition(steps, "tumor", ("BRAF_V600E",))],
+        [0.0, 60.0, 120.0],
+    )
+    alone = model.simulate(
+        genotype=["BRAF_V600E"],
+        minutes=120,
+        dt=6,
+        inputs={"vemurafenib": 1.0, "EGF": [(0, 0.02), (60, 16.0)]},
+    )
     np.testing.assert_allclose(batch.nodes[:, 1, ERK], alone["ERK"][[0, 10, 20]], atol=1e-5)
 
 
 def test_what_cells_were_in_before_counts():
     model = surrogates.load("teacher")
-    fed, starved = follow(model, [Condition(((MEDIUM, {"EGF": 5.0}),)),
-                                  Condition(((MEDIUM, {"EGF": 0.0}),))], [0.0]).nodes[0]
+    fed, starved = follow(
+        model, [Condition(((MEDIUM, {"EGF": 5.0}),)), Condition(((MEDIUM, {"EGF": 0.0}),))], [0.0]
+    ).nodes[0]
     assert fed[EGFR] > starved[EGFR] + 0.005  # most receptors have left the surface
 
 

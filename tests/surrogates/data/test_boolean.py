@@ -14,12 +14,15 @@ def write(tmp_path):
         (tmp_path / "m.bnd").write_text(bnd)
         (tmp_path / "m.cfg").write_text(cfg)
         return boolean_model.load(tmp_path / "m.bnd", tmp_path / "m.cfg")
+
     return model
 
 
 def node(name, logic, up="1", down="1"):
-    return (f"Node {name} {{ logic = {logic}; rate_up = @logic ? {up} : 0; "
-            f"rate_down = @logic ? 0 : {down}; }}\n")
+    return (
+        f"Node {name} {{ logic = {logic}; rate_up = @logic ? {up} : 0; "
+        f"rate_down = @logic ? 0 : {down}; }}\n"
+    )
 
 
 def test_a_switching_node_is_on_for_its_share_of_the_time(write):
@@ -35,11 +38,20 @@ def test_waiting_times_are_exponential(write):
     np.testing.assert_allclose(on, expected, atol=0.01)
 
 
-@pytest.mark.parametrize(("logic", "truth"), [
-    ("A & !B", [0, 1, 0, 0]), ("A AND NOT B", [0, 1, 0, 0]), ("A | B & C", [0, 1, 0, 1]),
-    ("(A | B) & C", [0, 0, 0, 0]), ("A ^ B", [0, 1, 1, 0]), ("A ? B : !B", [1, 0, 0, 1]),
-    ("A + B == 1", [0, 1, 1, 0]), ("TRUE", [1, 1, 1, 1]), ("!(A || B) && $on", [1, 0, 0, 0]),
-])
+@pytest.mark.parametrize(
+    ("logic", "truth"),
+    [
+        ("A & !B", [0, 1, 0, 0]),
+        ("A AND NOT B", [0, 1, 0, 0]),
+        ("A | B & C", [0, 1, 0, 1]),
+        ("(A | B) & C", [0, 0, 0, 0]),
+        ("A ^ B", [0, 1, 1, 0]),
+        ("A ? B : !B", [1, 0, 0, 1]),
+        ("A + B == 1", [0, 1, 1, 0]),
+        ("TRUE", [1, 1, 1, 1]),
+        ("!(A || B) && $on", [1, 0, 0, 0]),
+    ],
+)
 def test_logic_is_read_with_the_usual_precedence(write, logic, truth):
     bnd = "".join(node(name, name) for name in "ABC") + node("D", logic)
     model = write(bnd, "$on = 1; C.istate = 0; D.istate = 0;")
@@ -56,17 +68,29 @@ def test_a_lost_node_stays_lost_and_takes_what_follows_with_it(write):
     np.testing.assert_allclose(lost, 0.0)
 
 
-@pytest.mark.parametrize(("value", "share"), [
-    ("1", 1.0), ("FALSE", 0.0), ("-1", 0.5), ("0.3 [0], 0.7 [1]", 0.7), ("1.0[0] , 0.0[1]", 0.0),
-])
+@pytest.mark.parametrize(
+    ("value", "share"),
+    [
+        ("1", 1.0),
+        ("FALSE", 0.0),
+        ("-1", 0.5),
+        ("0.3 [0], 0.7 [1]", 0.7),
+        ("1.0[0] , 0.0[1]", 0.0),
+    ],
+)
 def test_initial_states_are_read_in_all_their_forms(write, value, share):
     assert write(node("A", "A"), f"[A].istate = {value};").start == pytest.approx(share)
 
 
-@pytest.mark.parametrize(("logic", "message"), [
-    ("A & X", "node A.*'X' is not a node"), ("A & (A", r"'\)' is missing"),
-    ("A A", "cannot read 'A'"), ("$rate", "'\\$rate' is not"),
-])
+@pytest.mark.parametrize(
+    ("logic", "message"),
+    [
+        ("A & X", "node A.*'X' is not a node"),
+        ("A & (A", r"'\)' is missing"),
+        ("A A", "cannot read 'A'"),
+        ("$rate", "'\\$rate' is not"),
+    ],
+)
 def test_what_cannot_be_read_is_told_with_its_node(write, logic, message):
     with pytest.raises(ValueError, match=message):
         write(node("A", logic))
@@ -92,8 +116,10 @@ def test_the_cell_models_know_that_lost_mek_silences_erk_and_lost_pten_frees_akt
 
 def test_every_model_of_the_folder_is_read_and_its_shared_nodes_exist():
     folder = real(boolean.FOLDER) / boolean.FOLDER
-    models = {path.stem: boolean_model.load(path, path.with_suffix(".cfg"))
-              for path in folder.glob("*.bnd")}
+    models = {
+        path.stem: boolean_model.load(path, path.with_suffix(".cfg"))
+        for path in folder.glob("*.bnd")
+    }
     assert len(models["Montagud2022_prostate"].nodes) == 133
     for study in boolean.STUDIES:
         assert {*study.node, *study.ligand, *study.fixed} <= set(models[study.file].nodes)

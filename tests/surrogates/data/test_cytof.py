@@ -13,14 +13,30 @@ def tiny(tmp_path):
     """One line, two courses, a repeat, a time that was missed, and treatments without an input."""
     markers = {name: 1.0 for name in cytof.MARKERS}
     rows = [
-        ("X", "EGF", 0.0, "A", 2.0), ("X", "EGF", 9.0, "A", 3.0), ("X", "EGF", 9.0, "A", 5.0),
-        ("X", "EGF", 0.0, "B", 1.0), ("X", "EGF", 10.0, "B", 4.0), ("X", "imTOR", 0.0, "A", 9.0),
+        ("X", "EGF", 0.0, "A", 2.0),
+        ("X", "EGF", 9.0, "A", 3.0),
+        ("X", "EGF", 9.0, "A", 5.0),
+        ("X", "EGF", 0.0, "B", 1.0),
+        ("X", "EGF", 10.0, "B", 4.0),
+        ("X", "imTOR", 0.0, "A", 9.0),
         ("X", "full", np.nan, "A", 9.0),
     ]
-    table = pd.DataFrame([{"cell_line": line, "treatment": treatment, "time": time,
-                           "time_course": course, **markers, "p-ERK": level, "IdU": 0.0,
-                           "GAPDH": 0.0, "dmt$cellcount": 100}
-                          for line, treatment, time, course, level in rows])
+    table = pd.DataFrame(
+        [
+            {
+                "cell_line": line,
+                "treatment": treatment,
+                "time": time,
+                "time_course": course,
+                **markers,
+                "p-ERK": level,
+                "IdU": 0.0,
+                "GAPDH": 0.0,
+                "dmt$cellcount": 100,
+            }
+            for line, treatment, time, course, level in rows
+        ]
+    )
     (tmp_path / cytof.FOLDER).mkdir()
     table.to_csv(tmp_path / cytof.FOLDER / cytof.FILE, index=False)
     return tmp_path
@@ -45,9 +61,13 @@ def test_held_out_lines_do_not_enter_their_own_prediction():
     draw = np.random.default_rng(0)
     n_lines, n = 20, 400
     table = cytof.Table(
-        line=np.arange(n) % n_lines, treatment=np.arange(n) % len(cytof.TREATMENTS),
-        time=np.arange(n) % len(cytof.TIMES), change=draw.normal(size=(n, len(cytof.MARKERS))),
-        lines=tuple(map(str, range(n_lines))), before=draw.normal(size=(n_lines, 30)))
+        line=np.arange(n) % n_lines,
+        treatment=np.arange(n) % len(cytof.TREATMENTS),
+        time=np.arange(n) % len(cytof.TIMES),
+        change=draw.normal(size=(n, len(cytof.MARKERS))),
+        lines=tuple(map(str, range(n_lines))),
+        before=draw.normal(size=(n_lines, 30)),
+    )
     shape = (len(cytof.TREATMENTS), len(cytof.TIMES), len(cytof.MARKERS))
     base, slope = draw.random(shape), draw.random((len(cytof.VARIED), *shape))
     train = table.line < 16

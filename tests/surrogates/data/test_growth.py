@@ -19,8 +19,9 @@ def store(home, slopes, newline="\n"):
             count = slope * hour / 24.0 + (0.3 if hour else 0.0)
             lines.append(f'"x","A375","B02",{hour},100,"PLX4720",{dose * 1e-6},"M","u",{count}')
     (home / growth.FOLDER).mkdir()
-    (home / growth.FOLDER / growth.FILE).write_text(newline.join(lines) + newline, "utf-8",
-                                                    newline="")
+    (home / growth.FOLDER / growth.FILE).write_text(
+        newline.join(lines) + newline, "utf-8", newline=""
+    )
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r", "\r\n"])

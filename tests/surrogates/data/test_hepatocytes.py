@@ -15,11 +15,21 @@ READOUTS = list(hepatocytes.READOUTS)
 def tiny(tmp_path):
     """A ligand with and without inhibitor; LPS and p38i, which nothing stands for; a zero."""
     treatments = [*LIGANDS, "lps", *INHIBITORS, "p38i"]
-    done = [("NOCYTO", "NOINHIB", 0, 8), ("TGFA", "ikki", 30, 64), ("lps", "NOINHIB", 30, 4),
-            ("TGFA", "p38i", 30, 4), ("TGFA", "NOINHIB", 180, 0)]
+    done = [
+        ("NOCYTO", "NOINHIB", 0, 8),
+        ("TGFA", "ikki", 30, 64),
+        ("lps", "NOINHIB", 30, 4),
+        ("TGFA", "p38i", 30, 4),
+        ("TGFA", "NOINHIB", 180, 0),
+    ]
     header = [f"TR:{name}" for name in treatments] + ["DA:akt", "DV:akt"]
-    lines = [",".join(["1" if name in (ligand, inhibitor) else " " for name in treatments]
-                      + [str(minute), str(value)]) for ligand, inhibitor, minute, value in done]
+    lines = [
+        ",".join(
+            ["1" if name in (ligand, inhibitor) else " " for name in treatments]
+            + [str(minute), str(value)]
+        )
+        for ligand, inhibitor, minute, value in done
+    ]
     path = tmp_path / "cells.csv"
     path.write_text("\n".join([",".join(header), *lines]) + "\n")
     return path

@@ -13,12 +13,26 @@ from surrogates.evaluation.table import CONTENDERS
 from surrogates.teacher.model import Teacher
 
 COLUMNS = [f"{drug}_0{part}" for drug in marm.DRUGS for part in ("", "_preeq", "_presim")]
-COLUMNS += ["time", "t_presim", "EGF_0", "EGFR_crispr", "NRAS_Q61mut", "pERK_IF_obs",
-            "pERK_IF_obs_std", "pMEK_IF_obs", "pMEK_IF_obs_std"]
-D1 = """pERK mean,Time(h),,,
+COLUMNS += [
+    "time",
+    "t_presim",
+    "EGF_0",
+    "EGFR_crispr",
+    "NRAS_Q61mut",
+    "pERK_IF_obs",
+    "pERK_IF_obs_std",
+    "pMEK_IF_obs",
+    "pMEK_IF_obs_std",
+]
+D1 = (
+    """pERK mean,Time(h),,,
 EGF (ng/mL),0,0.0417,0.083,0.167,0.25,0.5,0.75,1,2,4,,EGF (ng/mL)
-""" + "\n".join(f"{dose},.11," + ",".join(["0.5"] * 9) + ",,x"
-                for dose in (0.001, 0.01, 0.1, 1, 10, 100)) + "\n"
+"""
+    + "\n".join(
+        f"{dose},.11," + ",".join(["0.5"] * 9) + ",,x" for dose in (0.001, 0.01, 0.1, 1, 10, 100)
+    )
+    + "\n"
+)
 D5 = """pERK mean after 15 mins,,
 Time (h) of GF addition after Vemurafenib (1uM),0,0.5,
 Time (h) after GF addition,0.25,0.25,
@@ -36,8 +50,11 @@ HGF,0.5,1.0,
 
 
 def row(pERK, *, now=None, before=None, **more):
-    cells = dict.fromkeys(COLUMNS, "0.0") | {"EGFR_crispr": "1.0", "pERK_IF_obs": str(pERK),
-                                             "pMEK_IF_obs": ""}
+    cells = dict.fromkeys(COLUMNS, "0.0") | {
+        "EGFR_crispr": "1.0",
+        "pERK_IF_obs": str(pERK),
+        "pMEK_IF_obs": "",
+    }
     cells |= {f"{drug}_0": str(dose) for drug, dose in (now or {}).items()}
     cells |= {f"{drug}_0_preeq": str(dose) for drug, dose in (before or {}).items()}
     return cells | {name: str(value) for name, value in more.items()}
@@ -45,8 +62,9 @@ def row(pERK, *, now=None, before=None, **more):
 
 def store(path, rows):
     lines = [",".join(["", *COLUMNS])]
-    lines += [",".join([str(k), *(cells[name] for name in COLUMNS)]) for k, cells in
-              enumerate(rows)]
+    lines += [
+        ",".join([str(k), *(cells[name] for name in COLUMNS)]) for k, cells in enumerate(rows)
+    ]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -56,12 +74,16 @@ def folder(tmp_path):
     home.mkdir()
     drug = {"Vemurafenib": 1.0}
     known = row(1.6, now=drug, before=drug, EGF_0=100, time=0.0833)
-    store(home / f"{marm.STEM}.csv",
-          [known, row(0.3, now=drug, EGF_0=100, time=0.25, t_presim=0.5), row("")])
+    store(
+        home / f"{marm.STEM}.csv",
+        [known, row(0.3, now=drug, EGF_0=100, time=0.25, t_presim=0.5), row("")],
+    )
     pan = {"LY3009120": 0.1}
     new = row(0.5, now={"Dabrafenib": 0.01}, before={"Dabrafenib": 0.01}, EGFR_crispr=4.0)
-    store(home / f"{marm.STEM}{marm.SINGLE}.csv",
-          [known, new, new, row(1.8, now=pan, before=pan, EGF_0=100, time=0.0833)])
+    store(
+        home / f"{marm.STEM}{marm.SINGLE}.csv",
+        [known, new, new, row(1.8, now=pan, before=pan, EGF_0=100, time=0.0833)],
+    )
     store(home / f"{marm.STEM}{marm.COMBINATION}.csv", [known | {"pERK_IF_obs": "0.95"}])
     (home / "D1.csv").write_text(D1, "utf-8")
     (home / "D5.csv").write_text(D5, "utf-8")
@@ -119,9 +141,19 @@ def test_a_plate_is_scored_through_the_training_layer_and_through_its_own():
     zero, one = np.zeros(n), np.ones(n)
 
     def rows(pERK):
-        return marm.Conditions(before=doses, now=doses, adapted=zero, time=np.full(n, 5.0),
-                               EGF=zero, HGF=zero, EGFR=one, genotype=np.ones(n, np.int32),
-                               plate=np.full(n, marm.MAIN), pERK=pERK, pMEK=zero)
+        return marm.Conditions(
+            before=doses,
+            now=doses,
+            adapted=zero,
+            time=np.full(n, 5.0),
+            EGF=zero,
+            HGF=zero,
+            EGFR=one,
+            genotype=np.ones(n, np.int32),
+            plate=np.full(n, marm.MAIN),
+            pERK=pERK,
+            pMEK=zero,
+        )
 
     table = marm.Table(rows(level), rows(level), rows(level + 0.2), rows(level + 0.2), level + 0.1)
     found = {name: table.cut(np.tile(level, 4)) for name in CONTENDERS}

@@ -74,6 +74,7 @@ def test_a_plate_on_which_the_node_hardly_moves_takes_the_common_scale_around_it
 
 
 def test_a_node_that_never_moves_leaves_the_mean_of_its_plate():
-    seen = observation.fit(np.full((4, 1), 0.3), np.array([[1.0], [3.0], [5.0], [5.0]]),
-                           plate=np.array([0, 0, 1, 1]))
+    seen = observation.fit(
+        np.full((4, 1), 0.3), np.array([[1.0], [3.0], [5.0], [5.0]]), plate=np.array([0, 0, 1, 1])
+    )
     np.testing.assert_allclose(seen.predict(np.ones((2, 1)), np.array([0, 1]))[:, 0], [2.0, 5.0])

@@ -18,13 +18,13 @@ def tiny(tmp_path):
     folder.mkdir(parents=True)
     tables = {
         "experimentalCondition": "conditionId\tconditionName\tSorafenib\tUO126\n"
-                                 "c1\t\t0\t0\nc2\t\t0\t30\n",
+        "c1\t\t0\t0\nc2\t\t0\t30\n",
         "observables": "observableId\tobservableFormula\tobservableTransformation\n"
-                       "pErk\ts*pERK\tlog10\npMek\ts*pMEK\tlin\nRaf\tRAF\tlin\n",
+        "pErk\ts*pERK\tlog10\npMek\ts*pMEK\tlin\nRaf\tRAF\tlin\n",
         "measurementData": "observableId\tsimulationConditionId\tmeasurement\ttime\t"
-                           "observableParameters\n"
-                           "pErk\tc1\t10\t0\tgel1\npErk\tc1\t1000\t1\tgel1\n"
-                           "pErk\tc2\t7\t1\tgel2\npMek\tc2\t5\t0.5\tgel2\nRaf\tc1\t3\t1\tgel1\n",
+        "observableParameters\n"
+        "pErk\tc1\t10\t0\tgel1\npErk\tc1\t1000\t1\tgel1\n"
+        "pErk\tc2\t7\t1\tgel2\npMek\tc2\t5\t0.5\tgel2\nRaf\tc1\t3\t1\tgel1\n",
     }
     for name, text in tables.items():
         (folder / f"{name}_{FIEDLER.name}.tsv").write_text(text)

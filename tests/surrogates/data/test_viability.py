@@ -23,16 +23,30 @@ def tiny(tmp_path):
     folder.mkdir()
     ids = ["C_1", "C_2", "C_3"]
     write(folder, "viability.tsv", ["Row", "viability"], zip(ids, [0.9, 0.4, 1.1], strict=True))
-    write(folder, "drug.tsv", ["Row", "Erlotinib", "PLX_{4720}"],
-          [["C_1", 3.0, 0], ["C_2", 0, 2.0], ["C_3", 0, 3.0]])
-    write(folder, "cellLine.tsv", ["Row", "A", "B"],
-          [["C_1", 1, 0], ["C_2", 0, 1], ["C_3", 1, 0]])
-    write(folder, "mutations.tsv", ["Row", "B", "A"], [
-        ["MUT_MutAA[V600K]-BRAF", 1, 0], ["MUT_MutAA[G466R]-BRAF", 0, 1],
-        ["MUT_MutAA[G12D]-KRAS", 0, 1]])
+    write(
+        folder,
+        "drug.tsv",
+        ["Row", "Erlotinib", "PLX_{4720}"],
+        [["C_1", 3.0, 0], ["C_2", 0, 2.0], ["C_3", 0, 3.0]],
+    )
+    write(folder, "cellLine.tsv", ["Row", "A", "B"], [["C_1", 1, 0], ["C_2", 0, 1], ["C_3", 1, 0]])
+    write(
+        folder,
+        "mutations.tsv",
+        ["Row", "B", "A"],
+        [
+            ["MUT_MutAA[V600K]-BRAF", 1, 0],
+            ["MUT_MutAA[G466R]-BRAF", 0, 1],
+            ["MUT_MutAA[G12D]-KRAS", 0, 1],
+        ],
+    )
     write(folder, "CVtest.tsv", ["Row", "testfold"], [["C_3", 1], ["C_2", 2], ["C_1", 1]])
-    write(folder, "cellLineRKPMZscored_subset.tsv", ["", "A", "B"],
-          [["EGFR", 1.5, -0.5], ["EGFR", 1.5, -0.5], ["MET", 0.0, 2.0]])
+    write(
+        folder,
+        "cellLineRKPMZscored_subset.tsv",
+        ["", "A", "B"],
+        [["EGFR", 1.5, -0.5], ["EGFR", 1.5, -0.5], ["MET", 0.0, 2.0]],
+    )
     return tmp_path
 
 
@@ -40,7 +54,10 @@ def test_rows_lines_doses_and_folds_belong_together(tiny):
     table = viability.load(tiny)
     assert [table.lines[k] for k in table.line] == ["A", "B", "A"]
     assert [list(viability.CHANNELS)[k] for k in table.drug] == [
-        "Erlotinib", "PLX_{4720}", "PLX_{4720}"]
+        "Erlotinib",
+        "PLX_{4720}",
+        "PLX_{4720}",
+    ]
     np.testing.assert_allclose(10.0**table.dose, [1.0, 0.1, 1.0])
     np.testing.assert_array_equal(table.fold, [1, 2, 1])
     np.testing.assert_array_equal(table.expression, [[1.5, 0.0], [-0.5, 2.0]])
@@ -70,17 +87,25 @@ def made_up():
     expression = draw.normal(size=(30, 20))
     effect = 0.2 * level * expression[line, 0]
     return viability.Table(
-        viability=0.5 + effect + 0.02 * draw.normal(size=len(line)), drug=drug, dose=level - 1.0,
-        level=level, line=line, fold=line % 3, lines=tuple(map(str, range(30))),
-        genotype=((),) * 30, flags=draw.integers(0, 2, (30, 5)).astype(float),
-        expression=expression)
+        viability=0.5 + effect + 0.02 * draw.normal(size=len(line)),
+        drug=drug,
+        dose=level - 1.0,
+        level=level,
+        line=line,
+        fold=line % 3,
+        lines=tuple(map(str, range(30))),
+        genotype=((),) * 30,
+        flags=draw.integers(0, 2, (30, 5)).astype(float),
+        expression=expression,
+    )
 
 
 def test_what_a_model_leaves_is_expected_of_lines_that_are_alike(made_up):
     train, flat = made_up.fold > 0, np.full(len(made_up.line), 0.5)
     left = (made_up.viability - flat)[~train]
-    with_genes, without = (viability.beside(made_up, flat, train, expression=flag)[~train]
-                           for flag in (True, False))
+    with_genes, without = (
+        viability.beside(made_up, flat, train, expression=flag)[~train] for flag in (True, False)
+    )
     assert np.corrcoef(with_genes, left)[0, 1] > 0.6
     assert ((without - left) ** 2).mean() > 1.3 * ((with_genes - left) ** 2).mean()
 
@@ -90,11 +115,14 @@ def test_predictions_do_not_depend_on_what_was_measured_in_held_out_lines(made_u
     shuffled = made_up.viability.copy()
     shuffled[~train] = draw.permutation(shuffled[~train])
     shape = (1, len(set(viability.CHANNELS.values())), len(viability.DOSES))
-    found = viability.Response(-draw.random(shape).cumsum(axis=2),
-                               draw.normal(size=(len(viability.VARIED), *shape)))
+    found = viability.Response(
+        -draw.random(shape).cumsum(axis=2), draw.normal(size=(len(viability.VARIED), *shape))
+    )
     code = np.zeros(30, int)
-    one, two = (viability._predict(found, table, code, train) for table in (
-        made_up, replace(made_up, viability=shuffled)))
+    one, two = (
+        viability._predict(found, table, code, train)
+        for table in (made_up, replace(made_up, viability=shuffled))
+    )
     for name, values in one.items():
         np.testing.assert_array_equal(values, two[name])
 

@@ -18,8 +18,9 @@ def test_three_measurements_of_two_subjects_are_as_the_dense_covariance_says():
     first, second = np.array([[1.0, 0.4], [0.4, 1.0]]), np.array([[1.0, 0.5], [0.5, 1.0]])
     measured = np.array([[0.3, -0.2], [0.7, np.nan]])
     missing = np.isnan(measured)
-    table = _Table(np.where(missing, 0.0, measured), missing, np.array([first, np.eye(2)]),
-                   second[None])
+    table = _Table(
+        np.where(missing, 0.0, measured), missing, np.array([first, np.eye(2)]), second[None]
+    )
     log = np.log([0.8, 0.2, 1.5, 0.4])
     table.fill(log)
     whole = np.kron(0.8 * first + 0.2 * np.eye(2), 1.5 * second) + 0.4 * np.eye(4)
@@ -29,7 +30,8 @@ def test_three_measurements_of_two_subjects_are_as_the_dense_covariance_says():
     np.testing.assert_allclose(table.filled[1, 1], whole[3, known] @ weights, atol=1e-4)
     quadratic = measured.ravel()[known] @ weights
     assert table.cost(log) == pytest.approx(
-        0.5 * (quadratic + np.linalg.slogdet(whole)[1]), abs=1e-6)
+        0.5 * (quadratic + np.linalg.slogdet(whole)[1]), abs=1e-6
+    )
 
 
 def test_what_covariates_do_is_found_for_subjects_without_a_measurement():

@@ -74,7 +74,8 @@ def test_rows_of_other_weights_do_not_stay(weights):
     other = Row(**{**ROW.__dict__, "data_set": "petab_benchmark"})
     real_data.keep_in_card(weights, real_data.Scores((other,), ()))
     assert [r["data_set"] for r in registry.load_card(weights)[real_data.ENTRY]["rows"]] == [
-        "petab_benchmark"]
+        "petab_benchmark"
+    ]
 
 
 def test_evaluate_refuses_a_wrong_folder_before_any_work(weights, tmp_path):

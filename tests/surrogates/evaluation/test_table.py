@@ -6,10 +6,21 @@ from surrogates.evaluation.table import WIDTH, Row, from_json, render, spread, t
 
 
 def row(**changes):
-    values = {"data_set": "ERK after inhibitors", "what": "pERK, single drugs",
-              "split": "new drugs", "metric": "RMSE", "network": 0.11, "teacher": 0.12,
-              "mean": 0.3, "ridge": 0.25, "boosting": 0.10, "anchor": "0.09", "target": "<= 0.1",
-              "n": 40, "note": "Two drugs are unknown to the network."}
+    values = {
+        "data_set": "ERK after inhibitors",
+        "what": "pERK, single drugs",
+        "split": "new drugs",
+        "metric": "RMSE",
+        "network": 0.11,
+        "teacher": 0.12,
+        "mean": 0.3,
+        "ridge": 0.25,
+        "boosting": 0.10,
+        "anchor": "0.09",
+        "target": "<= 0.1",
+        "n": 40,
+        "note": "Two drugs are unknown to the network.",
+    }
     return Row(**(values | changes))
 
 
@@ -38,8 +49,17 @@ def test_the_rendered_table_marks_winners_and_gives_figures_asked_and_published(
 
 
 def test_no_line_is_wider_than_the_page_even_at_the_longest_texts():
-    long = row(what="w" * 24, anchor="a" * 9, target="t" * 7, note="much to say " * 40,
-               network=-10.1, teacher=-10.1, mean=-10.1, ridge=-10.1, boosting=-10.1)
+    long = row(
+        what="w" * 24,
+        anchor="a" * 9,
+        target="t" * 7,
+        note="much to say " * 40,
+        network=-10.1,
+        teacher=-10.1,
+        mean=-10.1,
+        ridge=-10.1,
+        boosting=-10.1,
+    )
     assert max(map(len, render([long]).splitlines())) <= WIDTH
 
 
@@ -53,11 +73,14 @@ def test_an_unknown_entry_is_named():
         from_json('[{"sigma": 1}]')
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"metric": "accuracy"}, "accuracy"),
-    ({"what": "x" * 25}, "longer than 24"),
-    ({"ridge": float("nan")}, "ridge is nan"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "accuracy"}, "accuracy"),
+        ({"what": "x" * 25}, "longer than 24"),
+        ({"ridge": float("nan")}, "ridge is nan"),
+    ],
+)
 def test_a_row_that_cannot_be_printed_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         row(**change)

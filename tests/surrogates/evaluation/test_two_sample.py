@@ -21,14 +21,15 @@ def test_the_discrepancy_is_that_of_its_definition():
     square = ((both[:, None] - both) ** 2).sum(axis=2)
     k = np.exp(-0.5 * square / np.median(square[~np.eye(21, dtype=bool)]))
     xx, yy = k[:12, :12], k[12:, 12:]
-    wanted = ((xx.sum() - 12) / (12 * 11) + (yy.sum() - 9) / (9 * 8) - 2 * k[:12, 12:].mean())
+    wanted = (xx.sum() - 12) / (12 * 11) + (yy.sum() - 9) / (9 * 8) - 2 * k[:12, 12:].mean()
     assert kernel_test(x, y, rng)[0] == pytest.approx(wanted, rel=1e-9)
 
 
 def test_p_is_uniform_where_both_samples_come_from_one_source():
     rng = np.random.default_rng(1)
-    p = [kernel_test(rng.normal(0, 1, (30, 4)), rng.normal(0, 1, (40, 4)), rng)[1]
-         for _ in range(60)]
+    p = [
+        kernel_test(rng.normal(0, 1, (30, 4)), rng.normal(0, 1, (40, 4)), rng)[1] for _ in range(60)
+    ]
     assert 0.35 < np.mean(p) < 0.65
     assert np.mean(np.array(p) <= 0.1) < 0.25
 

@@ -17,8 +17,9 @@ class Lab:
         self.model = model
 
     def end(self, name, *, hours=24, genotype=MELANOMA, cell_type="tumor", **inputs):
-        course = self.model.simulate(cell_type=cell_type, genotype=genotype, minutes=hours * 60,
-                                     inputs=inputs)
+        course = self.model.simulate(
+            cell_type=cell_type, genotype=genotype, minutes=hours * 60, inputs=inputs
+        )
         return float(course[name][-1])
 
     def half_dose_on_erk(self):
@@ -39,12 +40,16 @@ class Lab:
         return self.end("PDL1", genotype=genotype, IFNg=0.3) / self.end("PDL1", genotype=genotype)
 
     def kill_rate(self, **inputs):
-        return self.end("kill_rate", hours=12, genotype=(), cell_type="cd8_t", antigen=2.0,
-                        IL2=0.05, **inputs)
+        return self.end(
+            "kill_rate", hours=12, genotype=(), cell_type="cd8_t", antigen=2.0, IL2=0.05, **inputs
+        )
 
     def kill_rates(self):
-        return (self.kill_rate(), self.kill_rate(PDL1_contact=2.0),
-                self.kill_rate(PDL1_contact=2.0, pembrolizumab=100.0))
+        return (
+            self.kill_rate(),
+            self.kill_rate(PDL1_contact=2.0),
+            self.kill_rate(PDL1_contact=2.0, pembrolizumab=100.0),
+        )
 
 
 def vemurafenib_potency(lab):

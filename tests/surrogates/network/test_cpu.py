@@ -43,8 +43,10 @@ def step(model, cells, dt=6.0):
 
 
 def same(a, b):
-    return all(np.array_equal(getattr(a, k), getattr(b, k))
-               for k in ("state", "outputs", "sigma", "in_domain"))
+    return all(
+        np.array_equal(getattr(a, k), getattr(b, k))
+        for k in ("state", "outputs", "sigma", "in_domain")
+    )
 
 
 def test_numba_and_torch_agree_to_1e_5_of_the_range(model, cells):
@@ -145,8 +147,10 @@ def test_the_trajectory_is_that_of_6_minute_ticks(model, cells, dt):
 
 def test_a_tick_of_another_length_follows_nearly_the_same_trajectory(model):
     """5 min: two sweeps of 2.5 min; from the steady state into the drug."""
-    ends = [model.simulate(genotype=["BRAF_V600E"], minutes=180, dt=dt, inputs={"vemurafenib": 0.1})
-            for dt in (5.0, 6.0)]
+    ends = [
+        model.simulate(genotype=["BRAF_V600E"], minutes=180, dt=dt, inputs={"vemurafenib": 0.1})
+        for dt in (5.0, 6.0)
+    ]
     assert np.abs(ends[0].state - ends[1].state).max() < 0.02
 
 

@@ -61,7 +61,7 @@ def some_drugs(n, share):
     inputs = basal_inputs(n)
     for k, name in enumerate(DRUGS[: n - 1]):
         column = INPUTS.index(name)
-        level = TRANSFORM_A[column] * ((1 + TRANSFORM_B[column] / TRANSFORM_A[column])**share - 1)
+        level = TRANSFORM_A[column] * ((1 + TRANSFORM_B[column] / TRANSFORM_A[column]) ** share - 1)
         inputs[k + 1 :, column] = level
     return inputs
 

@@ -28,8 +28,9 @@ RESULTS = ("state", "outputs", "sigma", "in_domain")
 @pytest.fixture(scope="module")
 def plain():
     model = surrogates.load("tme-cell")
-    return TmeCell(model.network, replace(model.raw, residual=None), model.domain, name="plain",
-                   hash="")
+    return TmeCell(
+        model.network, replace(model.raw, residual=None), model.domain, name="plain", hash=""
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,9 @@ def cells(plain):
 
 
 def with_residual(plain, residual):
-    return TmeCell(plain.network, replace(plain.raw, residual=residual), plain.domain, name="x",
-                   hash="")
+    return TmeCell(
+        plain.network, replace(plain.raw, residual=residual), plain.domain, name="x", hash=""
+    )
 
 
 def step(model, cells, dt=6.0):
@@ -83,8 +85,9 @@ def test_numba_and_torch_agree_with_open_gates(plain, model, cells):
     assert np.abs(ours.state - step(plain, cells).state).max() > 0.01
     np.testing.assert_allclose(ours.state, theirs.state, atol=1e-5)
     for name in ("outputs", "sigma"):
-        np.testing.assert_allclose(getattr(ours, name) / (HIGH - LOW),
-                                   getattr(theirs, name) / (HIGH - LOW), atol=1e-5)
+        np.testing.assert_allclose(
+            getattr(ours, name) / (HIGH - LOW), getattr(theirs, name) / (HIGH - LOW), atol=1e-5
+        )
 
 
 def test_one_node_of_one_cell_moves_as_the_equation_says(plain, open_gates):
@@ -145,10 +148,13 @@ def test_a_file_keeps_the_term_and_a_member_alone_has_it(plain, model, open_gate
     assert MonotoneUnits(plain.network, read).raw().residual is read.residual
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"read": np.zeros((4, 7), np.float32)}, "shape"),
-    ({"write": np.full((len(NODES), 4), 0.2, np.float32)}, "allowed"),
-])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"read": np.zeros((4, 7), np.float32)}, "shape"),
+        ({"write": np.full((len(NODES), 4), 0.2, np.float32)}, "allowed"),
+    ],
+)
 def test_a_file_whose_term_does_not_fit_is_refused(plain, open_gates, tmp_path, change, said):
     raw = replace(plain.raw, residual=replace(open_gates, **change))
     save_weights(tmp_path, Weights(raw, plain.domain))
@@ -174,7 +180,7 @@ def test_the_share_of_a_network_counts_open_gates_and_is_none_without(plain, mod
     assert 0.5 * n_gates < found["n_open"] <= n_gates  # some types are not among the rows
     assert 0.0 < found["overall"] < found["worst"]
     moved = np.abs(drive_of(model, rows) - drive_of(plain, rows)).max(axis=(0, 1))
-    assert (moved[len(NODES):] == 0.0).all()
+    assert (moved[len(NODES) :] == 0.0).all()
     assert moved[: len(NODES)].max() <= LARGEST
 
 
@@ -187,8 +193,9 @@ def planted(rng, n, strength):
     rho[:, 4] = strength * (x[:, 1] - x[:, 0])
     target = bent(torch.from_numpy(drive), torch.from_numpy(rho))
     noise = torch.from_numpy(rng.normal(0, 0.01, (n, 6)).astype(np.float32))
-    return Left(torch.from_numpy(x), torch.from_numpy(drive), target + noise,
-                torch.full((n, 6), 25.0 / n))
+    return Left(
+        torch.from_numpy(x), torch.from_numpy(drive), target + noise, torch.full((n, 6), 25.0 / n)
+    )
 
 
 TABLE = ResidualTable(rank=2, steps=600, batch=256, learning_rate=0.03)

@@ -68,25 +68,32 @@ def test_a_table_gives_signed_and_unsigned_edges_with_references(tmp_path):
     table = write(tmp_path / "t.tsv", HEADER + "A\tB\t1\t0\tx:1\nB\tC\t0\t1\t\nA\tC\t0\t0\ty:2\n")
     edges = load_signed_table(table, unsigned="keep")
     assert [(e.source, e.target, e.sign, e.reference) for e in edges] == [
-        ("A", "B", 1, "x:1"), ("B", "C", -1, ""), ("A", "C", 0, "y:2")]
+        ("A", "B", 1, "x:1"),
+        ("B", "C", -1, ""),
+        ("A", "C", 0, "y:2"),
+    ]
     assert len(load_signed_table(table, unsigned="drop")) == 2
     with pytest.raises(ValueError, match=r"t\.tsv:4: no sign"):
         load_signed_table(table)
 
 
 def test_rows_of_one_pair_become_one_edge_and_contradictions_lose_their_sign(tmp_path):
-    table = write(tmp_path / "t.tsv", HEADER + "A\tB\t1\t0\tp\nA\tB\t0\t0\tq\nA\tC\t1\t0\t\n"
-                  "A\tC\t0\t1\t\n")
+    table = write(
+        tmp_path / "t.tsv", HEADER + "A\tB\t1\t0\tp\nA\tB\t0\t0\tq\nA\tC\t1\t0\t\nA\tC\t0\t1\t\n"
+    )
     edges = load_signed_table(table, unsigned="keep")
     assert [(e.target, e.sign, e.reference) for e in edges] == [("B", 1, "p;q"), ("C", 0, "")]
     assert [e.target for e in load_signed_table(table, unsigned="drop")] == ["B"]
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("source,target,sign\nA,B,?\n", r"sign '\?' is not one of"),
-    ("source,target\nA,B\n", "a column `sign`"),
-    ("from,to,sign\nA,B,+\n", "columns `source` and `target` are needed"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("source,target,sign\nA,B,?\n", r"sign '\?' is not one of"),
+        ("source,target\nA,B\n", "a column `sign`"),
+        ("from,to,sign\nA,B,+\n", "columns `source` and `target` are needed"),
+    ],
+)
 def test_a_table_that_cannot_be_read_says_what_is_missing(tmp_path, text, words):
     with pytest.raises(ValueError, match=words):
         load_signed_table(write(tmp_path / "t.csv", text))
@@ -98,8 +105,13 @@ def test_an_edge_whose_role_denies_its_sign_is_refused():
 
 
 def test_a_scaffold_is_what_lies_between_inputs_and_readouts():
-    edges = [arrow("in", "a"), arrow("a", "out", -1), arrow("a", "dead_end"),
-             arrow("nowhere", "out"), arrow("out", "in")]
+    edges = [
+        arrow("in", "a"),
+        arrow("a", "out", -1),
+        arrow("a", "dead_end"),
+        arrow("nowhere", "out"),
+        arrow("out", "in"),
+    ]
     scaffold = build_scaffold(edges, ("in",), ("out",))
     assert scaffold.network.units == ("out", "a")
     assert set(scaffold.left_out) == {"dead_end", "nowhere"}
@@ -154,8 +166,7 @@ def test_injected_edges_end_with_less_than_half_the_weight_of_true_ones(truth):
     assert len(more) == round(1.2 * len(edges))
     network = build_scaffold(more, inputs, nodes).network
     before = fit(network, x, y, replace(QUICK, n_members=1, steps=0, linear=False))
-    after = fit(network, x, y, replace(QUICK, n_members=1, steps=200, shrinkage=1.0,
-                                      linear=False))
+    after = fit(network, x, y, replace(QUICK, n_members=1, steps=200, shrinkage=1.0, linear=False))
     assert injected_ratio(before) > 0.5
     assert injected_ratio(after) <= 0.5
 
@@ -169,8 +180,10 @@ def test_measurements_that_are_missing_have_no_part_in_the_fit(truth, linear):
     model = fit(network, x[:120], np.where(gone, np.nan, y[:120]), settings)
     centre = y[:120].mean(axis=0)
     assert pearson(model.predict(x[120:]) - centre, y[120:] - centre) > 0.85
-    junk = [LinearPart.fill(model.prior, np.where(gone, guess, model.left[0]), gone, linear=linear)
-            for guess in (-3.0, 3.0)]
+    junk = [
+        LinearPart.fill(model.prior, np.where(gone, guess, model.left[0]), gone, linear=linear)
+        for guess in (-3.0, 3.0)
+    ]
     np.testing.assert_allclose(*junk, atol=0.02)  # what stood in the gaps does not matter
 
 
@@ -194,8 +207,12 @@ def test_inputs_that_were_not_recorded_are_estimated_by_gradient(truth, linear):
     x, y = x[:70], y[:70]
     network = build_scaffold(edges, inputs, nodes).network
     gone = np.random.default_rng(5).random(x.shape) < 0.1
-    model = fit(network, np.where(gone, np.nan, x), y,
-                replace(QUICK, n_members=1, steps=150, shrinkage=0.3, linear=linear))
+    model = fit(
+        network,
+        np.where(gone, np.nan, x),
+        y,
+        replace(QUICK, n_members=1, steps=150, shrinkage=0.3, linear=linear),
+    )
     found = model.prior.inputs
     np.testing.assert_array_equal(found[~gone], x[~gone])
     mean = np.broadcast_to(x.mean(axis=0), x.shape)
@@ -208,8 +225,13 @@ def test_the_likelihood_by_inputs_is_the_loss_of_known_ones_up_to_a_constant(tru
     prior = fit_linear_part(x, y, siblings=np.zeros(6, bool))
     given, misfit = torch.from_numpy(x), _Misfit(_Data(x, y, np.zeros(y.shape, bool), prior), QUICK)
     two = [torch.from_numpy(a).float() for a in (0.0 * y, 0.3 * y + x[:, :1])]
-    slow, fast = ([float(f(e)) for e in two] for f in (
-        lambda e: marginal_cost(prior, torch.from_numpy(y) - e, given), lambda e: misfit(e, None)))
+    slow, fast = (
+        [float(f(e)) for e in two]
+        for f in (
+            lambda e: marginal_cost(prior, torch.from_numpy(y) - e, given),
+            lambda e: misfit(e, None),
+        )
+    )
     assert slow[1] - slow[0] == pytest.approx(fast[1] - fast[0], rel=1e-3)
 
 
@@ -223,8 +245,12 @@ def test_the_ratio_of_a_users_own_network_is_told_before_and_after_its_fit(truth
 
 
 def test_random_edges_in_the_scaffold_of_tme_cell_lose_their_weight_in_training():
-    small = replace(SMALL, steps=250, batch=4 * LANES, sampling=Sampling(
-        n_trajectories=100, minutes=1440.0, snapshots=8))
+    small = replace(
+        SMALL,
+        steps=250,
+        batch=4 * LANES,
+        sampling=Sampling(n_trajectories=100, minutes=1440.0, snapshots=8),
+    )
     ratio = drive_ratio(small)
     assert ratio["before"] == pytest.approx(1.0, abs=0.1)  # random, as all are
     assert ratio["after"] <= 0.5
@@ -247,8 +273,9 @@ def test_siblings_lend_an_unseen_drug_their_mean_effect():
     x = np.eye(4)[[0, 1, 2, 0, 1, 2]] * np.array([1, 1, 1, 0.5, 0.5, 0.5])[:, None]
     y = x[:, :3] @ np.array([[1.0, -2.0], [1.2, -1.8], [0.8, -2.2]])
     new = np.array([[0.0, 0.0, 0.0, 1.0]])
-    alike, apart = (fit_linear_part(x, y, offset=False, siblings=np.full(4, flag))
-                    for flag in (True, False))
+    alike, apart = (
+        fit_linear_part(x, y, offset=False, siblings=np.full(4, flag)) for flag in (True, False)
+    )
     np.testing.assert_allclose(alike.predict(y, new), [[0.75, -1.5]], atol=0.3)
     np.testing.assert_allclose(apart.predict(y, new), 0.0, atol=1e-9)
     network = build_scaffold(fully_connected(drugs, nodes), drugs, nodes).network
@@ -267,14 +294,25 @@ def test_with_one_component_the_linear_part_is_ridge_regression():
     np.testing.assert_allclose(part.predict(y, new), ridge, atol=1e-9)
 
 
-@pytest.mark.parametrize(("x", "y", "words"), [
-    (np.zeros((4, 2)), np.zeros((4, 1)), r"inputs of shape \(4, 2\); needed are \(n_conditions, 1"),
-    (np.zeros((4, 1)), np.full((4, 1), np.inf), "measured: no value in condition 0, column 0"),
-    (np.zeros((4, 1)), np.full((4, 1), np.nan), r"readouts \['out'\] are measured in fewer than 2"),
-    (np.full((4, 1), np.nan), np.zeros((4, 1)), r"inputs \['in'\] are known in no condition"),
-    (np.full((4, 1), 2.0), np.zeros((4, 1)), "inputs reach from 2 to 2"),
-    (np.zeros((4, 1)), np.zeros((5, 1)), "inputs of 4 and measurements of 5 conditions"),
-])
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        (
+            np.zeros((4, 2)),
+            np.zeros((4, 1)),
+            r"inputs of shape \(4, 2\); needed are \(n_conditions, 1",
+        ),
+        (np.zeros((4, 1)), np.full((4, 1), np.inf), "measured: no value in condition 0, column 0"),
+        (
+            np.zeros((4, 1)),
+            np.full((4, 1), np.nan),
+            r"readouts \['out'\] are measured in fewer than 2",
+        ),
+        (np.full((4, 1), np.nan), np.zeros((4, 1)), r"inputs \['in'\] are known in no condition"),
+        (np.full((4, 1), 2.0), np.zeros((4, 1)), "inputs reach from 2 to 2"),
+        (np.zeros((4, 1)), np.zeros((5, 1)), "inputs of 4 and measurements of 5 conditions"),
+    ],
+)
 def test_a_table_that_does_not_fit_is_refused_in_words(x, y, words):
     network = build_scaffold([arrow("in", "out")], ("in",), ("out",)).network
     with pytest.raises(ValueError, match=words):
@@ -288,13 +326,18 @@ def _ligand_folder(path):
     draw = np.random.default_rng(2)
     x, y = draw.integers(0, 2, (12, 2)), draw.random((12, 2))
     for name, columns, values in (("Ligands", "L1\tL2", x), ("TFs", "T1\tT2", y)):
-        lines = ["\t" + columns, *("\t".join([n, *map(str, row)])
-                                   for n, row in zip(names, values, strict=True))]
+        lines = [
+            "\t" + columns,
+            *("\t".join([n, *map(str, row)]) for n, row in zip(names, values, strict=True)),
+        ]
         write(folder / f"ligandScreen-{name}.tsv", "\n".join(lines) + "\n")
-    write(folder / "ligandScreen-Model.tsv", HEADER + "L1\tT1\t1\t0\t\nL2\tT2\t0\t0\t\n"
-          "T1\tT2\t0\t1\t\n")
-    write(folder / "CVligandScreen-conditions.tsv",
-          "Index\tCondition\n0\tc0\n0\tc1\n1\tc5\n1\tc7\n")
+    write(
+        folder / "ligandScreen-Model.tsv",
+        HEADER + "L1\tT1\t1\t0\t\nL2\tT2\t0\t0\t\nT1\tT2\t0\t1\t\n",
+    )
+    write(
+        folder / "CVligandScreen-conditions.tsv", "Index\tCondition\n0\tc0\n0\tc1\n1\tc5\n1\tc7\n"
+    )
     return folder
 
 

@@ -14,10 +14,14 @@ from surrogates.prior.edge import Edge
 
 EXACT = (1e-7, 500)
 EDGES = [
-    Edge("a", "p", 1, "activates"), Edge("b", "q", 1, "activates"),
-    Edge("p", "q", -1, "inhibits"), Edge("q", "p", 0, "either"),
-    Edge("p", "r", 1, "activates", gate="q"), Edge("q", "r", 0, "either", gate="b"),
-    Edge("r", "p", -1, "inhibits"), Edge("r", "r", 1, "activates"),
+    Edge("a", "p", 1, "activates"),
+    Edge("b", "q", 1, "activates"),
+    Edge("p", "q", -1, "inhibits"),
+    Edge("q", "p", 0, "either"),
+    Edge("p", "r", 1, "activates", gate="q"),
+    Edge("q", "r", 0, "either", gate="b"),
+    Edge("r", "p", -1, "inhibits"),
+    Edge("r", "r", 1, "activates"),
 ]
 INPUTS, READOUTS = ("a", "b"), ("r", "q")
 
@@ -75,8 +79,9 @@ def test_the_gradient_is_the_one_torch_finds_through_the_unrolled_network(member
     readout = state[:, [network.units.index(name) for name in READOUTS]]
     (readout * model.scale.detach() * pull).sum().backward()
     wiring = model.wiring
-    torch.testing.assert_close(model.theta.grad, units.theta.grad[0, wiring.unit, wiring.column],
-                               atol=2e-4, rtol=2e-3)
+    torch.testing.assert_close(
+        model.theta.grad, units.theta.grad[0, wiring.unit, wiring.column], atol=2e-4, rtol=2e-3
+    )
     torch.testing.assert_close(model.bias.grad, units.bias.grad[0], atol=2e-4, rtol=2e-3)
     torch.testing.assert_close(model.share.grad, units.share.grad[0], atol=2e-4, rtol=2e-3)
     torch.testing.assert_close(given.grad, same.grad, atol=2e-4, rtol=2e-3)

@@ -25,8 +25,8 @@ def test_tables_and_edges_say_the_same(network):
             assert network.sign[unit, k] == edge.sign
             if edge.gate:
                 assert network.sources[network.gate[unit, k]] == edge.gate
-        assert np.all(network.parent[unit, len(edges):] == -1)
-        assert np.all(network.sign[unit, len(edges):] == 0)
+        assert np.all(network.parent[unit, len(edges) :] == -1)
+        assert np.all(network.sign[unit, len(edges) :] == 0)
 
 
 def test_no_node_is_faster_than_a_minute(network):
@@ -41,16 +41,19 @@ def test_every_edge_has_its_evidence(network):
                 assert edge.reference, edge
 
 
-@pytest.mark.parametrize(("source", "target", "gate"), [
-    ("vemurafenib", "RAF_dimer", "RAS"),
-    ("PDL1_contact", "PD1_sig", "PD1"),
-    ("IFNGR", "STAT1", "JAK1"),
-    ("GP130", "STAT3", "JAK1"),
-    ("RTK_expr", "MET", "HGF"),
-    ("STK11", "AMPK", "ATP_low"),
-    ("DNA_damage", "CASP3", "G2M"),
-    ("erlotinib", "EGFR", "erlotinib_affinity"),
-])
+@pytest.mark.parametrize(
+    ("source", "target", "gate"),
+    [
+        ("vemurafenib", "RAF_dimer", "RAS"),
+        ("PDL1_contact", "PD1_sig", "PD1"),
+        ("IFNGR", "STAT1", "JAK1"),
+        ("GP130", "STAT3", "JAK1"),
+        ("RTK_expr", "MET", "HGF"),
+        ("STK11", "AMPK", "ATP_low"),
+        ("DNA_damage", "CASP3", "G2M"),
+        ("erlotinib", "EGFR", "erlotinib_affinity"),
+    ],
+)
 def test_products_are_products(network, source, target, gate):
     edges = network.edges[network.units.index(target)]
     assert any(edge.source == source and edge.gate == gate for edge in edges)
@@ -72,8 +75,10 @@ def test_node_competences_keep_states_between_zero_and_one(network):
 def test_an_input_that_reaches_nothing_and_a_contradiction_are_reported(network):
     twice = load_network([Edge("HGF", "MET", -1, "inhibits")])
     assert any("HGF -> MET carries both signs" in problem for problem in check(twice))
-    cut = tuple(tuple(e for e in edges if "galunisertib" not in (e.source, e.gate))
-                for edges in network.edges)
+    cut = tuple(
+        tuple(e for e in edges if "galunisertib" not in (e.source, e.gate))
+        for edges in network.edges
+    )
     deaf = prior.Network(**{**vars(network), "edges": cut})
     assert check(deaf) == ["input 'galunisertib' reaches no output"]
 
@@ -87,10 +92,13 @@ def test_omnipath_tables_become_edges(tmp_path):
     table = tmp_path / "omnipath.tsv"
     table.write_text(
         "source_genesymbol\ttarget_genesymbol\tis_stimulation\tis_inhibition\treferences\n"
-        "MAPK1\tMYC\t1\t0\tPMID1\nDUSP6\tMAPK1\tFalse\tTrue\tPMID2\nFOO\tMYC\t1\t0\t\n")
+        "MAPK1\tMYC\t1\t0\tPMID1\nDUSP6\tMAPK1\tFalse\tTrue\tPMID2\nFOO\tMYC\t1\t0\t\n"
+    )
     edges = load_omnipath(table, {"MAPK1": "ERK", "MYC": "MYC", "DUSP6": "DUSP6"})
     assert [(e.source, e.target, e.sign, e.role, e.reference) for e in edges] == [
-        ("ERK", "MYC", 1, "activates", "PMID1"), ("DUSP6", "ERK", -1, "inhibits", "PMID2")]
+        ("ERK", "MYC", 1, "activates", "PMID1"),
+        ("DUSP6", "ERK", -1, "inhibits", "PMID2"),
+    ]
     assert load_network(edges).n_parents.sum() == load_network().n_parents.sum() + 2
 
 

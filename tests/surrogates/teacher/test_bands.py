@@ -25,8 +25,9 @@ def run(teacher):
     def course(hours=72, genotype=MELANOMA, cell_type="tumor", **inputs):
         key = (hours, genotype, cell_type, repr(inputs))
         if key not in cache:
-            cache[key] = teacher.simulate(cell_type=cell_type, genotype=genotype,
-                                          minutes=hours * 60, dt=6, inputs=inputs)
+            cache[key] = teacher.simulate(
+                cell_type=cell_type, genotype=genotype, minutes=hours * 60, dt=6, inputs=inputs
+            )
         return cache[key]
 
     return course
@@ -54,8 +55,11 @@ def test_melanoma_cells_double_once_a_day_in_good_medium(run, oxygen):
 
 def test_phase_shares_are_those_of_growing_cells(run):
     course = run()
-    shares = phase_shares(float(course["g1s_rate"][-1]), float(course["g2m_rate"][-1]),
-                          S_DURATION * float(course["s_duration_factor"][-1]))
+    shares = phase_shares(
+        float(course["g1s_rate"][-1]),
+        float(course["g2m_rate"][-1]),
+        S_DURATION * float(course["s_duration_factor"][-1]),
+    )
     np.testing.assert_allclose(shares, (0.5, 0.35, 0.15), atol=0.05)
 
 
@@ -83,8 +87,16 @@ def test_vemurafenib_halves_erk_at_30_nanomolar(run):
 
 
 A375 = (  # dose [uM], doublings/day from 24 to 112 h; Harris 2016, doi:10.1038/nmeth.3852 (PLX4720)
-    (0.0, 1.14), (0.125, 0.80), (0.25, 0.65), (0.5, 0.64), (1.0, 0.56), (2.0, 0.46), (4.0, 0.37),
-    (8.0, 0.242), (16.0, 0.070), (32.0, -0.016),
+    (0.0, 1.14),
+    (0.125, 0.80),
+    (0.25, 0.65),
+    (0.5, 0.64),
+    (1.0, 0.56),
+    (2.0, 0.46),
+    (4.0, 0.37),
+    (8.0, 0.242),
+    (16.0, 0.070),
+    (32.0, -0.016),
 )
 
 
@@ -104,9 +116,14 @@ def test_vemurafenib_arrests_in_g1(run):
     """Counts at 1 uM need divisions at half the untreated rate: g1s at a third, not 5 to 20 %."""
     free, treated = run(), run(vemurafenib=1.0)
     assert 0.15 < treated["g1s_rate"][-1] / free["g1s_rate"][-1] < 0.4
-    g1 = [phase_shares(float(course["g1s_rate"][-1]), float(course["g2m_rate"][-1]),
-                       S_DURATION * float(course["s_duration_factor"][-1]))[0]
-          for course in (free, treated)]
+    g1 = [
+        phase_shares(
+            float(course["g1s_rate"][-1]),
+            float(course["g2m_rate"][-1]),
+            S_DURATION * float(course["s_duration_factor"][-1]),
+        )[0]
+        for course in (free, treated)
+    ]
     assert g1[1] > g1[0] + 0.15
 
 
@@ -167,8 +184,10 @@ BYPASS = ("NRAS_Q61", "MET_amp", "MEK1_mut", "BRAF_amp", "NF1_loss")
 def test_bypass_alterations_resist_vemurafenib(run, alteration):
     genotype = (*MELANOMA, alteration)
     assert doublings(run(genotype=genotype, vemurafenib=1.0)) > 0.7 * doublings(run())
-    assert (doublings(run(genotype=genotype, vemurafenib=11.0))
-            > doublings(run(vemurafenib=11.0)) + 0.35)
+    assert (
+        doublings(run(genotype=genotype, vemurafenib=11.0))
+        > doublings(run(vemurafenib=11.0)) + 0.35
+    )
 
 
 def test_at_the_label_dose_hgf_rescues_and_trametinib_adds(run):
@@ -201,7 +220,8 @@ def test_palbociclib_arrests_g1_and_needs_rb(run):
     assert run(palbociclib=1.0)["g1s_rate"][-1] < 0.3 * run()["g1s_rate"][-1]
     no_rb = (*MELANOMA, "RB1_loss")
     assert run(genotype=no_rb, palbociclib=1.0)["g1s_rate"][-1] > (
-        1.5 * run(palbociclib=1.0)["g1s_rate"][-1])
+        1.5 * run(palbociclib=1.0)["g1s_rate"][-1]
+    )
 
 
 def test_doxorubicin_arrests_g2_and_kills_by_p53(run):
@@ -303,15 +323,22 @@ def test_chronic_antigen_exhausts_for_good_and_acute_does_not(teacher, run):
     assert chronic["kill_rate"][-1] < 0.75 * chronic["kill_rate"].max()
     stopped = teacher.simulate(cell_type="cd8_t", minutes=1440 * 14, dt=60, state=chronic.state)
     assert stopped["TOX"][-1] > 0.7
-    acute = teacher.simulate(cell_type="cd8_t", minutes=1440 * 14, dt=60,
-                             state=chronic.nodes[3 * 240])
+    acute = teacher.simulate(
+        cell_type="cd8_t", minutes=1440 * 14, dt=60, state=chronic.nodes[3 * 240]
+    )
     assert acute["TOX"][-1] < 0.1
 
 
-@pytest.mark.parametrize(("hits", "low", "high"), [
-    ([60], 0.0, 0.1), ([60, 84], 0.0, 0.15), ([60, 84, 108], 0.7, 1.0), ([60, 60, 60], 0.7, 1.0),
-    ([60, 180, 300], 0.0, 0.15),
-])
+@pytest.mark.parametrize(
+    ("hits", "low", "high"),
+    [
+        ([60], 0.0, 0.1),
+        ([60, 84], 0.0, 0.15),
+        ([60, 84, 108], 0.7, 1.0),
+        ([60, 60, 60], 0.7, 1.0),
+        ([60, 180, 300], 0.0, 0.15),
+    ],
+)
 def test_three_hits_within_an_hour_kill(run, hits, low, high):
     """Weigelin 2021: additive cytotoxicity, three hits within about 50 minutes."""
     steps = {}
@@ -338,17 +365,23 @@ def test_fibroblasts_feed_hgf_and_tgfb_lowers_it(run):
     assert run(24)["HGF_secretion"][-1] * MOLECULES_PER_SECOND < 0.05
 
 
-@pytest.mark.parametrize(("cell_type", "low", "high"), [
-    ("fibroblast", 0.2, 0.5), ("epithelium", 0.2, 0.5), ("macrophage", -0.1, 0.05),
-    ("endothelial", 0.05, 0.5),
-])
+@pytest.mark.parametrize(
+    ("cell_type", "low", "high"),
+    [
+        ("fibroblast", 0.2, 0.5),
+        ("epithelium", 0.2, 0.5),
+        ("macrophage", -0.1, 0.05),
+        ("endothelial", 0.05, 0.5),
+    ],
+)
 def test_other_types_grow_at_their_own_tempo(run, cell_type, low, high):
     assert low < doublings(run(72, (), cell_type)) < high
 
 
 def test_epithelium_depends_on_egf(run):
-    assert doublings(run(72, (), "epithelium", EGF=0.1)) > 1.5 * doublings(run(72, (),
-                                                                               "epithelium"))
+    assert doublings(run(72, (), "epithelium", EGF=0.1)) > 1.5 * doublings(
+        run(72, (), "epithelium")
+    )
 
 
 def test_endothelium_lets_more_cells_in_when_inflamed_and_leaks_under_vegf(run):
@@ -360,10 +393,17 @@ def test_endothelium_lets_more_cells_in_when_inflamed_and_leaks_under_vegf(run):
         assert inflamed["extravasation_rate"][-1] > 1.1 * basal["extravasation_rate"][-1]
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [
-    ("oxygen_uptake", 20, 30), ("glucose_uptake", 30, 150), ("glutamine_uptake", 5, 25),
-    ("lactate_secretion", 50, 280), ("HGF_clearance", 10, 25), ("IFNg_clearance", 60, 180),
-])
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("oxygen_uptake", 20, 30),
+        ("glucose_uptake", 30, 150),
+        ("glutamine_uptake", 5, 25),
+        ("lactate_secretion", 50, 280),
+        ("HGF_clearance", 10, 25),
+        ("IFNg_clearance", 60, 180),
+    ],
+)
 def test_tumor_cells_exchange_at_the_measured_magnitude(run, name, low, high):
     """[amol/s] and [um3/s]."""
     assert low < run(24)[name][-1] * PER_SECOND < high
@@ -383,13 +423,28 @@ def test_macrophages_engulf_what_is_dead(run):
 def test_every_output_answers_something(run):
     """No head is stuck: each output moves in some of these conditions."""
     conditions = [
-        {}, {"oxygen": 2.0}, {"TNF": 0.3}, {"TGFb": 0.3}, {"IFNg": 0.3}, {"EGF": 5.0},
-        {"HGF": 1.0}, {"VEGF": 1.0}, {"IL4": 0.3}, {"IL2": 0.3, "antigen": 1.0},
-        {"CXCL10": 5.0}, {"CCL2": 5.0}, {"doxorubicin": 1.0}, {"death_contact": 1.0},
-        {"granzyme_hits": 3.0}, {"oxygen": 0.2, "glucose": 0.5},
+        {},
+        {"oxygen": 2.0},
+        {"TNF": 0.3},
+        {"TGFb": 0.3},
+        {"IFNg": 0.3},
+        {"EGF": 5.0},
+        {"HGF": 1.0},
+        {"VEGF": 1.0},
+        {"IL4": 0.3},
+        {"IL2": 0.3, "antigen": 1.0},
+        {"CXCL10": 5.0},
+        {"CCL2": 5.0},
+        {"doxorubicin": 1.0},
+        {"death_contact": 1.0},
+        {"granzyme_hits": 3.0},
+        {"oxygen": 0.2, "glucose": 0.5},
     ]
-    seen = np.array([
-        [run(12, MELANOMA if t == "tumor" else (), t, **c).outputs[-1] for c in conditions]
-        for t in ("tumor", "fibroblast", "cd8_t", "macrophage", "endothelial")])
+    seen = np.array(
+        [
+            [run(12, MELANOMA if t == "tumor" else (), t, **c).outputs[-1] for c in conditions]
+            for t in ("tumor", "fibroblast", "cd8_t", "macrophage", "endothelial")
+        ]
+    )
     moved = np.ptp(seen, axis=1).max(axis=0)
     assert [OUTPUTS[k] for k in np.flatnonzero(moved <= 0.0)] == []

@@ -27,8 +27,11 @@ def teacher():
 def random_cells(n, seed=0):
     rng = np.random.default_rng(seed)
     high = np.array([c.high for c in INPUT_CHANNELS])
-    inputs = np.where(rng.random((n, len(INPUTS))) < 0.5, basal_inputs(n),
-                      rng.random((n, len(INPUTS))) ** 3 * high).astype(np.float32)
+    inputs = np.where(
+        rng.random((n, len(INPUTS))) < 0.5,
+        basal_inputs(n),
+        rng.random((n, len(INPUTS))) ** 3 * high,
+    ).astype(np.float32)
     genotype = rng.integers(0, 2**17, n).astype(np.int32)
     cell_type = rng.integers(0, len(CELL_TYPES), n).astype(np.int8)
     return rng.random((n, len(NODES)), dtype=np.float32), inputs, genotype, cell_type
@@ -41,19 +44,30 @@ def test_drive_is_that_of_the_slow_twin(teacher):
         np.testing.assert_allclose(drives[k], slow.drive(*cell), atol=2e-6)
 
 
-@pytest.mark.parametrize(("minutes", "dt", "genotype", "cell_type", "doses"), [
-    (360, 6, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
-    (30, 0.25, ("BRAF_V600E",), "tumor", {"EGF": 16.0, "vemurafenib": 0.3}),  # a pulse of minutes
-    (360, 6, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
-])
+@pytest.mark.parametrize(
+    ("minutes", "dt", "genotype", "cell_type", "doses"),
+    [
+        (360, 6, ("BRAF_V600E",), "tumor", {"vemurafenib": 1.0, "HGF": 0.3}),
+        (
+            30,
+            0.25,
+            ("BRAF_V600E",),
+            "tumor",
+            {"EGF": 16.0, "vemurafenib": 0.3},
+        ),  # a pulse of minutes
+        (360, 6, (), "cd8_t", {"antigen": 0.3, "PDL1_contact": 1.0, "IL2": 0.05}),
+    ],
+)
 def test_steps_follow_lsoda(teacher, minutes, dt, genotype, cell_type, doses):
-    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=minutes, dt=dt,
-                           inputs=doses)
+    run = teacher.simulate(
+        cell_type=cell_type, genotype=genotype, minutes=minutes, dt=dt, inputs=doses
+    )
     inputs = basal_inputs()[0].astype(float)
     for name, dose in doses.items():
         inputs[INPUTS.index(name)] = dose
-    exact = slow.integrate(run.nodes[0], inputs, genotype_bits(genotype),
-                           CELL_TYPES.index(cell_type), minutes)
+    exact = slow.integrate(
+        run.nodes[0], inputs, genotype_bits(genotype), CELL_TYPES.index(cell_type), minutes
+    )
     np.testing.assert_allclose(run.state, exact, atol=2e-3)
 
 
@@ -73,27 +87,31 @@ def test_integration_converges_at_second_order(teacher):
 
 
 def test_ticks_of_3_6_and_12_minutes_give_the_same_course(teacher):
-    courses = [teacher.simulate(genotype=["BRAF_V600E"], minutes=720, dt=dt,
-                                inputs={"vemurafenib": 1.0})["ERK"][:: round(12 / dt)]
-               for dt in (3, 6, 12)]
+    courses = [
+        teacher.simulate(genotype=["BRAF_V600E"], minutes=720, dt=dt, inputs={"vemurafenib": 1.0})[
+            "ERK"
+        ][:: round(12 / dt)]
+        for dt in (3, 6, 12)
+    ]
     assert np.abs(courses[0] - courses[1]).max() < 3e-3  # internal steps of 1.5 min in all
     assert np.abs(courses[1] - courses[2]).max() < 1e-6
 
 
-@pytest.mark.parametrize(("cell_type", "genotype", "doses"), [
-    ("tumor", ["BRAF_V600E"], {"vemurafenib": 1.0, "EGF": 16.0}),
-    ("tumor", ["BRAF_V600E"], {"vemurafenib": 0.1, "HGF": 1.0}),
-    ("tumor", ["EGFR_mut"], {}),
-    ("tumor", ["NRAS_Q61"], {"vemurafenib": 1.0}),
-    ("epithelium", [], {"EGF": 0.1}),
-    ("endothelial", [], {"VEGF": 0.5}),
-    ("cd8_t", [], {"antigen": 1.0}),
-])
-def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_type, genotype,
-                                                               doses):
+@pytest.mark.parametrize(
+    ("cell_type", "genotype", "doses"),
+    [
+        ("tumor", ["BRAF_V600E"], {"vemurafenib": 1.0, "EGF": 16.0}),
+        ("tumor", ["BRAF_V600E"], {"vemurafenib": 0.1, "HGF": 1.0}),
+        ("tumor", ["EGFR_mut"], {}),
+        ("tumor", ["NRAS_Q61"], {"vemurafenib": 1.0}),
+        ("epithelium", [], {"EGF": 0.1}),
+        ("endothelial", [], {"VEGF": 0.5}),
+        ("cd8_t", [], {"antigen": 1.0}),
+    ],
+)
+def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_type, genotype, doses):
     """The network is stepped so; strong prompt feedback of fast nodes would make it oscillate."""
-    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=1440, dt=6,
-                           inputs=doses)
+    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=1440, dt=6, inputs=doses)
     inputs = basal_inputs()
     for name, dose in doses.items():
         inputs[0, INPUTS.index(name)] = dose
@@ -187,8 +205,9 @@ def test_unknown_names_are_refused_with_the_nearest(teacher):
 
 
 def test_inputs_may_change_in_mid_course(teacher):
-    run = teacher.simulate(genotype=["BRAF_V600E"], minutes=240, dt=6,
-                           inputs={"vemurafenib": [(0, 0.0), (120, 1.0)]})
+    run = teacher.simulate(
+        genotype=["BRAF_V600E"], minutes=240, dt=6, inputs={"vemurafenib": [(0, 0.0), (120, 1.0)]}
+    )
     assert run.time[0] == 0.0
     assert run.time[-1] == 240.0
     assert run["ERK"][20] == pytest.approx(run["ERK"][0], rel=1e-3)

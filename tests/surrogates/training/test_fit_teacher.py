@@ -31,14 +31,18 @@ def conditions():
     doses = np.outer(dose, np.arange(len(marm.DRUGS)) == marm.DRUGS.index("Vemurafenib"))
     n = len(dose)
     return marm.Conditions(
-        before=doses, now=doses, adapted=np.zeros(n),
+        before=doses,
+        now=doses,
+        adapted=np.zeros(n),
         time=np.array([5.0, 5.0, 5.0, 30.0, 120.0, 480.0, 15.0]),
         EGF=np.array([0.0, 0.0, 100.0, 100.0, 100.0, 100.0, 0.0]),
         HGF=np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 100.0]),
         EGFR=np.array([1.0, 1.0, 1.0, 1.0, 1.0, 4.0, 1.0]),
         genotype=np.full(n, genotype_bits(["BRAF_V600E"]), np.int32),
-        plate=np.full(n, marm.MAIN), pERK=np.array([0.1, 0.5, 1.7, 0.4, 0.1, 0.9, 1.8]),
-        pMEK=np.full(n, np.nan))
+        plate=np.full(n, marm.MAIN),
+        pERK=np.array([0.1, 0.5, 1.7, 0.4, 0.1, 0.9, 1.8]),
+        pMEK=np.full(n, np.nan),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,8 @@ def test_the_reduced_module_follows_the_whole_teacher(problem):
     whole = marm.predicted(Teacher(), conditions())
     np.testing.assert_allclose(reduced, whole, atol=0.04)
     assert anchors[0] == pytest.approx(
-        Teacher().simulate(genotype=["BRAF_V600E"], minutes=6)["ERK"][0], abs=0.02)
+        Teacher().simulate(genotype=["BRAF_V600E"], minutes=6)["ERK"][0], abs=0.02
+    )
 
 
 def test_the_jacobian_is_the_slope_of_the_residuals(problem):
@@ -89,9 +94,11 @@ def test_fitted_values_go_into_the_tables_and_are_marked(tmp_path, monkeypatch):
     row = next(row for row in table("nodes") if row["name"] == tau.target)
     assert float(row["tau"]) == pytest.approx(0.5 * (tau.low + tau.high), rel=1e-3)
     edge = next(number for number in numbers if number.field == "half")
-    row = next(row for row in table("teacher")
-               if (row["source"], row["target"], row["gate"]) == (edge.source, edge.target,
-                                                                  edge.gate))
+    row = next(
+        row
+        for row in table("teacher")
+        if (row["source"], row["target"], row["gate"]) == (edge.source, edge.target, edge.gate)
+    )
     assert float(row["half"]) == pytest.approx(0.5 * (edge.low + edge.high), rel=1e-3)
     assert row["evidence"] == "fitted"
     untouched = next(row for row in table("teacher") if row["source"] == "TNF")

@@ -23,13 +23,18 @@ def rows():
     before = doses.copy()
     before[2] = 0.0
     return marm.Conditions(
-        before=before, now=doses, adapted=np.array([0.0, 0.0, 120.0, 0.0, 0.0, 0.0]),
+        before=before,
+        now=doses,
+        adapted=np.array([0.0, 0.0, 120.0, 0.0, 0.0, 0.0]),
         time=np.array([5.0, 60.0, 15.0, 0.0, 30.0, 10.0]),
         EGF=np.array([100.0, 100.0, 0.0, 0.0, 10.0, 0.0]),
         HGF=np.array([0.0, 0.0, 100.0, 0.0, 0.0, 0.0]),
-        EGFR=np.array([1.0, 1.0, 1.0, 1.0, 4.0, 1.0]), genotype=np.ones(n, np.int32),
+        EGFR=np.array([1.0, 1.0, 1.0, 1.0, 4.0, 1.0]),
+        genotype=np.ones(n, np.int32),
         plate=np.array([marm.MAIN, marm.MAIN, marm.COURSES, marm.MAIN, marm.MAIN, marm.MAIN]),
-        pERK=np.array([1.5, 0.4, 1.0, 1.0, 0.9, 0.1]), pMEK=np.full(n, np.nan))
+        pERK=np.array([1.5, 0.4, 1.0, 1.0, 0.9, 0.1]),
+        pMEK=np.full(n, np.nan),
+    )
 
 
 def test_the_likelihood_is_that_of_a_normal_distribution():
@@ -77,8 +82,10 @@ def test_rows_without_a_value_have_no_part_in_the_likelihood(rows):
 
 def test_a_step_down_the_gradient_makes_measurements_likelier(rows):
     model = surrogates.load("tme-cell")
-    units, likelihood = MonotoneUnits(model.network, model.raw), PlateLikelihood(
-        model.network, rows.take(rows.adapted == 0.0))
+    units, likelihood = (
+        MonotoneUnits(model.network, model.raw),
+        PlateLikelihood(model.network, rows.take(rows.adapted == 0.0)),
+    )
     before = likelihood(units)
     before.backward()
     with torch.no_grad():

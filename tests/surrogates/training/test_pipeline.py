@@ -30,12 +30,25 @@ from surrogates.training.pipeline import (
 )
 from surrogates.training.rollout_stage import Relabelling, Rollouts, draw_pool
 
-SMALL = Config(n_members=2, joint=("growth_rate", "g1s_rate"), starts=2, start_steps=20, steps=60,
-               batch=2 * LANES, checkpoint_every=30,
-               sampling=Sampling(n_trajectories=40, n_held_out=10, minutes=720.0, snapshots=8),
-               relabelling=Relabelling(rounds=0), rollouts=Rollouts((), ()))
-STAGES = replace(SMALL, steps=20, checkpoint_every=8, relabelling=Relabelling(1, 16, 10, 0.02),
-                 rollouts=Rollouts((1, 4), (6, 12), n_courses=64, batch=64))
+SMALL = Config(
+    n_members=2,
+    joint=("growth_rate", "g1s_rate"),
+    starts=2,
+    start_steps=20,
+    steps=60,
+    batch=2 * LANES,
+    checkpoint_every=30,
+    sampling=Sampling(n_trajectories=40, n_held_out=10, minutes=720.0, snapshots=8),
+    relabelling=Relabelling(rounds=0),
+    rollouts=Rollouts((), ()),
+)
+STAGES = replace(
+    SMALL,
+    steps=20,
+    checkpoint_every=8,
+    relabelling=Relabelling(1, 16, 10, 0.02),
+    rollouts=Rollouts((1, 4), (6, 12), n_courses=64, batch=64),
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +80,10 @@ def test_the_written_gradient_is_the_one_torch_derives(network, rows):
     units.zero_grad()
     drive = units(torch.from_numpy(batches.sources[chosen][:, :-1]))
     error = drive - torch.from_numpy(batches.target[chosen])[:, None]
-    weight = (torch.from_numpy(batches.factor[chosen])[:, None]
-              * torch.from_numpy(batches.bootstrap[chosen])[:, :, None])
+    weight = (
+        torch.from_numpy(batches.factor[chosen])[:, None]
+        * torch.from_numpy(batches.bootstrap[chosen])[:, :, None]
+    )
     (error * error * weight).sum().backward()
     for found, parameter in zip(written, (units.theta, units.bias, units.share), strict=True):
         scale = parameter.grad.abs().max()
@@ -85,8 +100,11 @@ def test_the_best_of_several_starts_goes_on_unit_by_unit(network, rows):
     taken = np.concatenate([rows_of_step(config, step, len(rows)) for step in range(16)])
     with torch.no_grad():
         drive = units(torch.from_numpy(batches.sources[taken][:, :-1])).numpy()
-    error = ((drive - batches.target[taken][:, None]) ** 2 * batches.factor[taken][:, None]
-             * batches.bootstrap[taken][:, :, None]).sum(axis=0)
+    error = (
+        (drive - batches.target[taken][:, None]) ** 2
+        * batches.factor[taken][:, None]
+        * batches.bootstrap[taken][:, :, None]
+    ).sum(axis=0)
     least = error.reshape(3, 2, -1).min(axis=0)
     np.testing.assert_allclose(error[chosen, np.arange(network.n_units)], least, rtol=1e-3)
     assert len(np.unique(chosen[0])) == 3
@@ -119,8 +137,9 @@ def test_training_lowers_the_loss_and_repeats_to_the_bit(network, rows, tmp_path
 
 
 @pytest.mark.parametrize("where", ["starts", "drives", "on-policy-1", "rollouts-4"])
-def test_a_training_stopped_in_any_stage_goes_on_to_the_same_weights(network, rows, tmp_path,
-                                                                     whole, where):
+def test_a_training_stopped_in_any_stage_goes_on_to_the_same_weights(
+    network, rows, tmp_path, whole, where
+):
     class Killed(Exception):
         pass
 
@@ -206,8 +225,9 @@ def test_held_out_pairs_are_never_together_in_training_and_always_in_the_test():
 
 def test_conditions_stay_in_the_documented_ranges():
     inputs = draw_courses(np.random.default_rng(1), 2000, 2).inputs
-    low, high = (np.array([getattr(c, side) for c in INPUT_CHANNELS], np.float32)
-                 for side in ("low", "high"))
+    low, high = (
+        np.array([getattr(c, side) for c in INPUT_CHANNELS], np.float32) for side in ("low", "high")
+    )
     assert (inputs >= low).all()
     assert (inputs <= high).all()
 
@@ -239,5 +259,6 @@ def test_time_constants_stay_within_a_factor_of_two_of_the_prior(network):
 
 def test_sweeps_fill_the_tick_and_last_about_three_minutes():
     assert [sweeps(dt)[0] for dt in (0.0, 1.0, 3.0, 6.0, 12.0)] == [1, 1, 1, 2, 4]
-    assert all(n * length == pytest.approx(dt) for dt in (1.0, 3.0, 7.0)
-               for n, length in [sweeps(dt)])
+    assert all(
+        n * length == pytest.approx(dt) for dt in (1.0, 3.0, 7.0) for n, length in [sweeps(dt)]
+    )

@@ -23,9 +23,15 @@ def course_of(network, n=LANES + 3, n_sweeps=8, seed=0):
     courses = draw_courses(np.random.default_rng(seed), n, 2)
     start = np.random.default_rng(seed).random((n, network.n_nodes)).astype(np.float32)
     competence = network.competence[courses.cell_type, : network.n_nodes]
-    return Course(start * competence, courses.inputs, courses.genotype, competence,
-                  np.arange(n_sweeps) * 2 // n_sweeps, np.where(np.arange(n_sweeps) < 3, 1.0, 3.0),
-                  np.array([2, n_sweeps])), courses
+    return Course(
+        start * competence,
+        courses.inputs,
+        courses.genotype,
+        competence,
+        np.arange(n_sweeps) * 2 // n_sweeps,
+        np.where(np.arange(n_sweeps) < 3, 1.0, 3.0),
+        np.array([2, n_sweeps]),
+    ), courses
 
 
 def recorded(units, course):
@@ -34,8 +40,9 @@ def recorded(units, course):
     state, found = torch.from_numpy(course.start), []
     for k, (segment, length) in enumerate(zip(course.segment, course.length, strict=True)):
         sources = Sources()(state, inputs[segment], genotype)
-        state = relax(units, sources, torch.from_numpy(course.competence), n_sweeps=1,
-                      length=float(length))
+        state = relax(
+            units, sources, torch.from_numpy(course.competence), n_sweeps=1, length=float(length)
+        )
         if k + 1 in course.reads:
             found.append(state)
     return torch.stack(found)
@@ -46,15 +53,17 @@ def test_states_and_gradients_are_those_that_torch_derives(network):
     units.tempo.data.uniform_(-0.5, 0.5, generator=torch.Generator().manual_seed(1))
     units.tempo.requires_grad_(requires_grad=False)  # times are given, see `rollout`
     course, _ = course_of(network)
-    pull = torch.randn((2, len(course.start), network.n_nodes),
-                       generator=torch.Generator().manual_seed(0))
+    pull = torch.randn(
+        (2, len(course.start), network.n_nodes), generator=torch.Generator().manual_seed(0)
+    )
     results = []
     for follow in (Roller(network), recorded):
         units.zero_grad()
         states = follow(units, course)
         (states * pull).sum().backward()
-        results.append((states.detach(), *(p.grad.clone() for p in
-                                           (units.theta, units.bias, units.share))))
+        results.append(
+            (states.detach(), *(p.grad.clone() for p in (units.theta, units.bias, units.share)))
+        )
     for found, wanted in zip(*results, strict=True):
         assert torch.allclose(found, wanted, atol=2e-5 * float(wanted.abs().max()))
 
@@ -79,8 +88,15 @@ def test_the_gradient_is_what_a_small_change_makes(network):
 def test_a_rollout_is_what_inference_does(network):
     model = surrogates.load("tme-cell")
     course, courses = course_of(network, n=40, n_sweeps=8)
-    course = Course(course.start, course.inputs, course.genotype, course.competence,
-                    course.segment, np.full(8, 3.0), np.array([8]))
+    course = Course(
+        course.start,
+        course.inputs,
+        course.genotype,
+        course.competence,
+        course.segment,
+        np.full(8, 3.0),
+        np.array([8]),
+    )
     state, out = course.start, model.allocate(40)
     for k in range(4):
         model.step(state, course.inputs[k // 2], courses.genotype, courses.cell_type, 6.0, out=out)

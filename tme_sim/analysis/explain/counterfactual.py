@@ -140,9 +140,7 @@ def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
 def tumor_rows(model: TumorModel) -> np.ndarray:
     """Rows of the living tumor cells."""
     population = model.population
-    return np.flatnonzero(
-        (population["status"] == ALIVE) & model.bodies.tumor[population["type"]]
-    )
+    return np.flatnonzero((population["status"] == ALIVE) & model.bodies.tumor[population["type"]])
 
 
 def everything(put_back: Sequence[PutBack]) -> PutBack:

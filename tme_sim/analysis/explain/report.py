@@ -39,9 +39,7 @@ VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 def table(explained: Sequence[Explained], run: Run, threshold: float = 0.0) -> str:
     """The answer at the terminal, at most 80 columns wide."""
     head = f"{run.name}, seed {run.seed}: why tumor cells survive therapy"
-    blocks = [
-        _shares(explained[k : k + COLUMNS]) for k in range(0, len(explained), COLUMNS)
-    ]
+    blocks = [_shares(explained[k : k + COLUMNS]) for k in range(0, len(explained), COLUMNS)]
     return "\n".join([head, *blocks, _effects(explained), *_notes(explained, threshold)])
 
 

@@ -82,4 +82,3 @@ def _described(run: Run, pedigree: pd.Index) -> Iterator[dict[str, Any]]:
     for table, columns in TABLES.items():
         for column in columns:
             yield about(table, column.name, column.units, column.meaning)
-

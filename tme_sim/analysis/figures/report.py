@@ -137,9 +137,7 @@ def _draw_therapy(figure: SubFigure, run: Run, given: list[Treatment]) -> None:
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.065, 0.5), ncols=6)
 
 
-def _draw_curves(
-    figure: SubFigure, run: Run, given: list[Treatment], shown: list[Panel]
-) -> None:
+def _draw_curves(figure: SubFigure, run: Run, given: list[Treatment], shown: list[Panel]) -> None:
     rows = -(-len(shown) // 2)
     axes = figure.subplots(rows, 2, squeeze=False).ravel()
     end = run.metrics["time"].iloc[-1] / DAY
