@@ -50,7 +50,7 @@ def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa
 
 
 @_inner
-def adjoint(
+def adjoint(  # noqa: D417, PLR0913
     x,
     order,
     wiring,
@@ -59,7 +59,7 @@ def adjoint(
     bias,
     share,
     pull,
-    tolerance,  # noqa: D417, PLR0913
+    tolerance,
     max_sweeps,
     multiplier,
 ):
@@ -112,7 +112,7 @@ def adjoint(
 
 
 @_inner
-def _solve_adjoint(
+def _solve_adjoint(  # noqa: PLR0913
     x,
     order,
     children,
@@ -120,7 +120,7 @@ def _solve_adjoint(
     weight,
     slope,
     pull,
-    tolerance,  # noqa: PLR0913
+    tolerance,
     max_sweeps,
     multiplier,
     delta,

@@ -30,14 +30,10 @@ class Scaffold:
 
     def __str__(self) -> str:
         network = self.network
-        edges = int(network.n_parents.sum())
-        return "\n".join(
-            [
-                f"{network.n_nodes} nodes and {edges} edges between {len(network.inputs)} inputs and "
-                f"{len(network.outputs)} readouts; {len(self.left_out)} nodes on no path are left out",
-                *self.problems,
-            ]
-        )
+        size = f"{network.n_nodes} nodes and {int(network.n_parents.sum())} edges"
+        ends = f"{len(network.inputs)} inputs and {len(network.outputs)} readouts"
+        left_out = f"{len(self.left_out)} nodes on no path are left out"
+        return "\n".join([f"{size} between {ends}; {left_out}", *self.problems])
 
 
 def build_scaffold(

@@ -96,12 +96,12 @@ class Memory:
 
 class _SteadyState(torch.autograd.Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913
         ctx,
         weight: Tensor,
         bias: Tensor,
         share: Tensor,
-        inputs: Tensor | None,  # noqa: PLR0913
+        inputs: Tensor | None,
         wiring: Wiring,
         memory: Memory,
         limits: tuple,

@@ -57,7 +57,7 @@ def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, bat
 
 
 @njit(error_model="numpy", cache=True, parallel=True)
-def _batch_gradient(
+def _batch_gradient(  # noqa: PLR0913
     weight,
     bias,
     share,
@@ -66,7 +66,7 @@ def _batch_gradient(
     n_parents,
     joint,
     sources,
-    target,  # noqa: PLR0913
+    target,
     factor,
     bootstrap,
     d_weight,
@@ -96,7 +96,7 @@ def _batch_gradient(
 
 
 @njit(error_model="numpy")
-def _unit_gradient(
+def _unit_gradient(  # noqa: PLR0913
     unit,
     weight,
     bias,
@@ -106,7 +106,7 @@ def _unit_gradient(
     width,
     joint,
     sources,
-    target,  # noqa: PLR0913
+    target,
     factor,
     bootstrap,
     d_weight,

@@ -191,8 +191,8 @@ def _add_explain(commands: argparse._SubParsersAction) -> None:
         type=int,
         metavar="N",
         help=(
-            "explain a random sample of the tumor cells of each checkpoint; all of them otherwise, at "
-            "about 9 ms of a core each"
+            "explain a random sample of the tumor cells of each checkpoint; all of them otherwise, "
+            "at about 9 ms of a core each"
         ),
     )
     parser.add_argument(

@@ -251,8 +251,8 @@ def _check_genotypes(scenario: Scenario, cell_model: object) -> None:
     known = getattr(cell_model, "genotypes", GENOTYPES)
     if known != scenario.genotypes and scenario.genotypes != GENOTYPES:
         msg = (
-            f"evolution: the scenario defines {list(scenario.genotypes[len(GENOTYPES) :])}, but the "
-            "cell model was made without them; surrogates.load(**scenario.cell_model_options()) "
+            f"evolution: the scenario defines {list(scenario.genotypes[len(GENOTYPES) :])}, but "
+            "the cell model was made without them; surrogates.load(**scenario.cell_model_options()) "
             "makes one with them"
         )
         raise InputError(msg)
