@@ -250,10 +250,10 @@ def _check_genotypes(scenario: Scenario, cell_model: object) -> None:
     """A cell model that was handed over must know the mutations that the scenario defines."""
     known = getattr(cell_model, "genotypes", GENOTYPES)
     if known != scenario.genotypes and scenario.genotypes != GENOTYPES:
+        own = list(scenario.genotypes[len(GENOTYPES) :])
         msg = (
-            f"evolution: the scenario defines {list(scenario.genotypes[len(GENOTYPES) :])}, but "
-            "the cell model was made without them; surrogates.load(**scenario.cell_model_options()) "
-            "makes one with them"
+            f"evolution: the scenario defines {own}, but the cell model was made without them; "
+            "surrogates.load(**scenario.cell_model_options()) makes one with them"
         )
         raise InputError(msg)
 
