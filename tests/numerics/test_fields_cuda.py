@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import sys
 import numpy as np
-import tme_sim.fields.compile
+import tme_sim.compute.chunks
 from tme_sim.fields import Grid, Microenvironment, Substrate
-tme_sim.fields.compile.THREADS = 3  # the simulator starts a Python thread for each
+tme_sim.compute.chunks.THREADS = 3  # the simulator starts a Python thread for each
 out, device = sys.argv[1:]
 results = {}
 for k, (shape, walls) in enumerate([

@@ -5,7 +5,8 @@ import numba.cuda
 import numpy as np
 import pytest
 
-from tme_sim.fields import Grid, Microenvironment, SolveError, Substrate, compile, solver
+from tme_sim.compute import chunks
+from tme_sim.fields import Grid, Microenvironment, SolveError, Substrate, solver
 
 GRID = Grid((1, 6, 7))
 
@@ -166,11 +167,11 @@ def test_a_restored_microenvironment_continues_to_the_bit():
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="needs two threads")
-@pytest.mark.parametrize("parallel_from", [1, compile.PARALLEL_CHUNKS])
+@pytest.mark.parametrize("parallel_from", [1, chunks.PARALLEL_CHUNKS])
 @pytest.mark.parametrize("shape", [(29, 30, 31), (1, 151, 160)])
 def test_the_number_of_threads_does_not_change_a_bit(shape, parallel_from, monkeypatch):
     """Whether threads share a solve or, as on small grids, solve a substrate each."""
-    monkeypatch.setattr(compile, "PARALLEL_CHUNKS", parallel_from)
+    monkeypatch.setattr(chunks, "PARALLEL_CHUNKS", parallel_from)
     fields = []
     for threads in (1, 2):
         numba.set_num_threads(threads)

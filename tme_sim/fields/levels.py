@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tme_sim.compute import chunks
 from tme_sim.fields.substrate import Wall
 
 CHUNK = 4096  # voxels of one colour that are handled together
@@ -42,6 +43,11 @@ def level_table(shape: tuple[int, int, int]) -> tuple[np.ndarray, int]:
         if nz * ny * nx == 1:
             return np.array(rows, dtype=np.int64), begin
         nz, ny, nx = (nz + 1) // 2, (ny + 1) // 2, (nx + 1) // 2
+
+
+def is_small(levels: np.ndarray) -> bool:
+    """Whether one thread is as good as many on a grid, by its table of levels."""
+    return bool(levels[0, CHUNKS] < chunks.PARALLEL_CHUNKS)
 
 
 def rows_per_chunk(nx: int) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.fields.compile import barrier, driver, inline, is_first, kernel, part, reduction, strip
-from tme_sim.fields.levels import CHUNK, NX, NY, NZ, ROWS
+from tme_sim.compute.chunks import barrier, driver, inline, is_first, kernel, part, reduction, strip
+from tme_sim.fields.levels import CHUNK, NX, NY, NZ, ROWS, is_small
 from tme_sim.fields.stencil import row_coupling, row_halves, rows_of, x_coupling
 
 IN, OUT, DECAYED, TAKEN_UP, MASS, SLOPE = range(6)  # entries of a budget
@@ -301,7 +301,7 @@ def surface_budget(chunk, partial, c, edges, coef, walls):
     partial[0, at], partial[1, at], partial[2, at] = gained, lost, slope
 
 
-@driver
+@driver(is_small)
 def budget(levels, c, rate, terms, edges, coef, walls):
     """Rates [unit x voxels / min] in and out of the free voxels, their content, d(loss)/dlog c."""
     level, numbers = levels[0], terms[0]

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tme_sim.fields.compile import driver, is_small, to_device
-from tme_sim.fields.levels import BLACK, CHUNKS, RED, ROWS, level_table
+from tme_sim.compute.chunks import driver, to_device
+from tme_sim.fields.levels import BLACK, CHUNKS, RED, ROWS, is_small, level_table
 from tme_sim.fields.rates import CARRIES, clip, linearise
 from tme_sim.fields.stencil import (
     advance,
@@ -167,7 +167,7 @@ def depth(coef: np.ndarray, floor: float) -> int:
     return int(dominant[0]) + 1 if dominant.size else len(coef)
 
 
-@driver
+@driver(is_small)
 def coarsen_all(levels, d, coef, joined, n_levels, rows):
     """Reciprocal diagonals of all levels from the finest; `rows` is scratch."""
     for i in range(n_levels - 1):
@@ -175,7 +175,7 @@ def coarsen_all(levels, d, coef, joined, n_levels, rows):
         coarsen(coarse[ROWS], d, levels[i], coef[i], joined, coarse, coef[i + 1], rows)
 
 
-@driver
+@driver(is_small)
 def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2, history):
     """c += A^-1 r by conjugate gradients; returns the cycles taken, minus them on failure.
 
@@ -213,7 +213,7 @@ def solve_linear(levels, c, e, r, d, p, coef, joined, n_levels, tolerance, size2
     return 1 - history.size
 
 
-@driver
+@driver(is_small)
 def cycle(levels, e, r, d, coef, joined, n_levels):
     """e = the V-cycle's approximation of the solution of A e = r on the finest level."""
     periodic = joined[0] or joined[1] or joined[2]

@@ -9,7 +9,7 @@ and `joined` says which axes (z, y, x) are periodic. Ghosts of closed axes stay 
 periodic axes hold copies (`wrap`).
 """
 
-from tme_sim.fields.compile import barrier, inline, is_first, kernel, part, reduction, strip
+from tme_sim.compute.chunks import barrier, inline, is_first, kernel, part, reduction, strip
 from tme_sim.fields.levels import (
     BLACK,
     CHUNK,

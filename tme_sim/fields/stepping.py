@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tme_sim.fields.compile import copy
+from tme_sim.compute.chunks import copy
 from tme_sim.fields.levels import CHUNKS, ROWS
 from tme_sim.fields.rates import (
     DECAYED,

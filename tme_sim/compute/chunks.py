@@ -1,14 +1,16 @@
-"""Compile the field kernels for one thread, for many, and for CUDA, from one source.
+"""Compile kernels over chunks of a grid for one thread, for many, and for CUDA, from one source.
 
 A kernel's body is a plain function `body(chunk, *args)` that handles one chunk of the work and
 writes only this. Its innermost loops run over `strip(n)`: on the CPU all of range(n), so that they
 vectorise; on CUDA, where a chunk is a block of threads, every thread's share of it. How the work
 is cut into chunks depends on the grid alone: no result depends on the number of threads.
 
-A `Driver` calls many kernels on many levels. On a small grid it is one compiled function, as a
-Python call per kernel would cost more than the work; on a large one the same source is run by
-Python, and every kernel in it uses threads.
+A `Driver` calls many kernels. On a small grid it is one compiled function, as a Python call per
+kernel would cost more than the work; on a large one the same source is run by Python, and every
+kernel in it uses threads.
 """
+
+# ruff: noqa: ANN001, ANN002, ANN201, ANN202 - kernels carry no annotations
 
 import functools
 import hashlib
@@ -22,17 +24,12 @@ import numpy as np
 from numba.core.registry import CPUDispatcher
 
 from tme_sim.compute.launch import compiled_once, filed_under
-from tme_sim.fields.levels import CHUNKS
 
 PARALLEL_CHUNKS = 24  # below it launches over threads cost about what they save
 THREADS = 128  # of a CUDA block
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 # sums may be taken in any order, which the machine code then fixes: sums must vectorise
 _SUMS = {**_OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}}
-# numba's disk cache notices changes in a kernel's own file only: this is part of the key
-_VERSION = hashlib.sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
 
 
 class Kernel:
@@ -45,7 +42,7 @@ class Kernel:
     options = _OPTIONS
     n_sums = 0
 
-    def __init__(self, function: Callable):
+    def __init__(self, function: Callable) -> None:
         self.function = function
         self._body = nb.njit(forceinline=True, **self.options)(function)
         self.serial = self._loop(_serial_loop, "serial")
@@ -55,10 +52,10 @@ class Kernel:
     def _loop(self, template: Callable, kind: str, **options: bool) -> Callable:
         names = {"body": self._body, "prange": nb.prange, "np": np, "add_up": add_up}
         names["n_sums"] = self.n_sums
-        loop = filed_under(template(_VERSION), self.function, kind, names)
+        loop = filed_under(template(version_of(self.function)), self.function, kind, names)
         return compiled_once(loop, **_OPTIONS, **options)
 
-    def __call__(self, n_chunks, *args):
+    def __call__(self, n_chunks: int, *args: object) -> np.ndarray | None:
         """Run the body for every chunk."""
         if any(hasattr(arg, "copy_to_host") for arg in args):
             self._launch(n_chunks, args)
@@ -67,13 +64,13 @@ class Kernel:
         else:
             self.serial(n_chunks, *args)
 
-    def _launch(self, n_chunks, args):
+    def _launch(self, n_chunks: int, args: tuple) -> None:
         """Run on CUDA; small host arrays travel as tuples of numbers."""
         from numba import cuda
 
         if self._cuda is None:
             names = {"body": _on_cuda(self.function, {}), "cuda": cuda}
-            loop = filed_under(_cuda_loop(_VERSION), self.function, "cuda", names)
+            loop = filed_under(_cuda_loop(version_of(self.function)), self.function, "cuda", names)
             self._cuda = cuda.jit(loop)
         device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in args)
         if n_chunks > 0:
@@ -89,12 +86,12 @@ class Reduction(Kernel):
 
     options = _SUMS
 
-    def __init__(self, n_sums: int, function: Callable):
+    def __init__(self, n_sums: int, function: Callable) -> None:
         self.n_sums = n_sums
         super().__init__(function)
         self.serial = self._loop(_serial_sums, "sums")
 
-    def __call__(self, n_chunks, *args):
+    def __call__(self, n_chunks: int, *args: object) -> np.ndarray:
         """Run the body for every chunk; returns the sums, float64 (n_sums,)."""
         if any(hasattr(arg, "copy_to_host") for arg in args):
             from numba import cuda
@@ -110,10 +107,13 @@ class Reduction(Kernel):
 
 
 class Driver:
-    """A function that calls kernels: compiled whole for small grids, run by Python for large."""
+    """A function that calls kernels: compiled whole for small grids, run by Python for large.
 
-    def __init__(self, function: Callable):
-        self.interpreted = function
+    `is_small` says of the function's first argument whether one thread is as good as many.
+    """
+
+    def __init__(self, function: Callable, is_small: Callable[[np.ndarray], bool]) -> None:
+        self.interpreted, self.is_small = function, is_small
 
     @functools.cached_property
     def compiled(self) -> Callable:
@@ -123,19 +123,14 @@ class Driver:
         names = {name: _serial_form(known[name]) for name in used if name in known}
         names["__name__"] = function.__module__
         source = types.FunctionType(function.__code__, names, function.__name__)
-        source.__qualname__ = f"{function.__qualname__}_{_VERSION[:16]}"
+        source.__qualname__ = f"{function.__qualname__}_{version_of(function)[:16]}"
         source.__module__ = function.__module__
         return compiled_once(source, **_OPTIONS)
 
-    def __call__(self, *args):
-        """Run compiled if the first argument, the table of levels, is of a small grid."""
-        small = isinstance(args[1], np.ndarray) and is_small(args[0])
+    def __call__(self, *args: Any) -> Any:
+        """Run compiled where arrays, as the second argument, lie on the host and are small."""
+        small = isinstance(args[1], np.ndarray) and self.is_small(args[0])
         return (self.compiled if small else self.interpreted)(*args)
-
-
-def is_small(levels: np.ndarray) -> bool:
-    """Whether one thread is as good as many on a grid, by its table of levels."""
-    return bool(levels[0, CHUNKS] < PARALLEL_CHUNKS)
 
 
 def kernel(function: Callable) -> Kernel:
@@ -148,17 +143,22 @@ def reduction(n_sums: int) -> Callable[[Callable], Reduction]:
     return lambda function: Reduction(n_sums, function)
 
 
+def driver(is_small: Callable[[np.ndarray], bool]) -> Callable[[Callable], Driver]:
+    """Make a driver of a function that calls kernels."""
+    return lambda function: Driver(function, is_small)
+
+
 def to_device(device: str) -> Callable:
     """A function that puts an array where kernels of this device, cpu or cuda, work on it."""
     if device == "cpu":
         return lambda array: array
     if device != "cuda":
-        msg = f"fields are solved on 'cpu' or 'cuda', not on {device!r}"
+        msg = f"kernels work on 'cpu' or 'cuda', not on {device!r}"
         raise ValueError(msg)
     from numba import cuda
 
     if not cuda.is_available():
-        msg = "fields were to be solved on 'cuda', but no CUDA device was found; use 'cpu'"
+        msg = "'cuda' was asked for, but no CUDA device was found; use 'cpu'"
         raise ValueError(msg)
     return cuda.to_device
 
@@ -171,7 +171,6 @@ def copy(to: Any, array: Any) -> None:
         to.copy_to_device(array)
 
 
-driver = Driver
 inline = nb.njit(forceinline=True, **_OPTIONS)  # part of a body
 strip = range  # which of n elements to handle
 
@@ -201,6 +200,21 @@ def add_up(partial):
         for value in partial[row]:
             result[row] += value
     return result
+
+
+def version_of(function: Callable) -> str:
+    """Hash of the sources of a function's package and of this one.
+
+    Part of the key of numba's disk cache, which notices changes in a kernel's own file only.
+    """
+    return _hash_of(Path(function.__code__.co_filename).parent)
+
+
+@functools.cache
+def _hash_of(package: Path) -> str:
+    folders = package, Path(__file__).parent
+    files = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _serial_form(value: object) -> object:
