@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -93,7 +94,7 @@ def body(i, out):
     out[i] = other.answer()
 out = np.zeros(1)
 launch.launch(body, 1, out)
-print(out[0], sum(launch._cpu_loop(body, parallel=False).stats.cache_hits.values()))
+print(out[0], sum(launch._cpu_loop(body, (), parallel=False).stats.cache_hits.values()))
 """
 OTHER = """
 from numba.extending import register_jitable
@@ -158,6 +159,36 @@ def test_fingerprint_follows_constants_of_callees(monkeypatch):
     assert before != launch._fingerprint(body)
 
 
+class Segment(NamedTuple):
+    start: np.ndarray
+    length: float
+
+
+class Reversed(NamedTuple):
+    length: np.ndarray
+    start: float
+
+
+@pytest.mark.parametrize("parallel_from", [1, 10**9], ids=["parallel", "serial"])
+def test_a_body_reads_named_tuples_by_their_fields(parallel_from, monkeypatch):
+    def body(i, first, out, second):
+        out[i] = first.start[i] + first.length - second.start[i] * second.length
+
+    monkeypatch.setattr(launch, "PARALLEL_FROM", parallel_from)
+    start, out = np.arange(50.0), np.zeros(50)
+    launch.launch(body, 50, Segment(start, 3.0), out, Segment(np.ones(50), 0.5))
+
+    assert np.array_equal(out, start + 2.5)
+
+
+def test_fingerprint_follows_the_fields_of_named_tuples():
+    def body(i, given):
+        given.start[i] = 0.0
+
+    prints = {launch._fingerprint(body, (kind,)) for kind in (Segment, Reversed, None)}
+    assert len(prints) == 3
+
+
 @pytest.mark.usefixtures("all_threads")
 def test_threads_are_limited_to_what_the_machine_has():
     assert launch.set_threads(10_000) == nb.config.NUMBA_NUM_THREADS
@@ -176,7 +207,7 @@ def test_device_names_are_checked():
 def test_few_heavy_items_are_worth_several_threads(monkeypatch):
     chosen = []
 
-    def loop(_body, *, parallel):
+    def loop(_body, _layout, *, parallel):
         return lambda _n, _args: chosen.append(parallel)
 
     monkeypatch.setattr(launch, "_cpu_loop", loop)

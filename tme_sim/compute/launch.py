@@ -7,6 +7,10 @@ A body is a plain function ``body(i, *columns)`` that writes element ``i`` of it
 
     launch(drift, n, position, velocity, dt)
 
+An argument may be a NamedTuple of arrays and numbers, which the body reads by its fields: it
+travels flat, since numba's parallel loops take no NamedTuple, and is put together again for every
+item, which costs nothing once compiled.
+
 On the CPU it becomes a serial loop for few items and a parallel loop for many (a parallel launch
 costs 50 us), on CUDA a loop over the grid. Every variant is compiled when first used and kept in
 numba's disk cache. Since a loop writes its own element only, no result depends on the variant or
@@ -18,8 +22,10 @@ on the number of threads.
 import enum
 import functools
 import hashlib
+import itertools
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numba as nb
 import numpy as np
@@ -32,6 +38,8 @@ PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it
 _CUDA_BLOCK = 128
 _CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
 
+Layout = tuple[Any, ...]  # class of each argument, None but for NamedTuples; () without any
+
 
 def launch(body: Callable, n: int, *args: object, device: str = "cpu", weight: float = 1.0) -> None:
     """Run ``body(i, *args)`` for every i < n.
@@ -42,10 +50,15 @@ def launch(body: Callable, n: int, *args: object, device: str = "cpu", weight: f
     """
     if n == 0:
         return
-    if device == "cuda":
-        _cuda_loop(body)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, args)
+    layout = tuple(type(arg) if hasattr(arg, "_fields") else None for arg in args)
+    if not any(layout):
+        layout = ()
     else:
-        _cpu_loop(body, parallel=n * weight >= PARALLEL_FROM)(n, args)
+        args = tuple(itertools.chain.from_iterable(map(_parts, args, layout)))
+    if device == "cuda":
+        _cuda_loop(body, layout)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, args)
+    else:
+        _cpu_loop(body, layout, parallel=n * weight >= PARALLEL_FROM)(n, args)
 
 
 def resolve_device(name: str = "auto") -> str:
@@ -83,14 +96,34 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def _parts(arg: Any, kind: type | None) -> tuple:
+    return (arg,) if kind is None else arg
+
+
 @functools.cache
-def _cpu_loop(body: Callable, *, parallel: bool) -> CPUDispatcher:
+def _cpu_loop(body: Callable, layout: Layout, *, parallel: bool) -> CPUDispatcher:
     # the default error model blocks vectorisation; a body that is called costs 0.2 us in references
-    compiled = nb.njit(body, error_model="numpy", forceinline=True)
+    compiled = _of_flat(body, layout, nb.njit(error_model="numpy", forceinline=True))
     names = {"body": compiled, "prange": nb.prange, "np": np}
     template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
-    loop = _loop_of(body, template, kind, names)
+    loop = _loop_of(body, layout, template, kind, names)
     return compiled_once(loop, parallel=parallel, error_model="numpy")
+
+
+def _of_flat(body: Callable, layout: Layout, compiled: Callable) -> Callable:
+    """The compiled body as a function of flat arguments, of which it makes its NamedTuples."""
+    if not layout:
+        return compiled(body)
+    names = (f"a{k}" for k in itertools.count())
+    groups = [list(itertools.islice(names, len(kind._fields) if kind else 1)) for kind in layout]
+    packed = [
+        f"kind_{k}({', '.join(group)})" if kind else group[0]
+        for k, (kind, group) in enumerate(zip(layout, groups, strict=True))
+    ]
+    flat = ", ".join(itertools.chain.from_iterable(groups))
+    source = f"lambda i, {flat}: body(i, {', '.join(packed)})"
+    known = {"body": compiled(body)} | {f"kind_{k}": kind for k, kind in enumerate(layout) if kind}
+    return compiled(eval(source, known))  # numba has no other way to take apart a flat tuple
 
 
 def compiled_once(function: Callable, **options: object) -> CPUDispatcher:
@@ -102,11 +135,11 @@ def compiled_once(function: Callable, **options: object) -> CPUDispatcher:
 
 
 @functools.cache
-def _cuda_loop(body: Callable) -> Callable:
+def _cuda_loop(body: Callable, layout: Layout) -> Callable:
     from numba import cuda
 
-    compiled = cuda.jit(body, device=True)
-    return cuda.jit(_loop_of(body, _grid, "cuda", {"body": compiled, "cuda": cuda}), cache=True)
+    names = {"body": _of_flat(body, layout, cuda.jit(device=True)), "cuda": cuda}
+    return cuda.jit(_loop_of(body, layout, _grid, "cuda", names), cache=True)
 
 
 def _serial(fingerprint: str) -> Callable:
@@ -136,9 +169,11 @@ def _grid(fingerprint: str) -> Callable:
     return loop
 
 
-def _loop_of(body: Callable, template: Callable, kind: str, names: dict) -> Callable:
+def _loop_of(
+    body: Callable, layout: Layout, template: Callable, kind: str, names: dict
+) -> Callable:
     """Make a loop over a body; its fingerprint makes numba notice changes of all it calls."""
-    return filed_under(template(_fingerprint(body)), body, kind, names)
+    return filed_under(template(_fingerprint(body, layout)), body, kind, names)
 
 
 def filed_under(loop: Callable, body: Callable, kind: str, names: dict) -> Callable:
@@ -160,9 +195,11 @@ def filed_under(loop: Callable, body: Callable, kind: str, names: dict) -> Calla
     return made
 
 
-def _fingerprint(body: Callable) -> str:
-    """Hash of the bytecode of a body and all it calls, and of the global constants they read."""
-    return hashlib.sha256("\n".join(_meaning(body, set())).encode()).hexdigest()
+def _fingerprint(body: Callable, layout: Layout = ()) -> str:
+    """Hash of the bytecode of a body and all it calls, of global constants and fields they read."""
+    fields = (str(kind and (kind.__qualname__, *kind._fields)) for kind in layout)
+    lines = itertools.chain(_meaning(body, set()), fields)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _meaning(function: Callable, seen: set[Callable]) -> Iterator[str]:
