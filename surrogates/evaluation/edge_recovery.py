@@ -21,8 +21,9 @@ from surrogates.own_network.scaffold import build_scaffold
 from surrogates.prior.edge import ROLE_OF_SIGN, Edge
 from surrogates.prior.graph import Network, load_network, shipped_edges
 from surrogates.teacher.model import Teacher
+from surrogates.training.config import Config
 from surrogates.training.optimiser import Progress, Stage, descend
-from surrogates.training.pipeline import Config, drive_losses, joint_units
+from surrogates.training.pipeline import drive_losses, joint_units
 
 INJECTED = "injected"  # kind of the edges that were drawn
 SHARE = 0.2  # as many injected edges, of those of the scaffold

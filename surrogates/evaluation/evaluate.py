@@ -5,7 +5,7 @@ in training (`data.conditions.HELD_OUT_PAIRS`), and nodes knocked out. The teach
 not an experiment: these figures say how well it was learned, not how true it is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,6 +38,7 @@ from surrogates.phenotype import HIGH, LOW, net_growth_rate
 from surrogates.prior.graph import load_network
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
 from surrogates.teacher.model import Teacher
+from surrogates.training.config import Config
 
 KNOCK_OUTS = (
     "ERK",
@@ -98,13 +99,13 @@ def _evaluate_on_data(folder: Path, data: Path, progress: Progress | None) -> st
 
 def card_of(
     folder: Path,
-    config,
+    config: Config,
     teacher: Teacher,
     *,
-    stages: list[dict] = (),
+    stages: Sequence[Mapping[str, str | float]] = (),
     progress: Progress | None = None,
 ) -> dict:
-    """Measure freshly trained weights and write their card; `stages`: see `train.Training`."""
+    """Measure freshly trained weights and write their card; `stages` as in `Trained`."""
     measured = any(stage["stage"] == "measurements" for stage in stages)
     entered = (
         "pERK of the training split of A375 cells entered the last stage"

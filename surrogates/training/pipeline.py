@@ -13,9 +13,8 @@ Everything follows from the configuration and its seeds; a run that was stopped 
 checkpoints of its stages to the same weights.
 """
 
-import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,58 +22,28 @@ import torch
 
 from surrogates.channels import find
 from surrogates.data import marm
-from surrogates.data.sampling import Rows, Sampling, join, sample, split
+from surrogates.data.sampling import Rows, join, sample, split
 from surrogates.evaluation.fidelity import drive_of
-from surrogates.evaluation.real_data import find_data
 from surrogates.network.domain import Domain, calibrate, distances, everywhere, fit_domain
 from surrogates.network.ensemble import TmeCell
 from surrogates.network.parameters import Raw, random_raw
 from surrogates.network.torch import MonotoneUnits, Sources
 from surrogates.phenotype import HIGH, LOW
 from surrogates.prior.graph import Network, load_network
-from surrogates.registry import Weights, find_weights, load_weights, save_weights
+from surrogates.registry import Weights
 from surrogates.teacher.model import Teacher
+from surrogates.training.config import Config
 from surrogates.training.drives import drive_errors, drive_loss
-from surrogates.training.measurements import Measurements, PlateLikelihood
-from surrogates.training.optimiser import Progress, Stage, descend, write_curves
-from surrogates.training.residual import Left, ResidualTable, fit_residual, left_by
-from surrogates.training.rollout_stage import Relabelling, Rollouts, draw_pool, rollout_loss
+from surrogates.training.measurements import PlateLikelihood
+from surrogates.training.optimiser import Progress, Stage, descend
+from surrogates.training.residual import Left, fit_residual, left_by
+from surrogates.training.rollout_stage import draw_pool, rollout_loss
 from surrogates.training.rollouts import Roller
 
 VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified beyond this
 LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
 JUDGED = 16  # batches that choose among starts
-CURVE_FILE = "curves.csv"
 MEASURED = marm.FOLDER  # sub-folder of the measurements that train
-PARTS = {
-    "sampling": Sampling,
-    "relabelling": Relabelling,
-    "rollouts": Rollouts,
-    "measurements": Measurements,
-    "residual": ResidualTable,
-}  # tables of a configuration
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a training run is; see `configs/tme-cell.toml`."""
-
-    name: str = "tme-cell"
-    seed: int = 1
-    n_members: int = 5
-    joint: tuple[str, ...] = ()  # heads that are one product, see `parameters`
-    starts: int = 1  # draws that every unit of a member starts from
-    start_steps: int = 0  # of regression before the best of them is taken
-    steps: int = 16000
-    batch: int = 2048
-    learning_rate: float = 0.1
-    validation_share: float = 0.1
-    checkpoint_every: int = 500
-    sampling: Sampling = field(default_factory=Sampling)
-    relabelling: Relabelling = field(default_factory=Relabelling)
-    rollouts: Rollouts = field(default_factory=Rollouts)
-    measurements: Measurements = field(default_factory=Measurements)
-    residual: ResidualTable = field(default_factory=ResidualTable)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,51 +62,44 @@ class Batches:
         return tuple(np.ascontiguousarray(a[rows].T) for a in arrays)
 
 
-def train(
-    config_path: str | Path,
-    out_dir: str | Path,
-    progress: Progress | None = None,
-    data: str | Path | None = None,
-    start: str | Path | None = None,
-) -> Path:
-    """Train from a configuration file into `out_dir`; returns the folder of weights and card.
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Weights with their domain, and what every stage did."""
 
-    With a folder of public data (`data`) and steps for it in the configuration, measurements enter
-    in a last stage; without one the card says that none did.
-    From a folder of weights (`start`) the regression of drives is skipped: training goes on there,
-    from the scaffold's weights without their residual.
+    weights: Weights
+    stages: list[dict[str, str | float]]
+    curves: dict[str, dict[str, np.ndarray]]
+
+
+def train_weights(
+    config: Config,
+    folder: Path,
+    report: Progress,
+    data: Path | None = None,
+    start: Raw | None = None,
+) -> Trained:
+    """Train by a configuration; checkpoints lie in `folder` until it ends.
+
+    Args:
+        config: what to do.
+        folder: exists; a run that was stopped goes on from the checkpoints in it.
+        report: told what is being done and the share done.
+        data: folder of public data sets; without it no measurement enters.
+        start: weights to go on from, which skips the regression of drives.
     """
-    from surrogates.evaluation.evaluate import (
-        card_of,  # evaluate needs a trained model, as does training
-    )
-
-    config = load_config(config_path)
-    report = progress or (lambda _what, _share: None)
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     teacher, network = Teacher(), load_network()
     report("sampling the teacher", 0.0)
     training, validation = split(
         sample(teacher, config.sampling), config.validation_share, config.seed
     )
-    course = Training(network, teacher, config, folder, report)
-    units = (
-        None
-        if start is None
-        else MonotoneUnits(
-            network, replace(load_weights(find_weights(path=start), network).raw, residual=None)
-        )
-    )
-    units = course.run(training, validation, None if data is None else find_data(data), units)
+    stages = Training(network, teacher, config, folder, report)
+    first = None if start is None else MonotoneUnits(network, replace(start, residual=None))
+    units = stages.run(training, validation, data, first)
     domain = with_domain(network, units, training, validation)
-    weights = Weights(course.with_residual(units, training, validation), domain)
-    save_weights(folder, weights)
-    write_curves(folder / CURVE_FILE, course.curves)
-    report("evaluating", 0.0)
-    card_of(folder, config, teacher, stages=course.stages, progress=report)
+    raw = stages.with_residual(units, training, validation)
     for path in folder.glob("checkpoint-*.safetensors"):
         path.unlink()
-    return folder
+    return Trained(Weights(raw, domain), stages.stages, stages.curves)
 
 
 class Training:
@@ -149,7 +111,7 @@ class Training:
         self._network, self._teacher, self._config = network, teacher, config
         self._folder, self._report = folder, report
         self.curves: dict[str, dict[str, np.ndarray]] = {}
-        self.stages: list[dict] = []
+        self.stages: list[dict[str, str | float]] = []
 
     def run(
         self, rows: Rows, validation: Rows, data: Path | None, units: MonotoneUnits | None = None
@@ -292,25 +254,6 @@ class Training:
         )
 
 
-def load_config(path: str | Path) -> Config:
-    """Read a configuration; unknown keys are refused by name."""
-    table = tomllib.loads(Path(path).read_text("utf-8"))
-    parts = {
-        name: _checked(kind, table.pop(name, {}), f"{path} [{name}]")
-        for name, kind in PARTS.items()
-    }
-    return _checked(Config, table | parts, str(path))
-
-
-def _checked(kind: type, values: dict, where: str):
-    unknown = values.keys() - kind.__dataclass_fields__.keys()
-    if unknown:
-        known = list(kind.__dataclass_fields__)
-        msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"
-        raise ValueError(msg)
-    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
-
-
 def drive_losses(
     units: MonotoneUnits, network: Network, rows: Rows, config: Config
 ) -> Callable[[int], torch.Tensor]:
@@ -408,4 +351,4 @@ def spread_and_distance(
     return disagreement, distances(domain, rows.inputs, rows.genotype)
 
 
-__all__ = ["Config", "Training", "load_config", "train"]
+__all__ = ["Trained", "Training", "train_weights"]

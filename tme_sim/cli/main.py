@@ -556,7 +556,7 @@ def _tell(what: str, share: float) -> None:
 
 
 def _surrogate_train(options: argparse.Namespace) -> int:
-    from surrogates.training.pipeline import train
+    from surrogates.training.train import train
 
     output = options.output or Path("outputs") / options.config.stem
     folder = _asked(train, options.config, output, _tell, options.data, options.start)

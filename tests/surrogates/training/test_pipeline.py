@@ -17,14 +17,13 @@ from surrogates.network.torch import MonotoneUnits
 from surrogates.prior.graph import load_network
 from surrogates.registry import find_weights, load_card
 from surrogates.teacher.model import Teacher
+from surrogates.training.config import Config, load_config
 from surrogates.training.drives import LANES, drive_loss
 from surrogates.training.optimiser import write_curves
 from surrogates.training.pipeline import (
-    Config,
     Training,
     best_starts,
     joint_units,
-    load_config,
     prepare,
     rows_of_step,
 )
