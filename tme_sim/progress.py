@@ -1,19 +1,23 @@
-"""Tell how a long run gets on: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a run: a bar on a terminal, a plain line now and then elsewhere."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from tme_sim.model.tumor_model import TumorModel
-from tme_sim.scenario import Scenario
+if TYPE_CHECKING:
+    from tme_sim.model.tumor_model import TumorModel
+    from tme_sim.scenario import Scenario
 
 MINUTES_PER_DAY = 1440.0
 PLAIN_LINE_EVERY = 10.0  # [s] of wall time
 
 
 @contextlib.contextmanager
-def progress(scenario: Scenario, *, quiet: bool) -> Iterator[Callable[[TumorModel], None] | None]:
+def progress(
+    scenario: "Scenario", *, quiet: bool
+) -> Iterator[Callable[["TumorModel"], None] | None]:
     """A callback for ``simulate(progress=...)`` that shows cells, time, speed and time left."""
     if quiet:
         yield None
@@ -25,8 +29,8 @@ def progress(scenario: Scenario, *, quiet: bool) -> Iterator[Callable[[TumorMode
 
 
 @contextlib.contextmanager
-def _bar(scenario: Scenario) -> Iterator[Callable[[TumorModel], None]]:
-    from rich.console import Console
+def _bar(scenario: "Scenario") -> Iterator[Callable[["TumorModel"], None]]:
+    from rich.console import Console  # only where there is a terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -39,17 +43,17 @@ def _bar(scenario: Scenario) -> Iterator[Callable[[TumorModel], None]]:
         task = bar.add_task(scenario.name, total=scenario.time.duration, status="")
         start = _Start()
 
-        def show(model: TumorModel) -> None:
+        def show(model: "TumorModel") -> None:
             bar.update(task, completed=model.time, status=start.status(model))
 
         yield show
 
 
-def _plain(scenario: Scenario) -> Callable[[TumorModel], None]:
+def _plain(scenario: "Scenario") -> Callable[["TumorModel"], None]:
     start = _Start()
     last = time.monotonic()
 
-    def show(model: TumorModel) -> None:
+    def show(model: "TumorModel") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= PLAIN_LINE_EVERY:
@@ -66,7 +70,7 @@ class _Start:
         self._wall: float | None = None
         self._time = 0.0
 
-    def status(self, model: TumorModel) -> str:
+    def status(self, model: "TumorModel") -> str:
         """Simulated day, cells, simulated days per minute of wall time."""
         now = time.monotonic()
         if self._wall is None:

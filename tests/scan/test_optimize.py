@@ -20,8 +20,8 @@ SEARCH = {
 }
 
 
-def found(path, *, resume=False, told=None):
-    return optimize.run(optimize.plan(path), workers=1, resume=resume, told=told)
+def found(path, *, resume=False, progress=None):
+    return optimize.run(optimize.plan(path), workers=1, resume=resume, progress=progress)
 
 
 def test_a_search_goes_on_where_it_stopped_and_ends_in_its_front(tmp_path, here):
@@ -77,7 +77,7 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr(optimize, "_values", values)
 
     lines = []
-    result = found(write(tmp_path, **{**SEARCH, "trials": 2}), told=lines.append)
+    result = found(write(tmp_path, **{**SEARCH, "trials": 2}), progress=lines.append)
 
     assert lines[0].startswith("trial 0 fail: out of luck (therapy.0.dose ")
     assert " mg, therapy.0.every " in lines[0]

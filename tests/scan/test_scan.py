@@ -171,7 +171,7 @@ def test_a_scan_through_dask_gives_the_same_table_and_tells_how_far_it_is(
     with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as dask:
         monkeypatch.setattr(scan, "connect", lambda *_a, **_o: _Entered(dask))
         monkeypatch.setattr(scan.figures, "draw_all", lambda *_a, **_o: [])
-        table = scan.run(scan.plan(write(tmp_path)), told=states.append)
+        table = scan.run(scan.plan(write(tmp_path)), progress=states.append)
 
     assert table.equals(finished[1])
     assert (states[-1].done, states[-1].failed, states[-1].left) == (4, 0, [])

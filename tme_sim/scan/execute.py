@@ -38,7 +38,7 @@ class State:
     left: list[Task]
 
 
-Told = Callable[[State], None]
+Progress = Callable[[State], None]
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,10 @@ def job_of(task: Task) -> dict[str, Any]:
     }
 
 
-def execute(tasks: list[Task], client: Any, terms: Terms, told: Told | None = None) -> None:
+def execute(tasks: list[Task], client: Any, terms: Terms, progress: Progress | None = None) -> None:
     """Carry out all tasks that are not done; a lost worker costs only its unfinished ones.
 
-    ``told`` hears, about once a second, how far they have come.
+    ``progress`` hears, about once a second, how far they have come.
     """
     todo = needed(tasks, terms)
     left = {task.key: task for task in todo}
@@ -94,9 +94,9 @@ def execute(tasks: list[Task], client: Any, terms: Terms, told: Told | None = No
     failed = 0
 
     def tell(running: int) -> None:
-        if told is not None:
+        if progress is not None:
             done = n_runs - sum(task.is_run for task in left.values())
-            told(State(done, running, failed, list(left.values())))
+            progress(State(done, running, failed, list(left.values())))
 
     while todo:
         for task, answer in _answers(_submit(todo, client, terms), terms):

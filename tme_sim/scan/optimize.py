@@ -33,7 +33,7 @@ HEARTBEAT, GRACE = 5, 20  # [s]; a trial that is silent for longer died with its
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 TOLD_ERRORS = (InputError, RuntimeError, ValueError)  # a trial that fails with one is a row
 FRONT, OTHERS = "#D55E00", "#9DB4CE"
-ToldTrial = Callable[[str], None]
+TrialProgress = Callable[[str], None]
 
 
 class Search(Study):
@@ -130,7 +130,7 @@ def run(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
-    told: ToldTrial | None = None,
+    progress: TrialProgress | None = None,
 ) -> Found:
     """Carry out a search, as many trials at a time as there are workers.
 
@@ -150,7 +150,7 @@ def run(
             n_trials=max(study.trials - finished, 0),
             n_jobs=workers or n_cores(),
             catch=TOLD_ERRORS,
-            callbacks=[lambda _study, trial: told(_said(study, trial)) if told else None],
+            callbacks=[lambda _study, trial: progress(_said(study, trial)) if progress else None],
         )
     if not found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         trials = found.get_trials(deepcopy=False)

@@ -1,21 +1,21 @@
-"""Tell how a scan gets on: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a scan: a bar on a terminal, a plain line now and then elsewhere."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from tme_sim.scan.cost import Forecast
-from tme_sim.scan.execute import State, Told
+from tme_sim.scan.execute import Progress, State
 
 PLAIN_LINE_EVERY = 10.0  # [s]
 
 
 @contextlib.contextmanager
-def telling(name: str, forecast: Forecast | None) -> Iterator[Told]:
+def progress(name: str, forecast: Forecast | None) -> Iterator[Progress]:
     """A callback that shows how many runs are done, running and failed, and the time left."""
     start = time.monotonic()
 
@@ -29,24 +29,24 @@ def telling(name: str, forecast: Forecast | None) -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield _plain(name, line)
         return
-    columns = ("{task.description}", BarColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    columns = ("{task.description}", bars.BarColumn(), bars.TextColumn("{task.fields[state]}"))
+    with bars.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=None, state="")
 
-        def told(state: State) -> None:
+        def show(state: State) -> None:
             total = state.done + sum(task.is_run for task in state.left)
             bar.update(task, completed=state.done, total=total, state=line(state))
 
-        yield told
+        yield show
 
 
-def _plain(name: str, line: Callable[[State], str]) -> Told:
+def _plain(name: str, line: Callable[[State], str]) -> Progress:
     last = time.monotonic()
 
-    def told(state: State) -> None:
+    def show(state: State) -> None:
         nonlocal last
         if time.monotonic() - last >= PLAIN_LINE_EVERY or not state.left:
             last = time.monotonic()
             print(f"{name}: {line(state)}", file=sys.stderr, flush=True)
 
-    return told
+    return show

@@ -13,7 +13,7 @@ from tme_sim.scan import cost, figures, outcomes, paired, response, sharing, ver
 from tme_sim.scan.cluster import connect
 from tme_sim.scan.cost import Forecast
 from tme_sim.scan.design import Arm, Scan, arms_of
-from tme_sim.scan.execute import DONE, Terms, Told, execute, needed
+from tme_sim.scan.execute import DONE, Progress, Terms, execute, needed
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
 from tme_sim.scan.study import Study, read_study
@@ -132,7 +132,7 @@ def run(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Carry out a scan; returns the table that ``results.parquet`` holds.
 
@@ -141,7 +141,7 @@ def run(
     """
     store = open_store(planned.study, resume=resume)
     with connect(planned.study, workers=workers, scheduler=scheduler) as client:
-        execute(planned.tasks, client, planned.terms, told)
+        execute(planned.tasks, client, planned.terms, progress)
     table = results(planned)
     if planned.study.best is not None:
         _keep_best(table, planned.study, store)

@@ -15,7 +15,7 @@ from tme_sim.errors import InputError
 from tme_sim.scan import figures, scan, version
 from tme_sim.scan.cluster import connect
 from tme_sim.scan.design import Arm
-from tme_sim.scan.execute import DONE, Told, execute
+from tme_sim.scan.execute import DONE, Progress, execute
 from tme_sim.scan.scan import Planned
 from tme_sim.scan.study import Range, Study, read_study
 from tme_sim.scenario.quantities import refuse
@@ -106,7 +106,7 @@ def run(
     workers: int | None = None,
     scheduler: str | None = None,
     resume: bool = False,
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Carry out a sensitivity study; returns the table of indices that ``sensitivity.csv`` holds.
 
@@ -117,7 +117,7 @@ def run(
     study, planned = sampled.study, sampled.planned
     store = scan.open_store(study, resume=resume)
     with connect(study, workers=workers, scheduler=scheduler) as client:
-        execute(planned.tasks, client, planned.terms, told)
+        execute(planned.tasks, client, planned.terms, progress)
     results = scan.results(planned)
     manifest = {"name": study.name, "code": version.code(), "file": study.document.text}
     tables = {"results": results.drop(columns="key")}

@@ -1,14 +1,19 @@
-"""What ``tme-sim replay`` does: show runs in the browser, or write a page or a movie of them."""
+"""``tme-sim replay``: show runs in the browser, or write a page or a movie of them."""
 
 import contextlib
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tme_sim.cli.exit_codes import DONE
 from tme_sim.errors import InputError
-from tme_sim.output.run import Run, open_run
 
+if TYPE_CHECKING:
+    from tme_sim.output.run import Run
+
+SUMMARY = "show a run, or two side by side, in the browser; or write a page or a movie"
 DEFAULT_PORT = 8765
 DEFAULT_MAX_SIZE = "25 MB"
 PLAIN_EVERY = 0.25  # of a movie, between lines of progress where there is no terminal
@@ -16,7 +21,7 @@ _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """The arguments of ``tme-sim replay``."""
+    """Which runs, and whether to serve them or to write a page or a movie."""
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN.h5", help="two runs are shown side by side"
     )
@@ -43,30 +48,33 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fps", type=int, metavar="N", help="of the movie")
 
 
-def replay(options: Namespace) -> None:
+def run(options: Namespace) -> int:
     """Serve the runs, or write the files that were asked for."""
     if options.html is None and options.movie is None:
-        from tme_sim.replay.server import serve
+        from tme_sim.replay.server import serve  # starlette and uvicorn
 
         serve(options.runs, port=options.port, open_browser=not options.no_browser)
-        return
+        return DONE
+    from tme_sim.output.run import open_run  # h5py
+
     runs = [open_run(path) for path in options.runs]
     if options.html is not None:
         _write_page(runs, options)
     if options.movie is not None:
         _write_movie(runs, options)
+    return DONE
 
 
-def _write_page(runs: list[Run], options: Namespace) -> None:
-    from tme_sim.replay.page_file import write
+def _write_page(runs: "list[Run]", options: Namespace) -> None:
+    from tme_sim.replay.page_file import write  # h5py
 
     limit = _bytes(options.max_size)
     path = write(runs, options.html, limit, tell=lambda line: print(line, file=sys.stderr))
     print(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; opens in any browser, no server needed)")
 
 
-def _write_movie(runs: list[Run], options: Namespace) -> None:
-    from tme_sim.replay.movie import Look, write
+def _write_movie(runs: "list[Run]", options: Namespace) -> None:
+    from tme_sim.replay.movie import Look, write  # matplotlib
 
     if len(runs) != 1:
         msg = f"--movie shows one run, but {len(runs)} were given"
@@ -78,22 +86,22 @@ def _write_movie(runs: list[Run], options: Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[object]:
+def _progress() -> Iterator[Callable[[int, int], object]]:
     """A bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
-        from rich.console import Console
+        from rich.console import Console  # only where there is a terminal
         from rich.progress import Progress
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("movie", total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
         return
-    told = 0.0
+    last = 0.0
 
     def line(done: int, total: int) -> None:
-        nonlocal told
-        if done == total or done / total >= told + PLAIN_EVERY:
-            told = done / total
+        nonlocal last
+        if done == total or done / total >= last + PLAIN_EVERY:
+            last = done / total
             print(f"movie: {done} of {total} frames", file=sys.stderr, flush=True)
 
     yield line

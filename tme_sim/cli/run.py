@@ -1,0 +1,73 @@
+"""``tme-sim run``: simulate a scenario and record it."""
+
+import argparse
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tme_sim.cli import simulating
+from tme_sim.cli.exit_codes import DONE
+from tme_sim.progress import progress
+
+if TYPE_CHECKING:
+    from tme_sim.replay.watch import Watch
+
+SUMMARY = "simulate a scenario and record it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is run, where to, and how."""
+    parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="a YAML file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="RUN.h5",
+        help="the run file (outputs/<scenario>-<seed>.h5)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="in place of the scenario's")
+    simulating.add_arguments(parser)
+    parser.add_argument("--until", metavar="TIME", help='stop earlier, such as "10 d"')
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument("--watch", action="store_true", help="show it in the browser as it goes on")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the page to watch")
+    parser.add_argument("--no-browser", action="store_true", help="only print its address")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Simulate or resume, then draw; with ``--watch``, serve the page until interrupted."""
+    from tme_sim.scenario import load_scenario  # pydantic and pint
+
+    overrides = simulating.overrides(options.overrides)
+    if options.seed is not None:
+        overrides["seed"] = options.seed
+    scenario = load_scenario(options.scenario, overrides)
+
+    from tme_sim import simulation  # numba and torch: only once the scenario is known to be good
+
+    path = options.output or simulation.default_path(scenario)
+    how = {"until": options.until, "device": options.device, "threads": options.threads}
+    resumed = options.resume and path.exists()
+    with _watch(options, path, resumed=resumed) as watch:
+        with progress(scenario, quiet=options.quiet) as show:
+            if resumed:
+                result = simulation.resume(path, progress=show, **how)
+            else:
+                result = simulation.simulate(
+                    scenario, path, force=options.force, progress=show, **how
+                )
+        code = simulating.conclude(result, path, quiet=options.quiet)
+        if watch is not None and code == DONE:
+            watch.wait()
+    return code
+
+
+def _watch(
+    options: argparse.Namespace, path: Path, *, resumed: bool
+) -> "contextlib.AbstractContextManager[Watch | None]":
+    if not options.watch:
+        return contextlib.nullcontext()
+    from tme_sim.replay.watch import watching  # starlette and uvicorn
+
+    open_browser = not options.no_browser
+    return watching(path, port=options.port, open_browser=open_browser, resumed=resumed)

@@ -1,0 +1,60 @@
+"""What commands that simulate share: their arguments, overrides, progress, how they conclude."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tme_sim.cli.exit_codes import DONE, INTERRUPTED
+from tme_sim.errors import InputError
+
+if TYPE_CHECKING:
+    from tme_sim.output.run import Run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of ``run`` and ``branch`` alike."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="A.B=VALUE",
+        dest="overrides",
+        help='a value of the scenario: therapy.0.dose="480 mg"',
+    )
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where the cell model is evaluated",
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="the result is the same for any")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing run")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+
+def overrides(pairs: Sequence[str]) -> dict[str, object]:
+    """Values by key path, of ``--set A.B=VALUE`` given any number of times."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            msg = f"--set {pair!r}: expected A.B=VALUE, such as --set therapy.0.dose='480 mg'"
+            raise InputError(msg)
+        found[key.strip()] = value.strip()
+    return found
+
+
+def conclude(run: "Run", path: Path, *, quiet: bool) -> int:
+    """Draw the figure of a run that ended and print what came of it; returns the exit code."""
+    from tme_sim.analysis.figures import report  # matplotlib
+    from tme_sim.output.layout import INTERRUPTED as STOPPED  # h5py
+
+    if run.reason == STOPPED:
+        print(f"interrupted; continue with: tme-sim run {run.scenario.path} -o {path} --resume")
+        return INTERRUPTED
+    figure = report.draw(run, path.with_suffix(".png"))
+    if not quiet:
+        print("\n".join(run.summary_lines(figure)))
+        print(f"next: tme-sim replay {path}    tme-sim info {path}")
+    return DONE
