@@ -5,22 +5,25 @@
     model = surrogates.load("constant", rates={"tumor": {"g1s_rate": 8e-4}})
     model = surrogates.load(path="my-weights", out_of_domain="clamp", member=2)
 
-A model has `inputs`, `nodes`, `outputs` (tuples of Channel), `name`, `hash` and
+What a model has and does is `contract.CellModel`; a loaded one also follows a cell by itself:
 
-    initial_state(cell_type, genotype) -> float32 (n, n_nodes)
-    allocate(n) -> Out with .state .outputs .sigma .in_domain
-    step(state, inputs, genotype, cell_type, dt, *, out)
-    simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
-
-A network's `simulate(...)` also gives `std(name)` and `interval(name, 0.9)`.
+    course = model.simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
+    course["ERK"], course["growth_rate_net"], course.std("ERK"), course.interval("ERK", 0.9)
 
 This package knows molecules and arrays, nothing of tissue.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-OUT_OF_DOMAIN = ("warn", "clamp", "teacher", "stop")
+if TYPE_CHECKING:  # kernels and torch load with the model that needs them
+    from surrogates.mutations import Changes
+    from surrogates.network.ensemble import TmeCell
+    from surrogates.trajectory import Surrogate
+    from surrogates.variants import NetworkModel
+
+__all__ = ["list", "load"]
 
 
 def load(  # noqa: PLR0913 - all but the name by keyword
@@ -29,11 +32,11 @@ def load(  # noqa: PLR0913 - all but the name by keyword
     path: str | Path | None = None,
     device: str = "cpu",
     member: int | None = None,
-    out_of_domain: str = "warn",
+    out_of_domain: Literal["warn", "clamp", "teacher", "stop"] = "warn",
     rates: Mapping[str, Mapping[str, float]] | None = None,
-    mutations: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
+    mutations: "Mapping[str, Changes] | None" = None,
     untrained_seed: int | None = None,
-):
+) -> "Surrogate":
     """A cell model by name, or from a folder of weights.
 
     Args:
@@ -47,37 +50,43 @@ def load(  # noqa: PLR0913 - all but the name by keyword
         mutations: a user's own, {name: {node: {"times": 3} or {"held": 0.9}}}, see `mutations`.
         untrained_seed: random weights on the same scaffold and signs.
     """
-    from surrogates.out_of_domain import guard
+    from surrogates.constant import Constant
+    from surrogates.out_of_domain import POLICIES, guard
+    from surrogates.teacher.model import Teacher
 
-    if out_of_domain not in OUT_OF_DOMAIN:
-        msg = f"out_of_domain is {out_of_domain!r}; it must be one of {OUT_OF_DOMAIN}"
+    if out_of_domain not in POLICIES:
+        msg = f"out_of_domain is {out_of_domain!r}; it must be one of {POLICIES}"
         raise ValueError(msg)
     if path is None and name == "constant":
-        return _without_weights(name, rates)
+        return Constant(rates or {})
     if path is None and name == "teacher":
-        return _with_mutations(_without_weights(name, rates), mutations)
-    model = _network(name, path, device, untrained_seed)
-    model = model if member is None else model.member(member)
-    return guard(_with_mutations(model, mutations), out_of_domain)
+        return _with_mutations(Teacher(), mutations)
+    network = _network(name, path, device, untrained_seed)
+    network = network if member is None else network.member(member)
+    return guard(
+        _with_mutations(network, mutations),
+        out_of_domain,
+        domain=network.domain,
+        teacher=lambda: _with_mutations(Teacher(), mutations),
+    )
 
 
-def _with_mutations(model, mutations: Mapping | None):
+def list() -> "list[dict[str, str]]":
+    """Name and hash of every model that can be loaded by name, and one line about it."""
+    from surrogates.registry import list_surrogates
+
+    return list_surrogates()
+
+
+def _with_mutations(
+    model: "NetworkModel", mutations: "Mapping[str, Changes] | None"
+) -> "Surrogate":
     from surrogates.mutations import Mutants
 
     return Mutants(model, mutations) if mutations else model
 
 
-def _without_weights(name: str, rates: Mapping | None):
-    if name == "teacher":
-        from surrogates.teacher.model import Teacher
-
-        return Teacher()
-    from surrogates.constant import Constant
-
-    return Constant(rates or {})
-
-
-def _network(name: str, path: str | Path | None, device: str, seed: int | None):
+def _network(name: str, path: str | Path | None, device: str, seed: int | None) -> "TmeCell":
     from surrogates.intervals import load_intervals
     from surrogates.network.ensemble import TmeCell
     from surrogates.network.parameters import random_raw

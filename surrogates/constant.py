@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from typing import Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from surrogates.channels import (
     CELL_TYPES,
@@ -17,8 +19,8 @@ from surrogates.channels import (
     cell_type_code,
     find,
 )
-from surrogates.teacher.model import Out
-from surrogates.trajectory import Trajectory, simulate
+from surrogates.contract import Cells, Decision
+from surrogates.trajectory import Conditions, Trajectory, simulate
 
 NEUTRAL = {"s_duration_factor": 1.0, "vessel_PS": 1.0}  # factors: 1 changes nothing
 
@@ -37,27 +39,22 @@ class Constant:
         text = json.dumps({"table": self._table.tolist()})
         self.hash = hashlib.sha256(text.encode()).hexdigest()
 
-    def initial_state(self, cell_type, genotype) -> np.ndarray:  # noqa: ARG002
+    def initial_state(self, cell_type: ArrayLike, genotype: ArrayLike) -> np.ndarray:  # noqa: ARG002
         """No state: zeros."""
-        return np.zeros((len(cell_type), len(NODES)), np.float32)
+        return np.zeros((len(np.asarray(cell_type)), len(NODES)), np.float32)
 
-    def allocate(self, n: int) -> Out:
+    def allocate(self, n: int) -> Decision:
         """Room for the results of `n` cells."""
-        return Out(
-            np.zeros((n, len(NODES)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.ones(n, bool),
-        )
+        return Decision.allocate(n)
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:  # noqa: ARG002
+    def step(self, cells: Cells, dt: float, *, out: Decision) -> None:  # noqa: ARG002
         """Write the type's outputs; the state stays as it is."""
-        out.state[:] = state
-        out.outputs[:] = self._table[cell_type]
+        out.state[:] = cells.state
+        out.outputs[:] = self._table[cells.cell_type]
         out.sigma[:] = 0.0
         out.in_domain[:] = True
 
-    def simulate(self, **conditions) -> Trajectory:
+    def simulate(self, **conditions: Unpack[Conditions]) -> Trajectory:
         """Follow one cell; see `surrogates.trajectory.simulate`."""
         return simulate(self, **conditions)
 

@@ -9,13 +9,17 @@ No training data show what they do: cells that carry one are always outside the 
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from surrogates.channels import GENOTYPES, NODES, cell_type_code, find, genotype_bits
+from surrogates.contract import Cells, Decision
 from surrogates.prior.graph import Network
-from surrogates.trajectory import Trajectory
+from surrogates.trajectory import Conditions, Trajectory
+from surrogates.variants import NetworkModel, step_groups
 
 TIMES, HELD = "times", "held"
 MOST = 31 - len(GENOTYPES)  # that the genotype, an int32, has room for
@@ -26,7 +30,7 @@ Changes = Mapping[str, Mapping[str, float]]  # node -> {times: x} or {held: x}
 class Mutants:
     """A cell model (the network or the teacher) and a user's own mutations of it."""
 
-    def __init__(self, model, mutations: Mapping[str, Changes]) -> None:
+    def __init__(self, model: NetworkModel, mutations: Mapping[str, Changes]) -> None:
         if len(mutations) > MOST:
             msg = f"{len(mutations)} mutations are defined; a genotype has room for {MOST}"
             raise ValueError(msg)
@@ -34,80 +38,59 @@ class Mutants:
         self.genotypes = (*GENOTYPES, *mutations)
         self.inputs, self.nodes, self.outputs = model.inputs, model.nodes, model.outputs
         self.name, self.hash = model.name, model.hash
-        self._variants: dict[int, tuple] = {}
+        self._variants: dict[int, Variant] = {}
 
-    @property
-    def domain(self):
-        """Training domain of the network."""
-        return self.model.domain
-
-    def allocate(self, n: int):
+    def allocate(self, n: int) -> Decision:
         """As the model."""
         return self.model.allocate(n)
 
-    def initial_state(self, cell_type, genotype) -> np.ndarray:
+    def initial_state(self, cell_type: ArrayLike, genotype: ArrayLike) -> np.ndarray:
         """Drug-free steady state of each type and genotype, its changes of nodes included."""
         cell_type, genotype = np.asarray(cell_type), np.asarray(genotype)
         state = self.model.initial_state(cell_type, genotype & _KNOWN)
-        for rows, model, _ in self._mutants(genotype):
-            state[rows] = model.initial_state(cell_type[rows], genotype[rows] & _KNOWN)
+        for rows, variant in self._mutants(genotype):
+            state[rows] = variant.model.initial_state(cell_type[rows], genotype[rows] & _KNOWN)
         return state
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
+    def step(self, cells: Cells, dt: float, *, out: Decision) -> None:
         """Advance every cell; those that carry a user's mutation by a changed network."""
-        state, inputs = np.asarray(state), np.asarray(inputs)
-        genotype, cell_type = np.asarray(genotype), np.asarray(cell_type)
-        mutants = [  # taken before the step: `out` may share the state
-            (
-                rows,
-                model,
-                _hold(state[rows], held),
-                (inputs[rows], genotype[rows] & _KNOWN, cell_type[rows]),
-            )
-            for rows, model, held in self._mutants(genotype)
-        ]
-        self.model.step(state, inputs, genotype & _KNOWN, cell_type, dt, out=out)
-        for rows, model, start, situation in mutants:
-            again = model.allocate(len(rows))
-            model.step(start, *situation, dt, out=again)
-            for name in ("state", "outputs", "sigma"):
-                getattr(out, name)[rows] = getattr(again, name)
-            out.in_domain[rows] = False
+        mutants = self._mutants(cells.genotype)
+        if not mutants:
+            self.model.step(cells, dt, out=out)
+            return
+        rest = np.flatnonzero(np.asarray(cells.genotype) >> len(GENOTYPES) == 0)
+        step_groups([*mutants, (rest, self.model)], cells, dt, out=out)
 
-    def simulate(self, *, cell_type="tumor", genotype=(), state=None, **conditions) -> Trajectory:
+    def simulate(self, **conditions: Unpack[Conditions]) -> Trajectory:
         """Follow one cell; see `trajectory.simulate`. A mutant is never in the domain."""
-        bits = genotype_bits(genotype, self.genotypes)
-        known = [name for name in genotype if name in GENOTYPES]
-        found = self._mutants(np.array([bits]))
-        if not found:
-            return self.model.simulate(
-                cell_type=cell_type, genotype=known, state=state, **conditions
-            )
-        _, model, held = found[0]
-        kind = np.array([cell_type_code(cell_type)], np.int8)
-        start = self.initial_state(kind, [bits]) if state is None else np.asarray(state)[None]
-        course = model.simulate(
-            cell_type=cell_type, genotype=known, **conditions, state=_hold(start, held)[0]
-        )
+        genotype = conditions.get("genotype", ())
+        bits = np.array([genotype_bits(genotype, self.genotypes)], np.int32)
+        conditions["genotype"] = [name for name in genotype if name in GENOTYPES]
+        mutants = self._mutants(bits)
+        if not mutants:
+            return self.model.simulate(**conditions)
+        _, variant = mutants[0]
+        start = conditions.get("state")
+        if start is None:
+            code = np.array([cell_type_code(conditions.get("cell_type", "tumor"))], np.int8)
+            start = self.initial_state(code, bits)[0]
+        conditions["state"] = variant.hold(np.asarray(start)[None])[0]
+        course = variant.model.simulate(**conditions)
         return replace(course, in_domain=np.zeros_like(course.in_domain), intervals=None)
 
-    def over(self, model) -> "Mutants":
-        """The same mutations of another cell model."""
-        return Mutants(model, self.mutations)
-
-    def _mutants(self, genotype: np.ndarray) -> list[tuple]:
-        """Rows that carry mutations of the user's, their model and the nodes it holds."""
+    def _mutants(self, genotype: np.ndarray) -> list[tuple[np.ndarray, "Variant"]]:
+        """Rows that carry mutations of the user's, and what decides about them."""
         own = np.asarray(genotype) >> len(GENOTYPES)
         return [
-            (np.flatnonzero(own == bits), *self._variant(bits))
+            (np.flatnonzero(own == bits), self._variant(bits))
             for bits in np.unique(own[own > 0]).tolist()
         ]
 
-    def _variant(self, bits: int) -> tuple:
+    def _variant(self, bits: int) -> "Variant":
         if bits not in self._variants:
             carried = [c for k, c in enumerate(self.mutations.values()) if bits >> k & 1]
             held = {
-                node: change[HELD]
+                NODES.index(node): change[HELD]
                 for changes in carried
                 for node, change in changes.items()
                 if HELD in change
@@ -115,10 +98,33 @@ class Mutants:
             network = self.model.network
             for changes in carried:
                 network = changed(network, changes)
-            columns = np.array([NODES.index(node) for node in held], int)
-            values = np.array(list(held.values()), np.float32)
-            self._variants[bits] = (self.model.with_network(network), (columns, values))
+            self._variants[bits] = Variant(
+                self.model.with_network(network),
+                np.array(list(held), int),
+                np.array(list(held.values()), np.float32),
+            )
         return self._variants[bits]
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """The model of the cells that carry some mutations of the user's."""
+
+    model: NetworkModel
+    held: np.ndarray  # nodes that are held
+    level: np.ndarray  # float32, at which
+
+    def step(self, cells: Cells, dt: float, *, out: Decision) -> None:
+        """Advance them from the held levels; none of them is in the training domain."""
+        known = replace(cells, state=self.hold(cells.state), genotype=cells.genotype & _KNOWN)
+        self.model.step(known, dt, out=out)
+        out.in_domain[:] = False
+
+    def hold(self, state: np.ndarray) -> np.ndarray:
+        """A copy of the states with the held nodes at their levels."""
+        state = np.array(state, np.float32)
+        state[:, self.held] = self.level
+        return state
 
 
 def changed(network: Network, changes: Changes) -> Network:
@@ -131,13 +137,6 @@ def changed(network: Network, changes: Changes) -> Network:
         else:
             competence[:, k] *= change[TIMES]
     return replace(network, competence=competence, tau=tau, start=start)
-
-
-def _hold(state: np.ndarray, held: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """A copy of the states with the held nodes at their values."""
-    state = np.array(state, np.float32)
-    state[:, held[0]] = held[1]
-    return state
 
 
 __all__ = ["HELD", "MOST", "TIMES", "Mutants", "changed"]

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from surrogates.network.domain import COUNTED, Domain
@@ -45,6 +47,13 @@ def find_weights(name: str | None = None, path: str | Path | None = None) -> Pat
         msg = f"{what} has no {WEIGHT_FILE}; by name there are {names()}"
         raise FileNotFoundError(msg)
     return folder
+
+
+def count_members(name: str | None = None, path: str | Path | None = None) -> int:
+    """How many members an ensemble has, from the head of its weight file."""
+    with safe_open(find_weights(name, path) / WEIGHT_FILE, "numpy") as file:
+        shape: Sequence[int] = file.get_slice("network.theta").get_shape()
+    return shape[0]
 
 
 def save_weights(folder: str | Path, weights: Weights) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
 
@@ -14,10 +15,30 @@ from surrogates.channels import (
     find,
     genotype_bits,
 )
+from surrogates.contract import CellModel, Cells, Key
 from surrogates.intervals import GROWTH, Intervals
 from surrogates.phenotype import net_growth_rate
 
 Steps = float | Sequence[tuple[float, float]]
+
+
+class Conditions(TypedDict, total=False):
+    """What one cell is and lives in; defaults are those of `simulate`."""
+
+    cell_type: str
+    genotype: Sequence[str]
+    minutes: float
+    dt: float
+    inputs: Mapping[str, Steps] | None
+    state: np.ndarray | None
+
+
+@runtime_checkable
+class Surrogate(CellModel, Protocol):
+    """A cell model that also follows one cell by itself: what `surrogates.load` returns."""
+
+    def simulate(self, **conditions: Unpack[Conditions]) -> "Trajectory":
+        """Follow one cell; see `simulate`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +96,7 @@ class Trajectory:
 
 
 def simulate(
-    model,
+    model: CellModel,
     *,
     cell_type: str = "tumor",
     genotype: Sequence[str] = (),
@@ -102,7 +123,9 @@ def simulate(
     in_domain = np.empty(n_steps + 1, bool)
     current = np.ascontiguousarray(start, np.float32)
     for k in range(n_steps + 1):  # a step of no length reads the heads at time 0
-        model.step(current, course[max(k - 1, 0)][None], bits, code, dt if k else 0.0, out=out)
+        key = Key(np.zeros(1, np.int64), k, seed=0)
+        cells = Cells(current, course[max(k - 1, 0)][None], bits, code, key=key)
+        model.step(cells, dt if k else 0.0, out=out)
         current = out.state.copy()
         nodes[k], outputs[k], in_domain[k] = current[0], out.outputs[0], out.in_domain[0]
     return Trajectory(time, nodes, outputs, in_domain)
@@ -121,7 +144,7 @@ def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
     course = basal_inputs(len(time))
     for name, value in inputs.items():
         column = find(name, INPUTS, "input")
-        if np.isscalar(value):
+        if isinstance(value, float | int):
             course[:, column] = value
         else:
             for minute, level in value:
@@ -129,4 +152,4 @@ def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
     return course
 
 
-__all__ = ["Trajectory", "simulate"]
+__all__ = ["Conditions", "Steps", "Surrogate", "Trajectory", "simulate"]

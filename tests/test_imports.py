@@ -21,10 +21,11 @@ LAYERS = (  # each may import itself and what stands below it
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, others read names
     "cli": ("registry", "evaluation", "training"),
-    "model": ("", "channels"),
+    "model": ("", "channels", "contract"),
     "scenario": ("channels", "mutations"),
     "output": ("channels",),
-    "analysis": ("", "channels", "evaluation", "phenotype"),
+    "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry"),
+    "processes": ("contract",),
     "scan": ("", "registry"),  # the hash of code and weights
     "replay": ("channels", "prior"),
 }

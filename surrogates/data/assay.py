@@ -1,19 +1,17 @@
 """Do with a cell model what an experiment did with its cells: treat, wait, read at given times.
 
 All conditions of an experiment run as one batch. Inputs hold from one change to the next and start
-from the basal values, cells from the drug-free steady state of their type and genotype. A line
-that makes more or less of a protein has another competence of the node.
+from the basal values, cells from the drug-free steady state of their type and genotype. A line that
+makes more or less of a protein is a variant of the model, see `variants.with_abundance`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from surrogates.channels import INPUTS, basal_inputs, cell_type_code, find, genotype_bits
-from surrogates.network.ensemble import TmeCell
-from surrogates.prior.graph import UNITS
-from surrogates.teacher.model import Teacher
+from surrogates.contract import CellModel, Cells
 
 MEDIUM = -1440.0  # [min] cells are a day in their medium before the first treatment
 
@@ -36,7 +34,7 @@ class Reading:
 
 
 def follow(
-    model, conditions: Sequence[Condition], times: Sequence[float], tick: float = 6.0
+    model: CellModel, conditions: Sequence[Condition], times: Sequence[float], tick: float = 6.0
 ) -> Reading:
     """Run all conditions and read them at `times` [min], in rising order.
 
@@ -55,10 +53,10 @@ def follow(
     for moment, change in _agenda(changes, times):
         while now < moment - 1e-9:
             stretch = min(tick, moment - now)
-            model.step(state, inputs, bits, code, stretch, out=out)
+            model.step(Cells(state, inputs, bits, code), stretch, out=out)
             state, now = out.state.copy(), now + stretch
         if change is None:
-            model.step(state, inputs, bits, code, 0.0, out=out)
+            model.step(Cells(state, inputs, bits, code), 0.0, out=out)
             nodes.append(state)
             outputs.append(out.outputs.copy())
         else:
@@ -85,17 +83,4 @@ def _agenda(changes: list, times: Sequence[float]) -> list[tuple[float, list | N
     return [(moment, change) for moment, _, change in events]
 
 
-def with_competence(model, factors: Mapping[str, float], cell_type: str = "tumor"):
-    """The model with a type's competence of some nodes multiplied, at most to 1."""
-    competence = model.network.competence.copy()
-    row = competence[cell_type_code(cell_type)]
-    for name, factor in factors.items():
-        unit = find(name, UNITS, "node")
-        row[unit] = min(row[unit] * factor, 1.0)
-    network = replace(model.network, competence=competence)
-    if isinstance(model, Teacher):
-        return Teacher(network)
-    return TmeCell(network, model.raw, model.domain, name=model.name, hash=model.hash)
-
-
-__all__ = ["MEDIUM", "Condition", "Reading", "follow", "with_competence"]
+__all__ = ["MEDIUM", "Condition", "Reading", "follow"]

@@ -21,9 +21,10 @@ import numpy as np
 
 from surrogates.channels import NODES
 from surrogates.data import boolean_model
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.evaluation.folds import FoldCache, Models, Progress
 from surrogates.evaluation.table import Row
+from surrogates.variants import with_abundance
 
 FOLDER = "boolean_models"
 COPIES, TIME, SEED = 1000, 30.0, 1  # of a Boolean model; its unit of time is that of a flip
@@ -159,7 +160,7 @@ def cell_effects(model, study: Study) -> np.ndarray:
         return follow(which, [dish], [60.0 * HOURS], tick=30.0).nodes[0, 0, columns]
 
     base = at_end(model)
-    losses = [at_end(with_competence(model, {node: 0.0})) - base for node in study.node.values()]
+    losses = [at_end(with_abundance(model, {node: 0.0})) - base for node in study.node.values()]
     ligands = [
         at_end(model, **{name: level}) - at_end(model, **{name: 0.0})
         for name, level in study.ligand.values()

@@ -19,10 +19,11 @@ import pandas as pd
 
 from surrogates.channels import NODES
 from surrogates.data import abundance, observation
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.evaluation import baselines
 from surrogates.evaluation.folds import FoldCache, Models, Progress
 from surrogates.evaluation.table import Row
+from surrogates.variants import with_abundance
 
 FOLDER, FILE = "breast_cytof", "Median_allsamples.csv.gz"
 MARKERS = {  # marker -> node
@@ -158,7 +159,7 @@ def readings(model) -> np.ndarray:
 
 def sensitivities(model, base: np.ndarray) -> np.ndarray:
     """d reading / d ln abundance (n_varied, n_treatments, n_times, n_markers)."""
-    weaker = [readings(with_competence(model, {node: abundance.STEP})) for node in VARIED]
+    weaker = [readings(with_abundance(model, {node: abundance.STEP})) for node in VARIED]
     return (np.array(weaker) - base) / np.log(abundance.STEP)
 
 

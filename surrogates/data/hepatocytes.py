@@ -20,10 +20,11 @@ import pandas as pd
 
 from surrogates.channels import NODES
 from surrogates.data import observation
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.evaluation import baselines
 from surrogates.evaluation.folds import FoldCache, Models, Progress
 from surrogates.evaluation.table import Row
+from surrogates.variants import with_abundance
 
 FOLDER = "cellnopt_data"
 CELLS = {  # file -> title, cell type, genotype
@@ -154,7 +155,7 @@ def readings(model, cell_type: str, genotype: tuple[str, ...]) -> np.ndarray:
         treated = (
             model
             if isinstance(inhibitor, dict)
-            else with_competence(model, {inhibitor: LEFT}, cell_type)
+            else with_abundance(model, {inhibitor: LEFT}, cell_type=cell_type)
         )
         dishes = [
             Condition(((MEDIUM, STARVED), (BEFORE, drug), (0.0, ligand)), cell_type, genotype)

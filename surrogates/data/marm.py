@@ -23,11 +23,12 @@ import numpy as np
 
 from surrogates.channels import NODES, cell_type_code, genotype_bits, genotype_names, read_table
 from surrogates.data import observation
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.evaluation.baselines import rivals
 from surrogates.evaluation.folds import FoldCache, Models, Progress
 from surrogates.evaluation.table import CONTENDERS, Row
 from surrogates.prior.graph import UNITS
+from surrogates.variants import with_abundance
 
 FOLDER = "marm_melanoma_pERK"
 STEM = "processed_EGF_EGFR_MEKi_PRAFi_RAFi"
@@ -306,7 +307,7 @@ def predicted(model, rows: Conditions, tick: float = TICK) -> np.ndarray:
     for fold in np.unique(rows.EGFR):
         here = np.flatnonzero(np.equal(rows.EGFR, fold))
         part = rows.take(here)
-        line = with_competence(model, {"EGFR": egfr_competence(fold, parental) / parental})
+        line = with_abundance(model, {"EGFR": egfr_competence(fold, parental) / parental})
         times = np.unique(part.time)
         course = follow(line, treatments(part), times.tolist(), tick=tick)
         erk[here] = course.nodes[

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from surrogates.contract import Cells
 from surrogates.data.conditions import Courses, draw_courses
 from surrogates.teacher.model import Teacher
 
@@ -66,7 +67,7 @@ def sample(teacher: Teacher, config: Sampling, *, held_out: bool = False, follow
     cell_type, genotype = courses.cell_type[trajectory], courses.genotype[trajectory]
     inputs = np.ascontiguousarray(courses.inputs[segment, trajectory])
     state = _disturb(rng, state, config)
-    target = teacher.drive(state, inputs, genotype, cell_type)
+    target = teacher.drive(Cells(state, inputs, genotype, cell_type))
     return Rows(state, inputs, genotype, cell_type, target, trajectory.astype(np.int32))
 
 
@@ -115,7 +116,9 @@ def _follow(
         inputs = np.ascontiguousarray(courses.inputs[k])
         clock = 0.0
         for time in [*_snapshot_times(rng, per_segment, length, config.early_share), length]:
-            follower.step(state, inputs, courses.genotype, courses.cell_type, time - clock, out=out)
+            follower.step(
+                Cells(state, inputs, courses.genotype, courses.cell_type), time - clock, out=out
+            )
             state, clock = out.state.copy(), time
             if time < length:
                 states.append(state)

@@ -30,12 +30,13 @@ import numpy as np
 import pandas as pd
 
 from surrogates.data import abundance, observation
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.evaluation import baselines, gaussian_process
 from surrogates.evaluation.folds import FoldCache, Models, Progress
 from surrogates.evaluation.gaussian_process import fit_kernel_part
 from surrogates.evaluation.table import Row, spread
 from surrogates.phenotype import net_growth_rate
+from surrogates.variants import with_abundance
 
 FOLDER = "lembas_viability"
 FILES = (
@@ -197,7 +198,7 @@ def response(model, genotypes: list[tuple[str, ...]]) -> Response:
     total = np.trapezoid(course, 60.0 * np.array(HOURS), axis=0)
     at_slope = course[HOURS.index(SLOPE_HOUR)]
     changed = [
-        growth(with_competence(model, {node: abundance.STEP}), (SLOPE_HOUR,))[0] for node in VARIED
+        growth(with_abundance(model, {node: abundance.STEP}), (SLOPE_HOUR,))[0] for node in VARIED
     ]
     slope = (np.array(changed) - at_slope) / np.log(abundance.STEP) * 60.0 * HOURS[-1]
     return Response(total[..., 1:] - total[..., :1], slope[..., 1:] - slope[..., :1])

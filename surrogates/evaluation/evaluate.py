@@ -20,6 +20,7 @@ from surrogates.channels import (
     OUTPUT_CHANNELS,
     basal_inputs,
 )
+from surrogates.contract import Cells
 from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, draw_courses
 from surrogates.data.sampling import Rows, Sampling, sample
 from surrogates.evaluation.baselines import baseline_scores
@@ -233,7 +234,7 @@ def _outputs_at_48h(model, courses) -> np.ndarray:
     out = model.allocate(len(state))
     inputs = np.ascontiguousarray(courses.inputs[0])
     for _ in range(480):
-        model.step(state, inputs, courses.genotype, courses.cell_type, 6.0, out=out)
+        model.step(Cells(state, inputs, courses.genotype, courses.cell_type), 6.0, out=out)
         state = out.state.copy()
     return out.outputs
 
@@ -246,7 +247,7 @@ def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) 
     cells = (rows.state, rows.inputs, rows.genotype, rows.cell_type)
     out, truth = model.allocate(len(rows)), teacher.allocate(len(rows))
     for which, results in ((model, out), (teacher, truth)):
-        which.step(*cells, 0.0, out=results)
+        which.step(Cells(*cells), 0.0, out=results)
     error = (np.abs(out.outputs - truth.outputs) / (HIGH - LOW)).max(axis=1)
     sigma = (out.sigma / (HIGH - LOW)).max(axis=1)
     ranks = [values.argsort().argsort() for values in (error, sigma)]
@@ -270,7 +271,7 @@ def _outlyingness_of(model: TmeCell, inputs, genotype, cell_type) -> np.ndarray:
     """Outlyingness of cells that meet these inputs in their drug-free steady state."""
     out = model.allocate(len(inputs))
     state = model.initial_state(cell_type, genotype)
-    model.step(state, inputs, genotype, cell_type, 0.0, out=out)
+    model.step(Cells(state, inputs, genotype, cell_type), 0.0, out=out)
     disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
     return outlyingness(model.domain, inputs, genotype, disagreement)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surrogates.contract import Cells
 from surrogates.data.conditions import Courses
 
 HOURS, READ_EVERY = 72, 6  # [h]
@@ -26,7 +27,7 @@ def follow(model, courses: Courses) -> Course:
     for k in range(n_reads):
         inputs = np.ascontiguousarray(courses.inputs[k * n_segments // n_reads])
         for _ in range(READ_EVERY * 10):
-            model.step(state, inputs, courses.genotype, courses.cell_type, 6.0, out=out)
+            model.step(Cells(state, inputs, courses.genotype, courses.cell_type), 6.0, out=out)
             state = out.state.copy()
         nodes.append(state)
         outputs.append(out.outputs.copy())

@@ -16,6 +16,7 @@ import numpy as np
 from numba import get_num_threads
 
 from surrogates.channels import TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
+from surrogates.contract import Cells, Decision
 from surrogates.network.domain import Domain
 from surrogates.network.kernels.drives import BLOCK, WIDEST
 from surrogates.network.kernels.tiles import TILE, step_tiles
@@ -128,18 +129,25 @@ class CpuNetwork:
         self._domain = domain.tuple()
         self._tau = effective.tau.astype(np.float64)
 
-    def run(self, arrays: tuple, n_sweeps: int, length: float, results: tuple) -> None:
-        """Advance `arrays` (state, inputs, genotype, type) by `n_sweeps` of `length` [min].
+    def run(
+        self,
+        cells: Cells,
+        n_sweeps: int,
+        length: float,
+        out: Decision,
+        *,
+        tau: np.ndarray | None = None,
+    ) -> None:
+        """Advance the cells by `n_sweeps` of `length` [min]; of no length, read the heads only.
 
-        `results`: state, outputs, sigma, in_domain; its state may be the state it is given.
+        The state of `out` may be that of the cells. `tau`: other time constants (n_members,
+        n_nodes) than the model's.
         """
-        self.run_with(arrays, n_sweeps, length, results, tau=self._tau)
-
-    def run_with(self, arrays, n_sweeps, length, results, *, tau: np.ndarray) -> None:
-        """As `run`, with other time constants (n_members, n_nodes)."""
+        tau = self._tau if tau is None else tau
         timing = self._timing(n_sweeps if length > 0.0 else 0, length, tau)
-        order, tiles = tiles_of(arrays[3])
-        call = (self._packed.tuple(), self._domain, _TABLES, timing, arrays[:3], results)
+        order, tiles = tiles_of(cells.cell_type)
+        arrays = (cells.state, cells.inputs, cells.genotype)
+        call = (self._packed.tuple(), self._domain, _TABLES, timing, arrays, out)
         n_threads = get_num_threads() if len(tiles[0]) >= PARALLEL_FROM else 1
         if n_threads == 1:
             step_tiles((order, *tiles), *call)

@@ -1,8 +1,10 @@
 """The trained network behind the cell-model contract, on CPU (numba) or CUDA (torch)."""
 
 from dataclasses import replace
+from typing import Protocol, Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from surrogates.channels import (
     GENOTYPES,
@@ -13,16 +15,24 @@ from surrogates.channels import (
     OUTPUTS,
     basal_inputs,
 )
-from surrogates.intervals import Intervals
+from surrogates.contract import Cells, Decision
+from surrogates.intervals import GROWTH, Intervals
 from surrogates.network.cpu import CpuNetwork
 from surrogates.network.domain import Domain
 from surrogates.network.parameters import Raw, effective, sweeps
 from surrogates.prior.graph import Network
-from surrogates.teacher.model import Out
-from surrogates.trajectory import GROWTH, Trajectory, simulate
+from surrogates.steady_states import SteadyStates
+from surrogates.trajectory import Conditions, Trajectory, simulate
+from surrogates.variants import ByAbundance, refuse_lines
 
-_DTYPES = (np.float32, np.float32, np.int32, np.int8)  # of state, inputs, genotype, cell type
 RELAXATION_TAU, RELAXATION_STEP, RELAXATION_SWEEPS = 30.0, 6.0, 600  # search of a steady state
+
+
+class Backend(Protocol):
+    """Where the equations are evaluated: `network.cpu` or `network.torch`."""
+
+    def run(self, cells: Cells, n_sweeps: int, length: float, out: Decision) -> None:
+        """Advance the cells by `n_sweeps` of `length` [min]; of no length, read the heads only."""
 
 
 class TmeCell:
@@ -49,44 +59,35 @@ class TmeCell:
         self.name, self.hash, self.device = name, hash, device
         acting = effective(raw, network)
         self._cpu = CpuNetwork(network, acting, domain)
-        self._backend = self._cpu if device == "cpu" else _on_cuda(network, raw, domain, device)
-        self._tau = np.where(np.isinf(acting.tau), acting.tau, np.float32(RELAXATION_TAU))
-        self._steady: dict[tuple[int, int], np.ndarray] = {}
-
-    def allocate(self, n: int) -> Out:
-        """Room for the results of `n` cells, on the host."""
-        return Out(
-            np.zeros((n, len(NODES)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.ones(n, bool),
+        self._backend: Backend = (
+            self._cpu if device == "cpu" else _on_cuda(network, raw, domain, device)
         )
+        self._tau = np.where(np.isinf(acting.tau), acting.tau, np.float32(RELAXATION_TAU))
+        self._steady = SteadyStates(self._relax)
+        self._by_abundance = ByAbundance(self)
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
+    def allocate(self, n: int) -> Decision:
+        """Room for the results of `n` cells, on the host."""
+        return Decision.allocate(n)
+
+    def step(self, cells: Cells, dt: float, *, out: Decision) -> None:
         """Advance every cell by dt [min] at constant inputs, into `out`; see `network.torch`.
 
         Sweeps last about 3 min whatever the tick, so ticks of 3, 6 and 12 min follow one
         trajectory; dt = 0 reads the heads and leaves the state as it is.
         """
+        refuse_lines(cells, self.name)
+        if cells.abundance is not None:
+            self._by_abundance.step(cells, dt, out=out)
+            return
         n_sweeps, length = sweeps(dt)
-        results = (out.state, out.outputs, out.sigma, out.in_domain)
-        arrays = tuple(
-            np.ascontiguousarray(array, dtype)
-            for array, dtype in zip((state, inputs, genotype, cell_type), _DTYPES, strict=True)
-        )
-        self._backend.run(arrays, n_sweeps, length, results)
+        self._backend.run(cells.contiguous(), n_sweeps, length, out)
 
-    def initial_state(self, cell_type, genotype) -> np.ndarray:
+    def initial_state(self, cell_type: ArrayLike, genotype: ArrayLike) -> np.ndarray:
         """Drug-free steady state of each type and genotype at the basal inputs, cached per pair."""
-        pairs = list(
-            zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(), strict=True)
-        )
-        missing = sorted(set(pairs) - self._steady.keys())
-        if missing:
-            self._steady.update(zip(missing, self._relax(missing), strict=True))
-        return np.array([self._steady[pair] for pair in pairs], np.float32).reshape(-1, len(NODES))
+        return self._steady(cell_type, genotype)
 
-    def simulate(self, **conditions) -> Trajectory:
+    def simulate(self, **conditions: Unpack[Conditions]) -> Trajectory:
         """Follow one cell; `std` is the spread of members run freely, `interval` calibrated."""
         trajectory = simulate(self, **conditions)
         if self.raw.n_members == 1:
@@ -119,24 +120,16 @@ class TmeCell:
             intervals=self.intervals,
         )
 
-    def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
-        """Fixed points of (type, genotype) pairs, all nodes relaxing equally fast."""
-        cell_type = np.array([pair[0] for pair in pairs], np.int8)
-        genotype = np.array([pair[1] for pair in pairs], np.int32)
-        start = self.network.start * self.network.competence[cell_type, : len(NODES)]
-        out = self.allocate(len(pairs))
-        arrays = (
-            np.ascontiguousarray(start, np.float32),
-            basal_inputs(len(pairs)),
-            genotype,
-            cell_type,
-        )
-        results = (out.state, out.outputs, out.sigma, out.in_domain)
-        self._cpu.run_with(arrays, RELAXATION_SWEEPS, RELAXATION_STEP, results, tau=self._tau)
+    def _relax(self, cell_type: np.ndarray, genotype: np.ndarray) -> np.ndarray:
+        """Fixed points of types and genotypes, all nodes relaxing equally fast."""
+        n, competence = len(cell_type), self.network.competence[cell_type, : len(NODES)]
+        start = np.ascontiguousarray(self.network.start * competence, np.float32)
+        cells, out = Cells(start, basal_inputs(n), genotype, cell_type), self.allocate(n)
+        self._cpu.run(cells, RELAXATION_SWEEPS, RELAXATION_STEP, out, tau=self._tau)
         return out.state
 
 
-def _on_cuda(network: Network, raw: Raw, domain: Domain, device: str):
+def _on_cuda(network: Network, raw: Raw, domain: Domain, device: str) -> "Backend":
     from surrogates.network.torch import TorchNetwork  # torch loads only where it computes
 
     return TorchNetwork(network, raw, domain, device)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogates.channels import GENOTYPES, LOG, RAMP, TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
+from surrogates.contract import Cells, Decision
 from surrogates.metabolism import (
     BIOMASS_PYRUVATE,
     GLUCOSE_HALF,
@@ -245,12 +246,15 @@ class TorchNetwork(nn.Module):
         self.to(self._device)
 
     @torch.no_grad()
-    def run(self, arrays: tuple, n_sweeps: int, length: float, results: tuple) -> None:
-        """Advance (state, inputs, genotype, type); see `network.cpu.CpuNetwork.run`."""
-        for first in range(0, len(arrays[0]), CHUNK):
-            part = [torch.from_numpy(a[first : first + CHUNK]).to(self._device) for a in arrays]
-            for target, value in zip(results, self(*part, n_sweeps, length), strict=True):
-                target[first : first + CHUNK] = value.cpu().numpy()
+    def run(self, cells: Cells, n_sweeps: int, length: float, out: Decision) -> None:
+        """Advance the cells; see `network.cpu.CpuNetwork.run`."""
+        for first in range(0, len(cells), CHUNK):
+            rows = slice(first, first + CHUNK)
+            part = cells.take(rows)
+            arrays = (part.state, part.inputs, part.genotype, part.cell_type)
+            tensors = (torch.from_numpy(array).to(self._device) for array in arrays)
+            found = self(*tensors, n_sweeps, length)
+            out.put(rows, Decision(*(value.cpu().numpy() for value in found)))
 
     def forward(
         self,

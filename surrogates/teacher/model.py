@@ -15,11 +15,11 @@ literature magnitudes; time constants and competences are the network's own (`pr
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numba import get_num_threads
+from numpy.typing import ArrayLike
 
 from surrogates.channels import (
     GENOTYPES,
@@ -37,10 +37,13 @@ from surrogates.channels import (
     basal_inputs,
     read_table,
 )
-from surrogates.phenotype import HEAD_COMPETENCE, RANGES
+from surrogates.contract import Cells, Decision
+from surrogates.phenotype import RANGES
 from surrogates.prior.graph import SOURCES, Edge, Network, load_network
+from surrogates.steady_states import SteadyStates
 from surrogates.teacher import kernels
-from surrogates.trajectory import Trajectory, simulate
+from surrogates.trajectory import Conditions, Trajectory, simulate
+from surrogates.variants import ByAbundance, refuse_lines
 
 BASAL = "basal"
 MAX_STEP = 1.5  # [min] longest internal step
@@ -51,16 +54,6 @@ _ROLES = {
     "requires": kernels.REQUIRES,
     "inhibits": kernels.INHIBITS,
 }
-
-
-@dataclass
-class Out:
-    """What a step writes: state, outputs, their epistemic spread, and whether to trust them."""
-
-    state: np.ndarray
-    outputs: np.ndarray
-    sigma: np.ndarray
-    in_domain: np.ndarray
 
 
 class Teacher:
@@ -89,46 +82,38 @@ class Teacher:
             TRANSFORM_B,
             len(GENOTYPES),
         )
-        self._steady: dict[tuple[int, int], np.ndarray] = {}
+        self._heads = np.ascontiguousarray(self.network.competence[:, len(NODES) :])
+        self._steady = SteadyStates(self._relax)
+        self._by_abundance = ByAbundance(self)
 
-    def allocate(self, n: int) -> Out:
+    def allocate(self, n: int) -> Decision:
         """Room for the results of `n` cells."""
-        return Out(
-            np.zeros((n, len(NODES)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.zeros((n, len(OUTPUTS)), np.float32),
-            np.ones(n, bool),
-        )
+        return Decision.allocate(n)
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out) -> None:
+    def step(self, cells: Cells, dt: float, *, out: Decision) -> None:
         """Advance every cell by dt [min] at constant inputs into `out`, in place if need be."""
-        arrays = (state, inputs, genotype, cell_type)
-        fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
-        self._integrate(arrays, self.network.tau, dt, MAX_STEP, (out.state, fractions, out.outputs))
+        refuse_lines(cells, self.name)
+        if cells.abundance is not None:
+            self._by_abundance.step(cells, dt, out=out)
+            return
+        self._integrate(cells, self.network.tau, dt, MAX_STEP, out)
         out.sigma[:] = 0.0
         out.in_domain[:] = True
 
-    def drive(self, state, inputs, genotype, cell_type) -> np.ndarray:
+    def drive(self, cells: Cells) -> np.ndarray:
         """Drives float32 (n, n_units): F x competence of the nodes, then the heads' fractions."""
-        out = np.empty((len(state), self.network.n_units), np.float32)
-        arrays = _contiguous(state, inputs, genotype, cell_type)
-        kernels.drive_cells(self._model(self.network.tau, 1.0), arrays, out)
+        out = np.empty((len(cells), self.network.n_units), np.float32)
+        kernels.drive_cells(self._model(self.network.tau, 1.0), _arrays(cells), out)
         return out
 
-    def initial_state(self, cell_type, genotype) -> np.ndarray:
+    def initial_state(self, cell_type: ArrayLike, genotype: ArrayLike) -> np.ndarray:
         """Drug-free steady state of each type and genotype at the basal inputs, cached per pair.
 
         Bistable memories start from `start` of the node table: off, but on in fibroblasts.
         """
-        pairs = list(
-            zip(np.asarray(cell_type).tolist(), np.asarray(genotype).tolist(), strict=True)
-        )
-        missing = sorted(set(pairs) - self._steady.keys())
-        if missing:
-            self._steady.update(zip(missing, self._relax(missing), strict=True))
-        return np.array([self._steady[pair] for pair in pairs], np.float32).reshape(-1, len(NODES))
+        return self._steady(cell_type, genotype)
 
-    def simulate(self, **conditions: Any) -> Trajectory:
+    def simulate(self, **conditions: Unpack[Conditions]) -> Trajectory:
         """Follow one cell; see `surrogates.trajectory.simulate`."""
         return simulate(self, **conditions)
 
@@ -136,34 +121,27 @@ class Teacher:
         """The same equations with other competences and time constants."""
         return Teacher(network)
 
-    def _relax(self, pairs: list[tuple[int, int]]) -> np.ndarray:
-        """Fixed points of (type, genotype) pairs, slow nodes hurried along."""
-        cell_type = np.array([pair[0] for pair in pairs], np.int8)
-        genotype = np.array([pair[1] for pair in pairs], np.int32)
-        state = np.ascontiguousarray(
-            self.network.start * self.network.competence[cell_type, : len(NODES)]
-        )
-        arrays = (state, basal_inputs(len(pairs)), genotype, cell_type)
-        fractions = np.empty((len(pairs), len(OUTPUTS)), np.float32)
+    def _relax(self, cell_type: np.ndarray, genotype: np.ndarray) -> np.ndarray:
+        """Fixed points of types and genotypes, slow nodes hurried along."""
+        n, competence = len(cell_type), self.network.competence[cell_type, : len(NODES)]
+        start = np.ascontiguousarray(self.network.start * competence, np.float32)
+        cells, out = Cells(start, basal_inputs(n), genotype, cell_type), self.allocate(n)
         tau = np.minimum(self.network.tau, np.float32(RELAXATION_TAU))
         tau[np.isinf(self.network.tau)] = np.inf  # held, see `mutations`
-        self._integrate(
-            arrays,
-            tau,
-            RELAXATION_STEP * RELAXATION_STEPS,
-            RELAXATION_STEP,
-            (state, fractions, np.empty_like(fractions)),
-        )
-        return state
+        self._integrate(cells, tau, RELAXATION_STEP * RELAXATION_STEPS, RELAXATION_STEP, out)
+        return out.state
 
-    def _integrate(self, arrays, tau, dt, longest, out) -> None:
-        n_steps = max(1, int(np.ceil(dt / longest - 1e-9)))
-        model, n = self._model(tau, dt / n_steps), len(arrays[0])
+    def _integrate(
+        self, cells: Cells, tau: np.ndarray, dt: float, longest: float, out: Decision
+    ) -> None:
+        n_steps, n = max(1, int(np.ceil(dt / longest - 1e-9))), len(cells)
+        model, arrays = self._model(tau, dt / n_steps), _arrays(cells)
+        results = (out.state, np.empty((n, len(OUTPUTS)), np.float32), out.outputs)
         n_threads = get_num_threads() if n >= PARALLEL_FROM else 1
         bounds = np.linspace(0, n, n_threads + 1).astype(int).tolist()
 
         def advance(*rows: int) -> None:
-            kernels.step_cells(rows, model, arrays, n_steps, out)
+            kernels.step_cells(rows, model, arrays, n_steps, results)
 
         if n_threads == 1:
             advance(0, n)
@@ -181,7 +159,7 @@ class Teacher:
             self._dynamic,
             gain.astype(np.float32),
             correction.astype(np.float32),
-            HEAD_COMPETENCE,
+            self._heads,
             RANGES,
         )
 
@@ -259,13 +237,10 @@ def _dynamic_arrays(rows: list[tuple]) -> tuple:
     )
 
 
-def _contiguous(state, inputs, genotype, cell_type) -> tuple:
-    return (
-        np.ascontiguousarray(state, np.float32),
-        np.ascontiguousarray(inputs, np.float32),
-        np.ascontiguousarray(genotype, np.int32),
-        np.ascontiguousarray(cell_type, np.int8),
-    )
+def _arrays(cells: Cells) -> tuple[np.ndarray, ...]:
+    """As the kernels take them."""
+    found = cells.contiguous()
+    return found.state, found.inputs, found.genotype, found.cell_type
 
 
 def _hash(arrays: tuple) -> str:
@@ -275,4 +250,4 @@ def _hash(arrays: tuple) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Out", "Teacher", "compile_parameters", "teacher_parameters"]
+__all__ = ["Teacher", "compile_parameters", "teacher_parameters"]

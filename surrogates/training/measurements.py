@@ -20,13 +20,13 @@ from torch import Tensor
 
 from surrogates.channels import INPUTS, NODES, basal_inputs, cell_type_code
 from surrogates.data import marm, observation
-from surrogates.data.assay import with_competence
 from surrogates.network.domain import everywhere
 from surrogates.network.ensemble import TmeCell
 from surrogates.network.parameters import SWEEP
 from surrogates.network.torch import MonotoneUnits
 from surrogates.prior.graph import UNITS, Network
 from surrogates.training.rollouts import Course, Roller
+from surrogates.variants import with_abundance
 
 EARLY = ((30.0, 0.5), (60.0, 1.0))  # [min] after ligand: until, longest sweep
 LATE = 500.0  # [min] dishes read later than this are run apart, so that the rest stop here
@@ -90,7 +90,7 @@ class PlateLikelihood:
             for fold in np.unique(dishes.fold):
                 here = np.equal(dishes.fold, fold)
                 factor = marm.egfr_competence(fold, parental) / parental
-                line = with_competence(model, {"EGFR": factor})
+                line = with_abundance(model, {"EGFR": factor})
                 code = np.full(here.sum(), tumor, np.int8)
                 start[here] = line.initial_state(code, dishes.genotype[here])
                 competence[here] = line.network.competence[tumor, : len(NODES)]

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from surrogates.channels import find
+from surrogates.contract import Cells
 from surrogates.data import marm
 from surrogates.data.sampling import Rows, join, sample, split
 from surrogates.evaluation.fidelity import drive_of
@@ -346,7 +347,7 @@ def spread_and_distance(
     """Disagreement (largest sigma over range) and squared distance of every row."""
     model = TmeCell(network, raw, domain, name="in training", hash="")
     out = model.allocate(len(rows))
-    model.step(rows.state, rows.inputs, rows.genotype, rows.cell_type, 0.0, out=out)
+    model.step(Cells(rows.state, rows.inputs, rows.genotype, rows.cell_type), 0.0, out=out)
     disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
     return disagreement, distances(domain, rows.inputs, rows.genotype)
 

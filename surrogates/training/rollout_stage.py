@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from surrogates.contract import Cells
 from surrogates.data.sampling import Rows
 from surrogates.network.parameters import SWEEP
 from surrogates.network.torch import MonotoneUnits
@@ -76,7 +77,9 @@ def draw_pool(teacher: Teacher, rows: Rows, n: int, ticks: int, seed: int) -> Po
     reads = np.unique([max(1, round(share * ticks)) for share in READS])
     state, out, wanted = rows.state[first], teacher.allocate(n), []
     for tick in range(ticks):
-        teacher.step(state, inputs[_segment(tick, ticks)], genotype, cell_type, TICK, out=out)
+        teacher.step(
+            Cells(state, inputs[_segment(tick, ticks)], genotype, cell_type), TICK, out=out
+        )
         state = out.state.copy()
         if tick + 1 in reads:
             wanted.append(state)

@@ -6,6 +6,7 @@ import pytest
 import surrogates
 import tme_sim
 from surrogates.channels import GENOTYPES, INPUTS, basal_inputs, genotype_bits
+from surrogates.contract import Cells
 from tests.model.small import small
 from tme_sim import cli
 from tme_sim.analysis.explain import counterfactual, survival
@@ -89,7 +90,7 @@ def after_ten_days_of(network, bath):
         inputs[0, INPUTS.index(name)] = level
     state, out = network.initial_state(code, bits), network.allocate(1)
     for _ in range(DAYS_10):
-        network.step(state, inputs, bits, code, STEP, out=out)
+        network.step(Cells(state, inputs, bits, code), STEP, out=out)
         state = out.state.copy()
     return state[0]
 

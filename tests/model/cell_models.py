@@ -1,5 +1,7 @@
 """Cell models that change what another one is told, to see what its decisions hang on."""
 
+from dataclasses import replace
+
 import numpy as np
 
 
@@ -9,6 +11,7 @@ class Wrapped:
     def __init__(self, model):
         self.model = model
         self.inputs, self.nodes, self.outputs = model.inputs, model.nodes, model.outputs
+        self.genotypes = model.genotypes
         self.name, self.hash = f"{type(self).__name__} {model.name}", model.hash
 
     def initial_state(self, cell_type, genotype):
@@ -17,9 +20,9 @@ class Wrapped:
     def allocate(self, n):
         return self.model.allocate(n)
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out):
-        told = np.ascontiguousarray(self.tell(inputs, cell_type))
-        self.model.step(state, told, genotype, cell_type, dt, out=out)
+    def step(self, cells, dt, *, out):
+        told = np.ascontiguousarray(self.tell(cells.inputs, cells.cell_type))
+        self.model.step(replace(cells, inputs=told), dt, out=out)
 
 
 class Permuted(Wrapped):

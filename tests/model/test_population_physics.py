@@ -90,9 +90,9 @@ def test_births_at_random_have_the_mean_and_variance_of_a_yule_process():
 class Logistic(Wrapped):
     """Divides more slowly the more a secreted signal tells of others, not at all from 1 nM on."""
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out):
-        self.model.step(state, inputs, genotype, cell_type, dt, out=out)
-        room = np.maximum(1.0 - inputs[:, INPUTS.index("HGF")], 0.0)
+    def step(self, cells, dt, *, out):
+        self.model.step(cells, dt, out=out)
+        room = np.maximum(1.0 - cells.inputs[:, INPUTS.index("HGF")], 0.0)
         out.outputs[:, OUTPUTS.index("g2m_rate")] *= room
 
 

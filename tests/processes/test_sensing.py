@@ -81,9 +81,9 @@ def test_every_input_comes_from_where_it_should(cells):
 class Mind:
     """A cell model that adds one to the state and decides by row."""
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out):  # noqa: ARG002
-        out.state[:] = state + 1.0
-        out.outputs[:] = np.arange(len(state))[:, None]
+    def step(self, cells, dt, *, out):  # noqa: ARG002
+        out.state[:] = cells.state + 1.0
+        out.outputs[:] = np.arange(len(cells))[:, None]
         out.sigma[:] = [0.1, 0.6, 0.2]
         out.in_domain[:] = False
 
@@ -97,6 +97,8 @@ def test_the_dead_keep_their_state_and_decide_nothing(cells):
         cells,
         Mind(),
         dt=6.0,
+        seed=1,
+        tick=0,
         network_type=np.arange(2, dtype=np.int8),
         silent=silent,
         output_range=np.array([1.0, 2.0, 1.0], np.float32),

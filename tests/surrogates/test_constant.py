@@ -5,13 +5,14 @@ import pytest
 
 import surrogates
 from surrogates.channels import CELL_TYPES, OUTPUTS, UnknownName, basal_inputs
+from surrogates.contract import Cells
 
 
 def outputs(model):
     n = len(CELL_TYPES)
     out = model.allocate(n)
     code, bits = np.arange(n, dtype=np.int8), np.zeros(n, np.int32)
-    model.step(model.initial_state(code, bits), basal_inputs(n), bits, code, 6.0, out=out)
+    model.step(Cells(model.initial_state(code, bits), basal_inputs(n), bits, code), 6.0, out=out)
     return out
 
 

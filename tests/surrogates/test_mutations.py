@@ -5,6 +5,7 @@ import pytest
 
 import surrogates
 from surrogates.channels import GENOTYPES, NODES, basal_inputs, genotype_bits
+from surrogates.contract import Cells
 from surrogates.mutations import Mutants
 from surrogates.out_of_domain import OutOfDomain
 
@@ -31,7 +32,7 @@ def stepped(model, genotype, *, dt=12.0, kind=0):
     inputs = basal_inputs(len(genotype))
     out = model.allocate(len(genotype))
     start = model.initial_state(kinds, genotype)
-    model.step(start, inputs, genotype, kinds, dt, out=out)
+    model.step(Cells(start, inputs, genotype, kinds), dt, out=out)
     return start, out
 
 
@@ -79,7 +80,7 @@ def test_the_step_works_in_place_when_a_mutation_has_just_arisen(models):
     out = own.allocate(2)
     out.state[:] = own.initial_state(kinds, bits)
     bits[1] = BITS["ERK_on"]
-    own.step(out.state, basal_inputs(2), bits, kinds, 6.0, out=out)
+    own.step(Cells(out.state, basal_inputs(2), bits, kinds), 6.0, out=out)
     assert out.state[1, ERK] == np.float32(0.9)
     assert out.state[0, ERK] != np.float32(0.9)
 
@@ -104,8 +105,8 @@ def test_a_guard_treats_mutants_as_cells_out_of_the_domain():
     bits, kinds = np.array([BITS["ERK_on"], PLAIN], np.int32), np.zeros(2, np.int8)
     start = teacher.initial_state(kinds, bits)
     given, expected = swapped.allocate(2), teacher.allocate(2)
-    swapped.step(start, basal_inputs(2), bits, kinds, 6.0, out=given)
-    teacher.step(start, basal_inputs(2), bits, kinds, 6.0, out=expected)
+    swapped.step(Cells(start, basal_inputs(2), bits, kinds), 6.0, out=given)
+    teacher.step(Cells(start, basal_inputs(2), bits, kinds), 6.0, out=expected)
     assert np.array_equal(given.outputs[0], expected.outputs[0])
     assert not np.array_equal(given.outputs[1], expected.outputs[1])
 
@@ -118,15 +119,14 @@ def test_torch_agrees_with_numba_about_mutants():
     from surrogates.network.torch import TorchNetwork
 
     own = surrogates.load(mutations=OWN)
-    variant, held = own._variant(1)
+    found = own._variant(1)
+    variant = found.model
     kinds, bits = np.zeros(2, np.int8), np.full(2, PLAIN, np.int32)
-    state = variant.initial_state(kinds, bits)
-    state[:, held[0]] = held[1]
+    state = found.hold(variant.initial_state(kinds, bits))
     on_cpu, on_torch = variant.allocate(2), variant.allocate(2)
-    variant.step(state, basal_inputs(2), bits, kinds, 12.0, out=on_cpu)
+    variant.step(Cells(state, basal_inputs(2), bits, kinds), 12.0, out=on_cpu)
     torch_network = TorchNetwork(variant.network, variant.raw, variant.domain, "cpu")
-    results = (on_torch.state, on_torch.outputs, on_torch.sigma, on_torch.in_domain)
-    torch_network.run((state, basal_inputs(2), bits, kinds), 4, 3.0, results)
+    torch_network.run(Cells(state, basal_inputs(2), bits, kinds), 4, 3.0, on_torch)
     assert np.allclose(on_cpu.state, on_torch.state, rtol=1e-4, atol=1e-6)
     assert (on_torch.state[:, ERK] == np.float32(0.9)).all()
 

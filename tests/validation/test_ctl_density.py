@@ -15,6 +15,7 @@ import pytest
 import surrogates
 import tme_sim
 from surrogates.channels import INPUTS, OUTPUTS, basal_inputs, genotype_bits
+from surrogates.contract import Cells
 from tests.validation.kept_runs import observe
 
 TISSUE = """
@@ -57,7 +58,7 @@ def dead_within_a_day(hits_per_hour, n=300):
     hazard = np.zeros(n)
     for _ in range(240):
         inputs[:, INPUTS.index("granzyme_hits")] = rng.poisson(hits_per_hour / 10.0, n)
-        cell.step(state, inputs, bits, code, 6.0, out=out)
+        cell.step(Cells(state, inputs, bits, code), 6.0, out=out)
         state = out.state.copy()
         hazard += 6.0 * out.outputs[:, OUTPUTS.index("apoptosis_rate")]
     return 1.0 - np.exp(-hazard).mean()

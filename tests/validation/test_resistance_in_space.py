@@ -45,8 +45,8 @@ class NeedsRoom(Wrapped):
         self.room = np.clip(1.0 - inputs[:, INPUTS.index("crowding")] / 24.0, 0.0, 1.0)
         return inputs
 
-    def step(self, state, inputs, genotype, cell_type, dt, *, out):
-        super().step(state, inputs, genotype, cell_type, dt, out=out)
+    def step(self, cells, dt, *, out):
+        super().step(cells, dt, out=out)
         out.outputs[:, OUTPUTS.index("g2m_rate")] *= self.room
 
 

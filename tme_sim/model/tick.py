@@ -311,6 +311,8 @@ def _decide(model: "TumorModel", *, dt: float) -> None:
         model.population,
         model.cell_model,
         dt=dt,
+        seed=model.seed,
+        tick=model.tick_index,
         network_type=model.bodies.network,
         silent=model.silent,
         output_range=model.output_range,

@@ -7,6 +7,7 @@ import numpy as np
 
 import surrogates
 from surrogates.channels import CELL_TYPES, GENOTYPES
+from surrogates.contract import CellModel
 from tme_sim.agents import census
 from tme_sim.agents.cell import CLASSES
 from tme_sim.compute.launch import resolve_device
@@ -37,7 +38,7 @@ class TumorModel(mesa.Model):
 
     Args:
         scenario: what ``load_scenario`` returned.
-        cell_model: an object with the cell-model contract; the scenario's surrogate otherwise.
+        cell_model: what decides for the cells; the scenario's surrogate otherwise.
         device: ``auto``, ``cpu`` or ``cuda``: where the cell model is evaluated.
         state: a state as returned by ``state()``, to continue from.
 
@@ -51,7 +52,7 @@ class TumorModel(mesa.Model):
         self,
         scenario: Scenario,
         *,
-        cell_model: object | None = None,
+        cell_model: CellModel | None = None,
         device: str = "auto",
         state: dict | None = None,
     ) -> None:
@@ -234,11 +235,11 @@ class TumorModel(mesa.Model):
         }
 
 
-def _rebuild(scenario: Scenario, cell_model: object, device: str, state: dict) -> TumorModel:
+def _rebuild(scenario: Scenario, cell_model: CellModel, device: str, state: dict) -> TumorModel:
     return TumorModel(scenario, cell_model=cell_model, device=device, state=state)
 
 
-def _load_cell_model(scenario: Scenario, device: str) -> object:
+def _load_cell_model(scenario: Scenario, device: str) -> CellModel:
     try:
         return surrogates.load(**scenario.cell_model_options(), device=device)
     except (ValueError, KeyError, OSError) as error:
@@ -246,10 +247,9 @@ def _load_cell_model(scenario: Scenario, device: str) -> object:
         raise InputError(msg) from error
 
 
-def _check_genotypes(scenario: Scenario, cell_model: object) -> None:
+def _check_genotypes(scenario: Scenario, cell_model: CellModel) -> None:
     """A cell model that was handed over must know the mutations that the scenario defines."""
-    known = getattr(cell_model, "genotypes", GENOTYPES)
-    if known != scenario.genotypes and scenario.genotypes != GENOTYPES:
+    if cell_model.genotypes != scenario.genotypes and scenario.genotypes != GENOTYPES:
         own = list(scenario.genotypes[len(GENOTYPES) :])
         msg = (
             f"evolution: the scenario defines {own}, but the cell model was made without them; "

@@ -2,10 +2,9 @@
 
 # ruff: noqa: ANN001, ANN202 - kernels carry no annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from surrogates.contract import CellModel, Cells, Decision, Key
 from tme_sim.compute.launch import launch
 from tme_sim.state.columns import Population
 
@@ -14,21 +13,13 @@ WRITES = ("nodes", "outputs", "sigma", "in_domain")
 ALIVE = 0
 
 
-@dataclass
-class Decision:
-    """What the cell model writes, one row per cell."""
-
-    state: np.ndarray  # float32 (n_cells, n_nodes)
-    outputs: np.ndarray  # float32 (n_cells, n_outputs)
-    sigma: np.ndarray  # float32 (n_cells, n_outputs)
-    in_domain: np.ndarray  # bool (n_cells,)
-
-
-def decide(
+def decide(  # noqa: PLR0913 - all but the first two by keyword
     population: Population,
-    cell_model: object,
+    cell_model: CellModel,
     *,
     dt: float,
+    seed: int,
+    tick: int,
     network_type: np.ndarray,
     silent: np.ndarray,
     output_range: np.ndarray,
@@ -37,8 +28,10 @@ def decide(
 
     Args:
         population: the cells; inputs as left by sensing.
-        cell_model: see ``surrogates``: ``step(state, inputs, genotype, type, dt, out=)``.
+        cell_model: decides; see ``surrogates.contract``.
         dt: length of the tick [min]; 0 asks for the outputs of the present state.
+        seed: of the run; with the tick and a cell's id the key of what the cell model draws.
+        tick: number of the tick.
         network_type: the cell model's type code by body type.
         silent: outputs of a dead cell (n_outputs,): it decides nothing.
         output_range: width of the clamped range by output, the scale of ``sigma``.
@@ -47,14 +40,14 @@ def decide(
     decision = Decision(  # outputs go where they belong; the old state is still read meanwhile
         np.empty_like(nodes), outputs, np.empty_like(outputs), population["in_domain"]
     )
-    cell_model.step(
+    cells = Cells(
         nodes,
         population["inputs"],
         population["genotype"],
         network_type[population["type"]],
-        dt,
-        out=decision,
+        key=Key(population["id"], tick, seed),
     )
+    cell_model.step(cells, dt, out=decision)
     launch(
         _accept,
         population.n,

@@ -5,7 +5,8 @@ import pytest
 
 import surrogates
 from surrogates.channels import NODES
-from surrogates.data.assay import MEDIUM, Condition, follow, with_competence
+from surrogates.data.assay import MEDIUM, Condition, follow
+from surrogates.variants import with_abundance
 
 ERK, EGFR = NODES.index("ERK"), NODES.index("EGFR")
 
@@ -48,7 +49,7 @@ def test_readings_come_before_a_change_of_the_same_time():
 @pytest.mark.parametrize("name", ["tme-cell", "teacher"])
 def test_a_line_with_half_the_receptor_signals_less_and_the_original_stays(name):
     model = surrogates.load(name)
-    half = with_competence(model, {"EGFR": 0.5})
+    half = with_abundance(model, {"EGFR": 0.5})
     dish = [Condition(((0.0, {"EGF": 16.0}),))]
     weak, full = (follow(m, dish, [30.0]).nodes[0, 0] for m in (half, model))
     assert weak[EGFR] < 0.85 * full[EGFR]

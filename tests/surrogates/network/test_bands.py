@@ -85,7 +85,7 @@ BANDS = (vemurafenib_potency, vemurafenib_growth, hgf_rescue, hypoxia, interfero
 
 def without_members(model):
     """The same ensemble, without the members' free runs that `simulate` adds for `std`."""
-    return Guarded(model, lambda *_: None, "warn")
+    return Guarded(model, lambda *_: None)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from surrogates.channels import (
     cell_type_code,
     genotype_bits,
 )
+from surrogates.contract import Cells
 from surrogates.data.conditions import draw_courses
 from surrogates.metabolism import (
     BIOMASS_PYRUVATE,
@@ -53,7 +54,7 @@ TREATMENTS = [  # of the melanoma cell, run in one batch
 
 def without_members(model):
     """The ensemble without the members' free runs that `simulate` adds for `std`."""
-    return Guarded(model, lambda *_: None, "warn")
+    return Guarded(model, lambda *_: None)
 
 
 class Lab:
@@ -82,7 +83,7 @@ class Lab:
         state, out = self.model.initial_state(code, bits), self.model.allocate(n)
         nodes, outputs = [], []
         for tick in range(n_ticks + 1):
-            self.model.step(state, inputs, bits, code, 6.0 if tick else 0.0, out=out)
+            self.model.step(Cells(state, inputs, bits, code), 6.0 if tick else 0.0, out=out)
             state = out.state.copy()
             nodes.append(state)
             outputs.append(out.outputs.copy())
@@ -382,7 +383,7 @@ def later(lab, days, states, cell_type="tumor", genotype=MELANOMA, **inputs):
     bits = np.full(len(state), genotype_bits(genotype), np.int32)
     code = np.full(len(state), cell_type_code(cell_type), np.int8)
     out = lab.model.allocate(len(state))
-    lab.model.step(state, levels, bits, code, days * 1440.0, out=out)
+    lab.model.step(Cells(state, levels, bits, code), days * 1440.0, out=out)
     return out.state, out.outputs
 
 
@@ -491,10 +492,10 @@ def test_a_step_of_no_length_changes_nothing_and_a_short_one_little(network):
         courses.cell_type,
     )
     out = network.allocate(300)
-    network.step(*cells, 0.0, out=out)
+    network.step(Cells(*cells), 0.0, out=out)
     np.testing.assert_array_equal(out.state, cells[0])
     for dt in (1e-4, 1e-2):  # the fastest node has a time constant of minutes
-        network.step(*cells, dt, out=out)
+        network.step(Cells(*cells), dt, out=out)
         assert np.abs(out.state - cells[0]).max() <= dt / network.network.tau.min() + 1e-6
 
 
@@ -504,7 +505,7 @@ def test_carbon_and_electrons_balance(network):
     state = network.initial_state(courses.cell_type, courses.genotype)
     out = network.allocate(len(state))
     inputs = courses.inputs[0]
-    network.step(state, inputs, courses.genotype, courses.cell_type, 360.0, out=out)
+    network.step(Cells(state, inputs, courses.genotype, courses.cell_type), 360.0, out=out)
     flux = dict(zip(OUTPUTS, out.outputs.astype(float).T, strict=True))
 
     def realised(name, half):

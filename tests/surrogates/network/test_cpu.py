@@ -8,6 +8,7 @@ import pytest
 
 import surrogates
 from surrogates.channels import INPUTS, NODES, OUTPUTS, basal_inputs, genotype_bits
+from surrogates.contract import Cells
 from surrogates.data.conditions import draw_courses
 from surrogates.network.cpu import PARALLEL_FROM, TILE
 from surrogates.network.domain import everywhere
@@ -38,7 +39,7 @@ def draw(model, n):
 
 def step(model, cells, dt=6.0):
     out = model.allocate(len(cells[0]))
-    model.step(*cells, dt, out=out)
+    model.step(Cells(*cells), dt, out=out)
     return out
 
 
@@ -52,7 +53,7 @@ def same(a, b):
 def test_numba_and_torch_agree_to_1e_5_of_the_range(model, cells):
     torch_twin = TorchNetwork(model.network, model.raw, model.domain, "cpu")
     ours, theirs = step(model, cells), model.allocate(len(cells[0]))
-    torch_twin.run(cells, 2, 3.0, (theirs.state, theirs.outputs, theirs.sigma, theirs.in_domain))
+    torch_twin.run(Cells(*cells), 2, 3.0, theirs)
     np.testing.assert_allclose(ours.state, theirs.state, atol=1e-5)
     width = HIGH - LOW
     np.testing.assert_allclose(ours.outputs / width, theirs.outputs / width, atol=1e-5)
@@ -67,7 +68,7 @@ def test_numba_and_torch_agree_where_heads_are_one_product(model, cells):
     whole = TmeCell(model.network, raw, model.domain, name="", hash="")
     twin = TorchNetwork(model.network, raw, model.domain, "cpu")
     ours, theirs = step(whole, cells), model.allocate(len(cells[0]))
-    twin.run(cells, 2, 3.0, (theirs.state, theirs.outputs, theirs.sigma, theirs.in_domain))
+    twin.run(Cells(*cells), 2, 3.0, theirs)
     width = HIGH - LOW
     np.testing.assert_allclose(ours.outputs / width, theirs.outputs / width, atol=1e-5)
     np.testing.assert_allclose(ours.sigma / width, theirs.sigma / width, atol=1e-5)
@@ -104,7 +105,7 @@ def test_what_a_tile_leaves_out_changes_no_bit(model):
 def test_the_new_state_may_take_the_place_of_the_old(model, cells):
     apart, state = step(model, cells), cells[0].copy()
     out = replace(model.allocate(len(state)), state=state)
-    model.step(state, *cells[1:], 6.0, out=out)
+    model.step(Cells(state, *cells[1:]), 6.0, out=out)
     assert same(apart, out)
 
 
@@ -167,7 +168,7 @@ def test_a_unit_without_competence_stays_silent(model):
     state = np.ones((1, len(NODES)), np.float32)
     code = np.zeros(1, np.int8)  # tumor
     out = model.allocate(1)
-    model.step(state, basal_inputs(1), np.zeros(1, np.int32), code, 1440.0, out=out)
+    model.step(Cells(state, basal_inputs(1), np.zeros(1, np.int32), code), 1440.0, out=out)
     assert out.state[0, NODES.index("TCR")] < 1e-6
     assert out.outputs[0, OUTPUTS.index("kill_rate")] == 0.0
 
@@ -205,7 +206,7 @@ def test_a_steady_state_is_steady(model):
     code, bits = np.zeros(1, np.int8), np.array([genotype_bits(["BRAF_V600E"])], np.int32)
     state = model.initial_state(code, bits)
     out = model.allocate(1)
-    model.step(state, basal_inputs(1), bits, code, 60.0, out=out)
+    model.step(Cells(state, basal_inputs(1), bits, code), 60.0, out=out)
     np.testing.assert_allclose(out.state, state, atol=2e-3)
 
 
@@ -215,8 +216,8 @@ def test_inputs_of_other_layout_are_taken_as_they_are_meant(model):
     inputs = np.asfortranarray(basal_inputs(3))
     inputs[:, INPUTS.index("EGF")] = (0.0, 0.1, 1.0)
     plain, odd = model.allocate(3), model.allocate(3)
-    model.step(state, np.ascontiguousarray(inputs), bits, code, 6.0, out=plain)
-    model.step(state, inputs, bits.astype(np.int64), code.astype(np.int64), 6.0, out=odd)
+    model.step(Cells(state, np.ascontiguousarray(inputs), bits, code), 6.0, out=plain)
+    model.step(Cells(state, inputs, bits.astype(np.int64), code.astype(np.int64)), 6.0, out=odd)
     assert same(plain, odd)
 
 

@@ -6,6 +6,7 @@ from safetensors.numpy import load_file, save_file
 
 import surrogates
 from surrogates.channels import INPUT_CHANNELS, INPUTS, TRANSFORM_A, TRANSFORM_B, basal_inputs
+from surrogates.contract import Cells
 from surrogates.data.conditions import DRUGS, LIGANDS, draw_courses
 from surrogates.evaluation.domain_detection import CHANGES, auroc, outside_situations
 from surrogates.evaluation.evaluate import crowded_inputs
@@ -24,7 +25,7 @@ def marks(model, inputs, cell_type=0, genotype=1):
     n = len(inputs)
     code, bits = np.full(n, cell_type, np.int8), np.full(n, genotype, np.int32)
     out = model.allocate(n)
-    model.step(model.initial_state(code, bits), inputs, bits, code, 0.0, out=out)
+    model.step(Cells(model.initial_state(code, bits), inputs, bits, code), 0.0, out=out)
     return out.in_domain
 
 
@@ -32,7 +33,7 @@ def test_situations_like_those_of_training_are_inside(model):
     courses = draw_courses(np.random.default_rng(99), 4000, 1)
     state = model.initial_state(courses.cell_type, courses.genotype)
     out = model.allocate(len(state))
-    model.step(state, courses.inputs[0], courses.genotype, courses.cell_type, 0.0, out=out)
+    model.step(Cells(state, courses.inputs[0], courses.genotype, courses.cell_type), 0.0, out=out)
     assert out.in_domain.mean() > COVERAGE - 0.01
 
 
@@ -78,14 +79,14 @@ def test_five_alterations_are_one_more_than_training_had(model):
     bits = np.array([2**k - 1 for k in range(1, 7)], np.int32)
     code, inputs = np.zeros(6, np.int8), basal_inputs(6)
     out = model.allocate(6)
-    model.step(model.initial_state(code, bits), inputs, bits, code, 0.0, out=out)
+    model.step(Cells(model.initial_state(code, bits), inputs, bits, code), 0.0, out=out)
     assert out.in_domain.tolist() == [True] * 4 + [False] * 2
 
 
 def judged(model, inputs, genotype, cell_type):
     out = model.allocate(len(inputs))
     state = model.initial_state(cell_type, genotype)
-    model.step(state, inputs, genotype, cell_type, 0.0, out=out)
+    model.step(Cells(state, inputs, genotype, cell_type), 0.0, out=out)
     disagreement = (out.sigma / (HIGH - LOW)).max(axis=1)
     return outlyingness(model.domain, inputs, genotype, disagreement), out.in_domain
 
@@ -149,7 +150,7 @@ def cells():
 def run(model, cells):
     inputs, bits, code = cells
     out = model.allocate(len(inputs))
-    model.step(model.initial_state(code, bits), inputs, bits, code, 6.0, out=out)
+    model.step(Cells(model.initial_state(code, bits), inputs, bits, code), 6.0, out=out)
     return out
 
 
@@ -170,7 +171,7 @@ def test_teacher_swaps_single_cells(model, cells):
     teacher, inputs = surrogates.load("teacher"), cells[0]
     alone = teacher.allocate(3)
     state = model.initial_state(cells[2], cells[1])
-    teacher.step(state, inputs, cells[1], cells[2], 6.0, out=alone)
+    teacher.step(Cells(state, inputs, cells[1], cells[2]), 6.0, out=alone)
     np.testing.assert_array_equal(swapped.state[1], alone.state[1])
     np.testing.assert_array_equal(swapped.state[[0, 2]], run(model, cells).state[[0, 2]])
 

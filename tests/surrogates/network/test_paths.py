@@ -19,6 +19,7 @@ from surrogates.channels import (
     cell_type_code,
     genotype_bits,
 )
+from surrogates.contract import Cells
 from surrogates.phenotype import net_growth_rate
 
 LEAST = 0.01  # of the larger of the two values
@@ -412,7 +413,7 @@ def answers():
     out, found = model.allocate(len(state)), []
     for _ in range(2):
         for length in (21 * 60.0, *[6.0] * 30):
-            model.step(state, inputs, bits, code, length, out=out)
+            model.step(Cells(state, inputs, bits, code), length, out=out)
             state = out.state.copy()
             growth = net_growth_rate(out.outputs)[:, None]
             found.append(np.concatenate([state, out.outputs, growth], axis=1))

@@ -8,6 +8,7 @@ import torch
 
 import surrogates
 from surrogates.channels import NODES, basal_inputs
+from surrogates.contract import Cells
 from surrogates.data.conditions import draw_courses
 from surrogates.data.sampling import Sampling, sample
 from surrogates.evaluation.evaluate import residual_share
@@ -65,7 +66,7 @@ def with_residual(plain, residual):
 
 def step(model, cells, dt=6.0):
     out = model.allocate(len(cells[0]))
-    model.step(*cells, dt, out=out)
+    model.step(Cells(*cells), dt, out=out)
     return out
 
 
@@ -81,7 +82,7 @@ def test_with_closed_gates_every_bit_is_the_scaffolds(plain, open_gates, cells):
 def test_numba_and_torch_agree_with_open_gates(plain, model, cells):
     twin = TorchNetwork(model.network, model.raw, model.domain, "cpu")
     ours, theirs = step(model, cells), model.allocate(len(cells[0]))
-    twin.run(cells, 2, 3.0, (theirs.state, theirs.outputs, theirs.sigma, theirs.in_domain))
+    twin.run(Cells(*cells), 2, 3.0, theirs)
     assert np.abs(ours.state - step(plain, cells).state).max() > 0.01
     np.testing.assert_allclose(ours.state, theirs.state, atol=1e-5)
     for name in ("outputs", "sigma"):

@@ -14,6 +14,7 @@ from surrogates.channels import (
     basal_inputs,
     genotype_bits,
 )
+from surrogates.contract import Cells
 from surrogates.network.parameters import SWEEP
 from surrogates.teacher.model import PARALLEL_FROM, Teacher
 from tests.reference import teacher as slow
@@ -39,7 +40,7 @@ def random_cells(n, seed=0):
 
 def test_drive_is_that_of_the_slow_twin(teacher):
     cells = random_cells(12)
-    drives = teacher.drive(*cells)
+    drives = teacher.drive(Cells(*cells))
     for k, cell in enumerate(zip(*cells, strict=True)):
         np.testing.assert_allclose(drives[k], slow.drive(*cell), atol=2e-6)
 
@@ -78,7 +79,7 @@ def test_integration_converges_at_second_order(teacher):
     for dt in (1.0, 0.5, 0.25, 0.03125):
         now = state
         for _ in range(round(16 / dt)):
-            teacher.step(now, inputs, genotype, cell_type, dt, out=out)
+            teacher.step(Cells(now, inputs, genotype, cell_type), dt, out=out)
             now = out.state.copy()
         states[dt] = now
     errors = [np.abs(states[dt] - states[0.03125]).max() for dt in (1.0, 0.5, 0.25)]
@@ -119,7 +120,7 @@ def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_typ
     code = np.array([CELL_TYPES.index(cell_type)], np.int8)
     state, gain = run.nodes[:1].copy(), -np.expm1(-SWEEP / teacher.network.tau)
     for _ in range(round(1440 / SWEEP)):
-        drive = teacher.drive(state, inputs, bits, code)[:, : len(NODES)]
+        drive = teacher.drive(Cells(state, inputs, bits, code))[:, : len(NODES)]
         state += gain * (drive - state)
     assert abs(state[0, NODES.index("ERK")] - run["ERK"][-1]) < 0.01
 
@@ -127,14 +128,14 @@ def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_typ
 def test_a_step_of_no_length_changes_nothing(teacher):
     cells = random_cells(5)
     out = teacher.allocate(5)
-    teacher.step(*cells, 0.0, out=out)
+    teacher.step(Cells(*cells), 0.0, out=out)
     np.testing.assert_array_equal(out.state, cells[0])
 
 
 def test_states_stay_between_zero_and_one(teacher):
     cells = random_cells(300, seed=5)
     out = teacher.allocate(300)
-    teacher.step(*cells, 60.0, out=out)
+    teacher.step(Cells(*cells), 60.0, out=out)
     assert out.state.min() >= 0.0
     assert out.state.max() <= 1.0
     assert np.isfinite(out.outputs).all()
@@ -146,14 +147,14 @@ def test_a_cell_does_not_notice_its_batch_nor_the_threads(teacher):
     n = PARALLEL_FROM + 17
     cells = random_cells(n, seed=7)
     out, alone, single = teacher.allocate(n), teacher.allocate(3), teacher.allocate(n)
-    teacher.step(*cells, 6.0, out=out)
+    teacher.step(Cells(*cells), 6.0, out=out)
     part = slice(n - 3, n)
-    teacher.step(*(np.ascontiguousarray(array[part]) for array in cells), 6.0, out=alone)
+    teacher.step(Cells(*(np.ascontiguousarray(array[part]) for array in cells)), 6.0, out=alone)
     np.testing.assert_array_equal(out.state[part], alone.state)
     np.testing.assert_array_equal(out.outputs[part], alone.outputs)
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
-    teacher.step(*cells, 6.0, out=single)
+    teacher.step(Cells(*cells), 6.0, out=single)
     numba.set_num_threads(threads)
     np.testing.assert_array_equal(out.outputs, single.outputs)
 
@@ -184,10 +185,10 @@ def test_every_edge_acts_with_its_sign(teacher):
     state, _, genotype, cell_type = random_cells(64, seed=11)
     inputs = basal_inputs(64) * rng.uniform(0.1, 3.0, (64, len(INPUTS))).astype(np.float32)
     inputs += rng.random(inputs.shape).astype(np.float32) * 0.1
-    before = teacher.drive(state, inputs, genotype, cell_type)
+    before = teacher.drive(Cells(state, inputs, genotype, cell_type))
     for source, name in enumerate(network.sources):
         raised = raise_source(source, state, inputs, genotype)
-        change = teacher.drive(*raised, cell_type) - before
+        change = teacher.drive(Cells(*raised, cell_type)) - before
         for unit, edges in enumerate(network.edges):
             signs = {edge.sign for edge in edges if name in (edge.source, edge.gate)}
             along = change[:, unit]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from surrogates.channels import INPUT_CHANNELS, INPUTS, UnknownName
+from surrogates.contract import Cells
 from surrogates.data.conditions import HELD_OUT_PAIRS, draw_courses
 from surrogates.data.sampling import Sampling, join, sample, split
 from surrogates.evaluation.card import render
@@ -186,7 +187,7 @@ def test_on_policy_rows_are_the_networks_states_with_the_teachers_drives(network
     model = TmeCell(network, random_raw(network, 2, 5), everywhere(), name="", hash="")
     visited = sample(teacher, SMALL.sampling, follower=model)
     own = sample(teacher, SMALL.sampling)
-    drive = teacher.drive(visited.state, visited.inputs, visited.genotype, visited.cell_type)
+    drive = teacher.drive(Cells(visited.state, visited.inputs, visited.genotype, visited.cell_type))
     np.testing.assert_array_equal(visited.target, drive)
     np.testing.assert_array_equal(visited.inputs, own.inputs)
     assert np.abs(visited.state - own.state).max() > 0.3
@@ -200,7 +201,9 @@ def test_rollouts_are_compared_with_where_the_teacher_arrives(rows):
     state, out = pool.start, teacher.allocate(10)
     assert (pool.inputs[0] != pool.inputs[1]).any()
     for tick in range(4):
-        teacher.step(state, pool.inputs[tick // 2], pool.genotype, pool.cell_type, 6.0, out=out)
+        teacher.step(
+            Cells(state, pool.inputs[tick // 2], pool.genotype, pool.cell_type), 6.0, out=out
+        )
         state = out.state.copy()
         if 2 * (tick + 1) in pool.reads:
             found = pool.wanted[pool.reads.tolist().index(2 * (tick + 1))]
@@ -232,7 +235,7 @@ def test_conditions_stay_in_the_documented_ranges():
 
 
 def test_the_drive_of_every_row_is_the_teachers(rows):
-    again = Teacher().drive(rows.state, rows.inputs, rows.genotype, rows.cell_type)
+    again = Teacher().drive(Cells(rows.state, rows.inputs, rows.genotype, rows.cell_type))
     np.testing.assert_array_equal(again, rows.target)
 
 

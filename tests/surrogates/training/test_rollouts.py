@@ -6,6 +6,7 @@ import torch
 
 import surrogates
 from surrogates.channels import NODES
+from surrogates.contract import Cells
 from surrogates.data.conditions import draw_courses
 from surrogates.network.parameters import random_raw
 from surrogates.network.torch import MonotoneUnits, Sources, relax
@@ -99,7 +100,9 @@ def test_a_rollout_is_what_inference_does(network):
     )
     state, out = course.start, model.allocate(40)
     for k in range(4):
-        model.step(state, course.inputs[k // 2], courses.genotype, courses.cell_type, 6.0, out=out)
+        model.step(
+            Cells(state, course.inputs[k // 2], courses.genotype, courses.cell_type), 6.0, out=out
+        )
         state = out.state.copy()
     found = Roller(network)(MonotoneUnits(network, model.raw), course)
     np.testing.assert_allclose(found[0].detach().numpy(), state, atol=1e-5)

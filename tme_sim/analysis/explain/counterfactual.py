@@ -19,7 +19,7 @@ Put back are
     PD-L1            the T cells see none: their kill rates without it
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from surrogates.channels import (
     TRANSFORM_KIND,
     read_table,
 )
+from surrogates.contract import CellModel, Cells, Decision, Key
 from surrogates.phenotype import net_growth_rate
 from tme_sim.model import tick
 from tme_sim.model.tumor_model import TumorModel
@@ -52,28 +53,6 @@ DRUGS = tuple(name for name, kind in zip(INPUTS, TRANSFORM_KIND, strict=True) if
 SLOW = np.array([row["layer"] == "memory" for row in read_table("nodes")])
 _HITS, _PDL1_SEEN = INPUTS.index("granzyme_hits"), INPUTS.index("PDL1_contact")
 _contact_weight = np.vectorize(contact_weight, otypes=[float])
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """What the cell model is asked about: a row per cell."""
-
-    state: np.ndarray  # float32 (n, n_nodes)
-    inputs: np.ndarray  # float32 (n, n_inputs)
-    genotype: np.ndarray  # int32 (n,)
-    kind: np.ndarray  # int8 (n,), type code of the cell model
-
-    def take(self, rows: np.ndarray) -> "Cells":
-        """Some of them."""
-        return Cells(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-    def differs(self, other: "Cells") -> np.ndarray:
-        """Which rows are not the same in another."""
-        return (
-            (self.state != other.state).any(axis=1)
-            | (self.inputs != other.inputs).any(axis=1)
-            | (self.genotype != other.genotype)
-        )
 
 
 class Growth(NamedTuple):
@@ -101,17 +80,32 @@ class Situation:
     drugs: dict[str, float]  # level that plasma or bath supply, by substrate
 
 
-def grow(cell_model: Any, cells: Cells) -> Growth:
+def differs(cells: Cells, other: Cells) -> np.ndarray:
+    """Which rows are not the same in another, bool (n,)."""
+    return (
+        (cells.state != other.state).any(axis=1)
+        | (cells.inputs != other.inputs).any(axis=1)
+        | (cells.genotype != other.genotype)
+    )
+
+
+def grow(cell_model: CellModel, cells: Cells) -> Growth:
     """Roll all cells out in one batch; a cell's answer does not depend on the others."""
-    n = len(cells.kind)
-    state, out = np.ascontiguousarray(cells.state), cell_model.allocate(n)
-    total, inside = np.zeros(n), np.zeros(n)
-    for _ in range(N_STEPS):
-        cell_model.step(state, cells.inputs, cells.genotype, cells.kind, STEP, out=out)
-        state = out.state.copy()
-        total += net_growth_rate(out.outputs)
-        inside += out.in_domain
+    total, inside = np.zeros(len(cells)), np.zeros(len(cells))
+    for decision in roll_out(cell_model, cells):
+        total += net_growth_rate(decision.outputs)
+        inside += decision.in_domain
     return Growth(DAY * total / N_STEPS, inside / N_STEPS)
+
+
+def roll_out(cell_model: CellModel, cells: Cells) -> Iterator[Decision]:
+    """What is decided at every step of 72 h in constant surroundings, into the same arrays."""
+    out = cell_model.allocate(len(cells))
+    for step in range(N_STEPS):
+        key = cells.key and cells.key._replace(tick=cells.key.tick + step)
+        cell_model.step(replace(cells, key=key), STEP, out=out)
+        yield out
+        cells = replace(cells, state=out.state.copy())
 
 
 def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
@@ -255,19 +249,21 @@ def expected_hits(model: TumorModel) -> tuple[np.ndarray, np.ndarray]:
 def _kill_rate(model: TumorModel, cells: Cells) -> np.ndarray:
     """Mean kill rate [1/min] over a roll-out."""
     column = [c.name for c in model.cell_model.outputs].index("kill_rate")
-    state, out = cells.state, model.cell_model.allocate(len(cells.kind))
-    total = np.zeros(len(cells.kind))
-    for _ in range(N_STEPS):
-        model.cell_model.step(state, cells.inputs, cells.genotype, cells.kind, STEP, out=out)
-        state = out.state.copy()
-        total += out.outputs[:, column]
+    total = np.zeros(len(cells))
+    for decision in roll_out(model.cell_model, cells):
+        total += decision.outputs[:, column]
     return total / N_STEPS
 
 
 def _cells(model: TumorModel, rows: np.ndarray) -> Cells:
     population = model.population
-    columns = (population[name][rows] for name in ("nodes", "inputs", "genotype"))
-    return Cells(*columns, model.bodies.network[population["type"][rows]])
+    return Cells(
+        population["nodes"][rows],
+        population["inputs"][rows],
+        population["genotype"][rows],
+        model.bodies.network[population["type"][rows]],
+        key=Key(population["id"][rows], model.tick_index, model.seed),
+    )
 
 
 def _levels(levels: dict[str, float], model: TumorModel, limit: Callable) -> Callable:
@@ -299,9 +295,9 @@ def _wild_type(bits: np.ndarray) -> Callable:
     return change
 
 
-def _forget(cell_model: Any, cells: Cells) -> Cells:
+def _forget(cell_model: CellModel, cells: Cells) -> Cells:
     state = cells.state.copy()
-    state[:, SLOW] = cell_model.initial_state(cells.kind, cells.genotype)[:, SLOW]
+    state[:, SLOW] = cell_model.initial_state(cells.cell_type, cells.genotype)[:, SLOW]
     return replace(cells, state=state)
 
 
@@ -315,7 +311,7 @@ def _hits(without: np.ndarray) -> Callable:
 
 
 __all__ = [
-    "ACQUIRED", "LOW_DRUG", "MEMORY", "PDL1", "STANDING", "STROMA", "Cells", "Growth", "PutBack",
-    "Situation", "everything", "expected_hits", "grow", "origins", "situation", "stromal_ligands",
-    "supplied", "tumor_rows",
+    "ACQUIRED", "LOW_DRUG", "MEMORY", "PDL1", "STANDING", "STROMA", "Growth", "PutBack",
+    "Situation", "differs", "everything", "expected_hits", "grow", "origins", "situation",
+    "stromal_ligands", "supplied", "tumor_rows",
 ]  # fmt: skip

@@ -17,14 +17,16 @@ import numpy as np
 
 import surrogates
 from surrogates.channels import INPUTS
+from surrogates.contract import CellModel, Cells, Key
+from surrogates.registry import count_members
 from tme_sim.analysis.explain.counterfactual import (
     DRUGS,
     N_STEPS,
     STEP,
-    Cells,
     Growth,
     PutBack,
     Situation,
+    differs,
     everything,
     grow,
     situation,
@@ -151,7 +153,11 @@ def explain_model(
 
 
 def judge(
-    cell_model: Any, found: Situation, *, threshold: float = 0.0, rows: np.ndarray | None = None
+    cell_model: CellModel,
+    found: Situation,
+    *,
+    threshold: float = 0.0,
+    rows: np.ndarray | None = None,
 ) -> Verdict:
     """Roll out the cells of a situation (or some rows) and name the causes of their survival."""
     rows = np.arange(len(found.ids)) if rows is None else rows
@@ -180,7 +186,7 @@ def judge(
 
 
 def _roll_out(
-    cell_model: Any,
+    cell_model: CellModel,
     cells: Cells,
     as_is: Growth,
     variants: list[tuple[PutBack, np.ndarray]],
@@ -196,11 +202,11 @@ def _roll_out(
     for k, (one, asked) in enumerate(variants):
         before = cells.take(asked)
         after = one.change(before, rows[asked])
-        moved = after.differs(before)
+        moved = differs(after, before)
         batch.append(after.take(moved))
         places.append((k, asked[moved]))
     inside = [float(as_is.in_domain.mean()) if len(rows) else 1.0]
-    grown = grow(cell_model, _joined(batch))
+    grown = grow(cell_model, Cells.concatenate(batch))
     ends = np.cumsum([len(place) for _, place in places])
     for (k, place), end in zip(places, ends, strict=True):
         part = slice(end - len(place), end)
@@ -210,7 +216,7 @@ def _roll_out(
 
 
 def _pairs(
-    cell_model: Any,
+    cell_model: CellModel,
     cells: Cells,
     as_is: Growth,
     found: Situation,
@@ -221,7 +227,7 @@ def _pairs(
     lowest = as_is.net.copy()
     if asked.size:
         some = cells.take(asked)
-        moved = [one.change(some, rows[asked]).differs(some) for one in found.put_back]
+        moved = [differs(one.change(some, rows[asked]), some) for one in found.put_back]
         variants = [
             (everything((found.put_back[a], found.put_back[b])), asked[moved[a] & moved[b]])
             for a, b in itertools.combinations(range(len(moved)), 2)
@@ -229,11 +235,6 @@ def _pairs(
         net, _ = _roll_out(cell_model, cells, as_is, variants, rows)
         lowest[asked] = net[asked].min(axis=1)
     return lowest
-
-
-def _joined(parts: list[Cells]) -> Cells:
-    names = Cells.__dataclass_fields__
-    return Cells(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 def explanation(explained: Sequence[Explained], threshold: float) -> Explanation:
@@ -349,7 +350,7 @@ def _drawn(model: TumorModel, cells: int | None) -> np.ndarray:
     return rows[np.lexsort((ids, lot))][:cells]
 
 
-def _cell_model(run: Run, member: int | None = None) -> Any:
+def _cell_model(run: Run, member: int | None = None) -> CellModel:
     """The run's cell model; where it would stop outside its domain it goes on and is counted."""
     options = run.scenario.cell_model_options()
     if options["out_of_domain"] == "stop":
@@ -359,27 +360,28 @@ def _cell_model(run: Run, member: int | None = None) -> Any:
     return surrogates.load(**options)
 
 
-def _members(run: Run) -> list[Any]:
+def _members(run: Run) -> list[CellModel]:
     """Each member of the ensemble alone; none where the run's cell model has no members."""
     options = run.scenario.surrogate.options()
     if options.get("name") in ("teacher", "constant") or options.get("member") is not None:
         return []
-    network = surrogates.load(**{key: options[key] for key in ("name", "path") if key in options})
-    return [_cell_model(run, m) for m in range(network.raw.n_members)]
+    n_members = count_members(options.get("name"), options.get("path"))
+    return [_cell_model(run, member) for member in range(n_members)]
 
 
-def _cost(model: TumorModel, cells: int | None, members: Sequence[Any]) -> str:
+def _cost(model: TumorModel, cells: int | None, members: Sequence[CellModel]) -> str:
     """What the work will take, measured on a few cells."""
     n_tumor = tumor_rows(model).size
     n = min(n_tumor, cells or n_tumor)
     code, bits = np.zeros(_TRIAL, np.int8), np.zeros(_TRIAL, np.int32)
     inputs = np.tile(np.array(list(model.basal.values()), np.float32), (_TRIAL, 1))
     state, out = model.cell_model.initial_state(code, bits), model.cell_model.allocate(_TRIAL)
-    model.cell_model.step(state, inputs, bits, code, STEP, out=out)
+    trial = Cells(state, inputs, bits, code, key=Key(np.arange(_TRIAL), 0, seed=0))
+    model.cell_model.step(trial, STEP, out=out)
     taken = []
     for _ in range(3):
         start = time.perf_counter()
-        model.cell_model.step(state, inputs, bits, code, STEP, out=out)
+        model.cell_model.step(trial, STEP, out=out)
         taken.append(time.perf_counter() - start)
     each = min(taken) / _TRIAL
     asked = n + 0.5 * len(members) * min(n, MEMBER_CELLS)
