@@ -5,11 +5,36 @@ The public names load their modules on first use, so that ``import tme_sim`` sta
 
 import importlib
 import os
+from typing import TYPE_CHECKING
+
+from tme_sim.output import drawing
+from tme_sim.release import VERSION as __version__
+
+if TYPE_CHECKING:
+    from tme_sim.agents.cell import CD8TCell as CD8TCell
+    from tme_sim.agents.cell import Cell as Cell
+    from tme_sim.agents.cell import EndothelialCell as EndothelialCell
+    from tme_sim.agents.cell import EpithelialCell as EpithelialCell
+    from tme_sim.agents.cell import Fibroblast as Fibroblast
+    from tme_sim.agents.cell import Macrophage as Macrophage
+    from tme_sim.agents.cell import TumorCell as TumorCell
+    from tme_sim.agents.cell_set import CellSet as CellSet
+    from tme_sim.fields import Grid as Grid
+    from tme_sim.fields import Microenvironment as Microenvironment
+    from tme_sim.fields import Substrate as Substrate
+    from tme_sim.model.tumor_model import TumorModel as TumorModel
+    from tme_sim.output.run import Run as Run
+    from tme_sim.output.run import open_run as open_run
+    from tme_sim.scenario import Scenario as Scenario
+    from tme_sim.scenario import ScenarioError as ScenarioError
+    from tme_sim.scenario import load_scenario as load_scenario
+    from tme_sim.simulation import branch as branch
+    from tme_sim.simulation import resume as resume
+    from tme_sim.simulation import simulate as simulate
+    from tme_sim.state.columns import Population as Population
 
 # before numba or torch load: threads that spin while they wait starve each other, ten times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "load_scenario": "tme_sim.scenario",
@@ -50,3 +75,12 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, *_PACKAGES])
+
+
+def _notebook() -> drawing.Drawing:
+    from tme_sim.analysis.figures import notebook  # matplotlib: only once a run is drawn
+
+    return notebook
+
+
+drawing.register(_notebook)

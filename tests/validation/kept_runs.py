@@ -6,19 +6,17 @@ could change a result makes a run anew. A run in progress leaves checkpoints, ev
 ``checkpoint_every`` of its scenario.
 """
 
-import functools
 import hashlib
 import inspect
 import json
 from pathlib import Path
 
-import surrogates
 import tme_sim
 from tme_sim.errors import InputError
+from tme_sim.scan import version
 from tme_sim.state import checkpoint
 
 RUNS = Path(__file__).parents[2] / "outputs" / "validation" / "runs"
-NO_PART_OF_A_RUN = {"analysis", "bench", "output", "replay", "scan", "cli.py", "progress.py"}
 
 
 def observe(scenario, look, *, every, cell_model, prepare=None, steer=None):
@@ -45,23 +43,9 @@ def key(scenario, every, cell_model, *functions):
     """Folder name of a run: its scenario's name, its seed, and the hash of all it hangs on."""
     parts = [type(cell_model), *(one for one in functions if one is not None)]
     sources = [inspect.getsource(part) for part in parts]
-    what = [scenario.resolved(), code_hash(), cell_model.name, cell_model.hash, every, sources]
+    what = [scenario.resolved(), version.code(), cell_model.name, cell_model.hash, every, sources]
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return f"{scenario.name}-{scenario.seed}-{digest[:16]}"
-
-
-@functools.cache
-def code_hash():
-    """Hash of the source of the simulator and of the cell models, without what only reads runs."""
-    digest = hashlib.sha256()
-    simulator = Path(tme_sim.__file__).parent
-    for path in sorted([*simulator.rglob("*.py"), *Path(surrogates.__file__).parent.glob("*.py")]):
-        if not (
-            path.is_relative_to(simulator)
-            and path.relative_to(simulator).parts[0] in NO_PART_OF_A_RUN
-        ):
-            digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _begin_or_go_on(folder, scenario, look, cell_model, prepare):

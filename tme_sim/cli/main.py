@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
-from tme_sim import __version__
 from tme_sim.cli import (
     bench,
     branch,
@@ -31,6 +30,7 @@ from tme_sim.cli import (
 )
 from tme_sim.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from tme_sim.errors import InputError
+from tme_sim.release import VERSION
 
 
 class Command(Protocol):
@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="tme-sim",
         description="Simulate the tumor microenvironment; every cell decided by a trained network.",
     )
-    parser.add_argument("--version", action="version", version=f"tme-sim {__version__}")
+    parser.add_argument("--version", action="version", version=f"tme-sim {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in COMMANDS.items():
         own = commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)

@@ -1,19 +1,19 @@
 """Keep the balances of each drug in a run file (`/balances`, see ``layout``)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
-from tme_sim.therapy.balance import BODY, TISSUE, body_balance, gap
+from tme_sim.therapy.balance import body_balance
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from tme_sim.model.tumor_model import TumorModel
 
 GROUP = "balances"
 
 
-def write(file: h5py.File, model: Any) -> None:
+def write(file: h5py.File, model: "TumorModel") -> None:
     """Write where each drug of a model is now, over what was written before."""
     for gone in set(file.get(GROUP, ())) - set(model.therapy.bodies):  # a branch without it
         del file[GROUP][gone]
@@ -21,24 +21,6 @@ def write(file: h5py.File, model: Any) -> None:
         _put(file, f"{GROUP}/{drug}/body", body_balance(body), "mg")
         if drug in model.drug_balance:
             _put(file, f"{GROUP}/{drug}/tissue", model.drug_balance.amounts(drug), "amol")
-
-
-def read(file: h5py.File) -> "pd.DataFrame":
-    """One row per drug and part (body, tissue): amount by name, unit, and the gap.
-
-    The gap is what a balance leaves unexplained, as a share of its throughput.
-    """
-    import pandas as pd
-
-    rows = []
-    for drug, parts in file.get(GROUP, {}).items():
-        for part, dataset in parts.items():
-            names = [str(name) for name in dataset.attrs["columns"]]
-            amounts = dict(zip(names, dataset[:].tolist(), strict=True))
-            unit = str(dataset.attrs["units"])
-            rows.append({"drug": drug, "part": part, "unit": unit, "gap": gap(amounts), **amounts})
-    columns = ["drug", "part", "unit", "gap", *dict.fromkeys((*BODY, *TISSUE))]
-    return pd.DataFrame(rows, columns=columns).set_index(["drug", "part"])
 
 
 def _put(file: h5py.File, name: str, amounts: dict[str, float], unit: str) -> None:

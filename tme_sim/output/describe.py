@@ -13,9 +13,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from tme_sim import __version__
 from tme_sim.errors import InputError
 from tme_sim.output import layout
+from tme_sim.release import VERSION
 from tme_sim.state.columns import PHASE_NAMES, STATUS_NAMES
 
 _PACKAGES = ("numpy", "numba", "torch", "mesa", "h5py")
@@ -118,7 +118,7 @@ def write_scenario(group: h5py.Group, model: Any) -> None:
 def provenance_of(model: Any) -> dict[str, str | int]:
     """Where a run comes from, good enough to make it again."""
     found: dict[str, str | int] = {
-        "tme_sim": __version__,
+        "tme_sim": VERSION,
         "python": platform.python_version(),
     }
     for package in _PACKAGES:

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import importlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import balances, layout, situations
+from tme_sim.output import layout, situations
 from tme_sim.output.digest import digest
+from tme_sim.output.drawing import drawing
 from tme_sim.output.info import WIDTH, info
-from tme_sim.output.layout import TABLES, Extent, RunFileError
+from tme_sim.output.layout import Extent, RunFileError
 from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, summarize
 
@@ -111,23 +111,9 @@ class Run:
 
         Codes (type, group, phase, status) come as names; units are in ``.attrs["units"]``.
         """
-        import pandas as pd
+        from tme_sim.output import tables  # pandas
 
-        names = tuple(self.columns)
-        columns: dict[str, Any] = {}
-        for name, values in self.frame(self.frame_at(time), names).items():
-            categories = self.columns[name]["categories"]
-            if name == "position":
-                columns |= {axis: values[:, k] for k, axis in enumerate("xyz")}
-            elif values.ndim == 2:
-                columns |= {f"{name}_{axis}": values[:, k] for k, axis in enumerate("xyz")}
-            elif categories:
-                columns[name] = pd.Categorical.from_codes(values, list(categories))
-            else:
-                columns[name] = values
-        table = pd.DataFrame(columns)
-        table.attrs["units"] = {name: c["units"] for name, c in self.columns.items()}
-        return table
+        return tables.cells(self.frame(self.frame_at(time), tuple(self.columns)), self.columns)
 
     def frame(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Columns of one frame as stored (codes stay codes), half precision widened to float32."""
@@ -171,15 +157,10 @@ class Run:
     @functools.cached_property
     def metrics(self) -> "pd.DataFrame":
         """One row per tick; units are in ``.attrs["units"]``."""
-        import pandas as pd
+        from tme_sim.output import tables  # pandas
 
         with self._open() as file:
-            dataset = file["metrics/values"]
-            names = [str(name) for name in dataset.attrs["columns"]]
-            units = [str(unit) for unit in dataset.attrs["column_units"]]
-            table = pd.DataFrame(dataset[: self._extent.metrics], columns=names)
-        table.attrs["units"] = dict(zip(names, units, strict=True))
-        return table
+            return tables.metrics(file, self._extent)
 
     @functools.cached_property
     def lineage(self) -> "pd.DataFrame":
@@ -240,8 +221,10 @@ class Run:
     @functools.cached_property
     def balances(self) -> "pd.DataFrame":
         """Where each drug went: one row per drug and part (body [mg], tissue [amol]), with gap."""
+        from tme_sim.output import tables  # pandas
+
         with self._open() as file:
-            return balances.read(file)
+            return tables.balances(file)
 
     def situations(self) -> tuple[Situations, tuple[str, ...]]:
         """What a sample of the cells sensed in all frames, and the names of the inputs."""
@@ -285,11 +268,11 @@ class Run:
         Returns:
             The matplotlib axes.
         """
-        return _notebook().plot(self, time, field=field, color=color, ax=ax)
+        return drawing().plot(self, time, field=field, color=color, ax=ax)
 
     def plot_burden(self, *, ax: "Axes | None" = None) -> "Axes":
         """Draw the living tumor cells by clone over time, therapy marked; returns the axes."""
-        return _notebook().plot_burden(self, ax=ax)
+        return drawing().plot_burden(self, ax=ax)
 
     def animate(
         self, *, field: str | None = None, color: str | None = None, interval: float = 150.0
@@ -298,24 +281,17 @@ class Run:
 
         The animation has ``save("a.mp4")`` and ``to_jshtml()``; keep a reference while it plays.
         """
-        return _notebook().animate(self, field=field, color=color, interval=interval)
+        return drawing().animate(self, field=field, color=color, interval=interval)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what was run, what came of it, tissue and burden."""
-        return _notebook().as_html(self)
+        return drawing().as_html(self)
 
     def _table(self, name: str) -> "pd.DataFrame":
-        import pandas as pd
+        from tme_sim.output import tables  # pandas
 
-        n_rows = getattr(self._extent, name)
-        columns = {}
         with self._open() as file:
-            for column in TABLES[name]:
-                values = file[name][column.name][:n_rows]
-                if column.dtype == "text" or values.dtype.kind == "S":
-                    values = np.array([text.decode() for text in values], dtype=object)
-                columns[column.name] = values
-        return pd.DataFrame(columns)
+            return tables.stored(file, name, getattr(self._extent, name))
 
     def _check_known(self, names: Sequence[str], known: dict[str, Any], kind: str) -> None:
         for name in names:
@@ -332,11 +308,6 @@ class Run:
             except (OSError, KeyError, RuntimeError) as err:
                 msg = f"{self.path}: is damaged or not whole: {str(err).strip(chr(34))}"
                 raise RunFileError(msg) from err
-
-
-def _notebook() -> Any:
-    """The module that draws: above this one, and slow to import, so loaded where it is asked."""
-    return importlib.import_module("tme_sim.analysis.figures.notebook")
 
 
 def _open_file(path: Path) -> h5py.File:

@@ -4,25 +4,24 @@ import functools
 import hashlib
 from pathlib import Path
 
-import surrogates
-import tme_sim
 from surrogates import registry
+from tme_sim.release import VERSION
+from tme_sim.scan.imports import closure, source_files
 from tme_sim.scenario import Scenario
 
-NO_RESULT = ("cli", "progress.py", "analysis", "bench", "replay", "scan", "examples")
-"""Parts of the package that a run's result does not depend on."""
+ROOT = Path(__file__).parents[2]  # holds the packages
+SIMULATES = ("tme_sim.simulation", "tme_sim.output.digest")  # with all that they import
+ONLY_READS = ("tme_sim.output.run",)  # a run opens what it recorded, and describes it
+TABLES = ("tme_sim/scenario/catalogue/*.yaml", "surrogates/prior/*.tsv")
 
 
 @functools.cache
 def code() -> str:
-    """Version with a hash of every source file that a run's result depends on."""
-    root, other = Path(tme_sim.__file__).parent, Path(surrogates.__file__).parent
-    own = [f for f in _sources(root) if f.relative_to(root).parts[0] not in NO_RESULT]
+    """Version with a hash of every source file and table that a run's result depends on."""
     hasher = hashlib.sha256()
-    for folder, files in ((root, own), (other, _sources(other))):
-        for file in files:
-            hasher.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
-    return f"{tme_sim.__version__}+{hasher.hexdigest()[:16]}"
+    for file in _read_by_a_run():
+        hasher.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes())
+    return f"{VERSION}+{hasher.hexdigest()[:16]}"
 
 
 def weights(scenario: Scenario) -> str:
@@ -40,10 +39,12 @@ def file_hash(path: str) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def _read_by_a_run() -> list[Path]:
+    files = source_files(ROOT)
+    sources = [files[name] for name in closure(ROOT, SIMULATES, without=ONLY_READS)]
+    return sources + sorted(file for pattern in TABLES for file in ROOT.glob(pattern))
+
+
 @functools.cache
 def _weights_hash(folder: str) -> str:
     return registry.weights_hash(folder)
-
-
-def _sources(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.suffix in (".py", ".yaml", ".tsv"))

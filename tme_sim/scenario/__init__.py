@@ -1,6 +1,14 @@
 """Scenario files: what a run depends on, read with units and checked before anything starts."""
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tme_sim.scenario.errors import ScenarioError as ScenarioError
+    from tme_sim.scenario.load import load_scenario as load_scenario
+    from tme_sim.scenario.load import schema as schema
+    from tme_sim.scenario.placement import place_all as place_all
+    from tme_sim.scenario.scenario import Scenario as Scenario
 
 _HOMES = {
     "load_scenario": "load",

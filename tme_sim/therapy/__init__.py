@@ -1,6 +1,14 @@
 """Therapy: doses, their course in the body, schedules fixed and adaptive, balances of each drug."""
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tme_sim.therapy.course import Therapy as Therapy
+    from tme_sim.therapy.pharmacokinetics import nominal_concentration as nominal_concentration
+    from tme_sim.therapy.pharmacokinetics import plasma_concentration as plasma_concentration
+    from tme_sim.therapy.policies import AdaptiveSchedule as AdaptiveSchedule
+    from tme_sim.therapy.policies import Visit as Visit
 
 _HOMES = {
     "Therapy": "course",

@@ -1,11 +1,12 @@
 """Choose the writer of a format, check what was asked, and move what is whole into place."""
 
-import importlib
 import importlib.util
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tme_sim.analysis.exports import tables
 from tme_sim.errors import InputError
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
@@ -15,34 +16,48 @@ from tme_sim.output.run import Run
 class Format:
     """A format that a run can be written in.
 
-    ``writer`` names the module and its function ``(run, frames, path)``; ``ending`` is that of the
-    file, or of the folder where ``folder`` is set; ``package`` is what it needs of the extra
-    ``export``; ``one_frame`` where it holds a single moment, else all frames are written unless one
-    is chosen.
+    ``write`` is called with run, frames and path; ``ending`` is that of the file, or of the folder
+    where ``folder`` is set; ``package`` is what it needs of the extra ``export``; ``one_frame``
+    where it holds a single moment, else all frames are written unless one is chosen.
     """
 
-    writer: str
+    write: Callable[[Run, range, Path], None]
     ending: str
-    about: str
     package: str = ""
     folder: bool = False
     one_frame: bool = False
 
 
+def _write_anndata(run: Run, frames: range, path: Path) -> None:
+    from tme_sim.analysis.exports import annotated  # anndata, an extra
+
+    annotated.write(run, frames, path)
+
+
+def _write_vtk(run: Run, frames: range, path: Path) -> None:
+    from tme_sim.analysis.exports import vtk  # pyvista, an extra
+
+    vtk.write(run, frames, path)
+
+
+def _write_simularium(run: Run, frames: range, path: Path) -> None:
+    from tme_sim.analysis.exports import simularium  # simulariumio, an extra
+
+    simularium.write(run, frames, path)
+
+
 FORMATS = {
     "anndata": Format(
-        "annotated.write", ".h5ad", "cells of one frame, for scanpy and squidpy", "anndata",
+        _write_anndata,
+        ".h5ad",
+        "anndata",
         one_frame=True,
     ),
-    "vtk": Format("vtk.write", "-vtk", "cells and fields, for ParaView", "pyvista", folder=True),
-    "simularium": Format(
-        "simularium.write", ".simularium", "cells, for the Simularium viewer", "simulariumio"
-    ),
-    "csv": Format("tables.write_csv", "-csv", "tables as CSV", folder=True),
-    "parquet": Format(
-        "tables.write_parquet", "-parquet", "tables as Parquet", "pyarrow", folder=True
-    ),
-}  # fmt: skip
+    "vtk": Format(_write_vtk, "-vtk", "pyvista", folder=True),
+    "simularium": Format(_write_simularium, ".simularium", "simulariumio"),
+    "csv": Format(tables.write_csv, "-csv", folder=True),
+    "parquet": Format(tables.write_parquet, "-parquet", "pyarrow", folder=True),
+}
 
 
 def export(
@@ -77,13 +92,11 @@ def export(
     frames = _frames(run, chosen, at)
     _check_package(to, chosen)
     _refuse_overwrite(path, chosen, force=force)
-    module, function = chosen.writer.split(".")
-    writer = importlib.import_module(f"tme_sim.analysis.exports.{module}")
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}.partial{path.suffix}")
     _remove(beside)
     try:
-        getattr(writer, function)(run, frames, beside)
+        chosen.write(run, frames, beside)
         _remove(path)
         beside.replace(path)
     finally:

@@ -1,0 +1,3 @@
+"""The version of tme-sim: the package, run files and the command line all say this one."""
+
+VERSION = "0.1.0"
