@@ -13,7 +13,7 @@ What a model has and does is `contract.CellModel`; a loaded one also follows a c
 This package knows molecules and arrays, nothing of tissue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -71,7 +71,7 @@ def load(  # noqa: PLR0913 - all but the name by keyword
     )
 
 
-def list() -> "list[dict[str, str]]":
+def list() -> Sequence[Mapping[str, str]]:
     """Name and hash of every model that can be loaded by name, and one line about it."""
     from surrogates.registry import list_surrogates
 

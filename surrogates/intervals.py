@@ -23,6 +23,7 @@ doi:10.1080/01621459.2017.1307116 (locally weighted split conformal).
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -33,6 +34,13 @@ GROWTH = "growth_rate_net"
 NAMES = (*NODES, *OUTPUTS, GROWTH)
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 DIGITS = 5  # significant, of what is stored
+
+
+class Stored(TypedDict):
+    """Intervals as an entry of a card: the scale first, then the quantile of each level."""
+
+    levels: list[float]
+    rows: dict[str, list[float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +56,13 @@ class Intervals:
         if not LEVELS[0] <= level <= LEVELS[-1]:
             msg = f"intervals are known for levels from {LEVELS[0]} to {LEVELS[-1]}, not {level}"
             raise ValueError(msg)
-        return np.interp(level, LEVELS, self.quantiles[row]) * (spread + self.scale[row])
+        half: np.ndarray = np.interp(level, LEVELS, self.quantiles[row]) * (
+            spread + self.scale[row]
+        )
+        return half
 
-    def stored(self) -> dict:
-        """As an entry of the card: scale first, then the quantile of each level."""
+    def stored(self) -> Stored:
+        """As an entry of the card."""
         table = np.column_stack([self.scale, self.quantiles])
         rows = {
             name: [float(f"{v:.{DIGITS}g}") for v in row]
@@ -66,7 +77,7 @@ def load_intervals(folder: Path, weights_hash: str) -> Intervals | None:
         card = load_card(folder)
     except FileNotFoundError:
         return None
-    stored = card.get("intervals")
+    stored: Stored | None = card.get("intervals")
     if stored is None or card["hash"] != weights_hash:
         return None
     if tuple(stored["levels"]) != LEVELS or set(stored["rows"]) != set(NAMES):

@@ -22,14 +22,14 @@ BIOMASS_PYRUVATE = 2.9e6  # [amol] pyruvate built in per doubling of biomass
 
 
 @njit(cache=True, error_model="numpy", inline="always")
-def realised(capacity, concentration, half):
+def realised(capacity: float, concentration: float, half: float) -> float:
     """Flux V c / (K + c) at a concentration [same unit as capacity]."""
     positive = max(concentration, 0.0)
     return capacity * positive / (half + positive)
 
 
 @njit(cache=True, error_model="numpy")
-def lactate_flux(glucose, oxygen, growth_rate, share):
+def lactate_flux(glucose: float, oxygen: float, growth_rate: float, share: float) -> float:
     """Lactate secreted [amol/min] from realised glucose and oxygen uptake [amol/min].
 
     `share` in [0, 1] is what the cell would secrete of its pyruvate, `growth_rate` [1/min].
@@ -40,6 +40,6 @@ def lactate_flux(glucose, oxygen, growth_rate, share):
 
 
 @njit(cache=True, error_model="numpy")
-def atp_supply(glucose, oxygen):
+def atp_supply(glucose: float, oxygen: float) -> float:
     """ATP made [amol/min] from realised glucose and oxygen uptake [amol/min]."""
     return ATP_PER_GLUCOSE * glucose + ATP_PER_OXYGEN * oxygen

@@ -13,12 +13,14 @@ an exponentially growing population without death has (Powell 1956; each divisio
 
 import numpy as np
 from numba import njit
+from numpy.typing import ArrayLike
 
 from surrogates.channels import INPUTS, OUTPUT_CHANNELS, OUTPUTS, read_table
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
 from surrogates.prior.graph import load_network
 
 S_DURATION = 480.0  # [min] reference duration of S, scaled by s_duration_factor
+_BISECTIONS = 60  # halvings of an interval: to the last bit of the growth rate
 
 LINEAR, LOG, SHARE = 0, 1, 2
 SCALE = np.array(
@@ -91,55 +93,39 @@ def physical_outputs(fractions: np.ndarray, inputs: np.ndarray, cell_type: np.nd
     return out
 
 
-@njit(cache=True, error_model="numpy")
-def population_rate(g1s_rate, g2m_rate, s_duration):
-    """Rate of exponential growth r [1/min] of a population with these hazards and no death.
+def stationary_phases(
+    g1s: ArrayLike, g2m: ArrayLike, s_duration: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (n, 3) of G1, S, G2M and growth rate r [1/min] of a population in steady growth.
 
-    Newton on ln 2 - r T - ln(1 + r/g1) - ln(1 + r/g2), convex and falling: monotone from r = 0.
+    Hazards g1, g2 [1/min] and the duration T [min] of S, each (n,); no one dies. The root of the
+    equation above is found by bisection. A cell that cannot divide rests in G1.
     """
-    if g1s_rate < 1e-12 or g2m_rate < 1e-12:
-        return 0.0
-    r = 0.0
-    for _ in range(50):
-        value = (
-            np.log(2.0) - r * s_duration - np.log(1.0 + r / g1s_rate) - np.log(1.0 + r / g2m_rate)
-        )
-        slope = s_duration + 1.0 / (g1s_rate + r) + 1.0 / (g2m_rate + r)
-        r += value / slope
-        if value < 1e-12:
-            break
-    return r
-
-
-@njit(cache=True, error_model="numpy")
-def _net_growth(outputs, columns, out):
-    g1s, g2m, s_factor, apoptosis, necrosis = columns
-    for i in range(out.size):
-        row = outputs[i]
-        r = population_rate(row[g1s], row[g2m], S_DURATION * row[s_factor])
-        out[i] = (r - row[apoptosis] - row[necrosis]) / np.log(2.0)
-
-
-_HAZARDS = tuple(
-    OUTPUTS.index(name)
-    for name in ("g1s_rate", "g2m_rate", "s_duration_factor", "apoptosis_rate", "necrosis_rate")
-)
+    g1, g2, duration = np.broadcast_arrays(*np.atleast_1d(g1s, g2m, s_duration))
+    cycling = (g1 > 0.0) & (g2 > 0.0)
+    a, b = np.where(cycling, g1, 1.0), np.where(cycling, g2, 1.0)
+    low, high = np.zeros(a.shape), np.minimum(a, b)
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        grows = 2.0 * a * b * np.exp(-middle * duration) > (a + middle) * (b + middle)
+        low, high = np.where(grows, middle, low), np.where(grows, high, middle)
+    in_s = a * -np.expm1(-high * duration) / high
+    in_g2m = a * np.exp(-high * duration) / (b + high)
+    weights = np.stack([np.ones_like(high), in_s * cycling, in_g2m * cycling], axis=-1)
+    return weights / weights.sum(axis=-1, keepdims=True), np.where(cycling, high, 0.0)
 
 
 def net_growth_rate(outputs: np.ndarray) -> np.ndarray:
     """Doublings of cell number per minute implied by the hazards; outputs (..., n_outputs)."""
-    flat = np.ascontiguousarray(outputs, np.float64).reshape(-1, len(OUTPUTS))
-    out = np.empty(len(flat))
-    _net_growth(flat, _HAZARDS, out)
-    return out.reshape(outputs.shape[:-1])
+    g1s, g2m, factor, apoptosis, necrosis = (
+        outputs[..., OUTPUTS.index(name)].astype(np.float64) for name in _HAZARDS
+    )
+    _, rate = stationary_phases(g1s, g2m, S_DURATION * factor)
+    net: np.ndarray = (rate.reshape(g1s.shape) - apoptosis - necrosis) / np.log(2.0)
+    return net
 
 
-def phase_shares(g1s_rate: float, g2m_rate: float, s_duration: float) -> tuple[float, float, float]:
-    """Shares of G1, S and G2M in exponential growth without death."""
-    r = population_rate(g1s_rate, g2m_rate, s_duration)
-    g1 = 2.0 * r / (g1s_rate + r)
-    g2m = r / g2m_rate
-    return g1, 1.0 - g1 - g2m, g2m
+_HAZARDS = ("g1s_rate", "g2m_rate", "s_duration_factor", "apoptosis_rate", "necrosis_rate")
 
 
 __all__ = [
@@ -147,7 +133,6 @@ __all__ = [
     "RANGES",
     "net_growth_rate",
     "outputs_from_fractions",
-    "phase_shares",
     "physical_outputs",
-    "population_rate",
+    "stationary_phases",
 ]

@@ -5,13 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from surrogates.network.domain import COUNTED, Domain
-from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN, PER_MEMBER, Raw
+from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN, Raw
 from surrogates.network.residual import Residual
 from surrogates.network.residual import check as check_residual
 from surrogates.prior.graph import Network
@@ -22,7 +23,7 @@ BUILT_IN = {
     "teacher": "mechanistic reference model (ODE) behind the same contract",
     "constant": "fixed rates per cell type, everything else zero",
 }
-_DOMAIN = ("low", "high", "mean", "whiten", "limits", "most")
+Card = dict[str, Any]  # a JSON document, as `json` reads it; keys: `evaluation.card`
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
     tensors["network.joint"] = np.array(weights.raw.joint)
     if weights.raw.residual is not None:
         tensors |= {f"residual.{k}": v for k, v in weights.raw.residual.arrays().items()}
-    tensors |= {f"domain.{k}": getattr(weights.domain, k) for k in _DOMAIN}
+    tensors |= {f"domain.{k}": v for k, v in weights.domain.arrays().items()}
     beside = target.with_suffix(".writing")
     save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, beside)
     beside.replace(target)
@@ -77,9 +78,12 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
     tensors = load_file(path)
     joint = tensors.get("network.joint", np.zeros(0))
     raw = Raw(
-        *(tensors[f"network.{k}"] for k in PER_MEMBER),
-        _residual(tensors, path, network),
-        tuple(int(unit) for unit in joint),
+        theta=tensors["network.theta"],
+        bias=tensors["network.bias"],
+        share=tensors["network.share"],
+        tempo=tensors["network.tempo"],
+        residual=_residual(tensors, path, network),
+        joint=tuple(int(unit) for unit in joint),
     )
     n_units, width = network.parent.shape
     expected = {
@@ -89,7 +93,7 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
         "tempo": (network.n_nodes,),
     }
     for name, shape in expected.items():
-        found = getattr(raw, name).shape[1:]
+        found = raw.arrays()[name].shape[1:]
         if found != shape:
             msg = (
                 f"{path}: {name} has shape {found} per member, the scaffold of this version "
@@ -98,14 +102,26 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
             raise ValueError(msg)
     uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
     tensors.setdefault("domain.most", uncounted)
-    return Weights(raw, Domain(*(tensors[f"domain.{k}"] for k in _DOMAIN)))
+    domain = Domain(
+        low=tensors["domain.low"],
+        high=tensors["domain.high"],
+        mean=tensors["domain.mean"],
+        whiten=tensors["domain.whiten"],
+        limits=tensors["domain.limits"],
+        most=tensors["domain.most"],
+    )
+    return Weights(raw, domain)
 
 
-def _residual(tensors: dict, path: Path, network: Network) -> Residual | None:
+def _residual(tensors: dict[str, np.ndarray], path: Path, network: Network) -> Residual | None:
     """The term beside the scaffold, if the weights have one."""
     if "residual.read" not in tensors:
         return None
-    residual = Residual(*(tensors[f"residual.{k}"] for k in ("read", "bias", "write")))
+    residual = Residual(
+        read=tensors["residual.read"],
+        bias=tensors["residual.bias"],
+        write=tensors["residual.write"],
+    )
     problem = check_residual(residual, network.n_nodes, network.n_sources)
     if problem:
         msg = f"{path}: {problem}"
@@ -118,16 +134,17 @@ def weights_hash(folder: str | Path) -> str:
     return hashlib.sha256((Path(folder) / WEIGHT_FILE).read_bytes()).hexdigest()
 
 
-def load_card(folder: str | Path) -> dict:
+def load_card(folder: str | Path) -> Card:
     """The card of a folder of weights."""
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         msg = f"{path.parent} has no {CARD_FILE}"
         raise FileNotFoundError(msg)
-    return json.loads(path.read_text("utf-8"))
+    card: Card = json.loads(path.read_text("utf-8"))
+    return card
 
 
-def write_card(folder: str | Path, card: dict, text: str) -> None:
+def write_card(folder: str | Path, card: Card, text: str) -> None:
     """Store a card as data and as text."""
     (Path(folder) / CARD_FILE).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
     (Path(folder) / CARD_TEXT).write_text(text, "utf-8")

@@ -61,9 +61,9 @@ class Trajectory:
         if name == GROWTH:
             return net_growth_rate(self.outputs)
         column = find(name, (*NODES, *OUTPUTS, GROWTH), "node or output")
-        if column < len(NODES):
-            return self.nodes[:, column]
-        return self.outputs[:, column - len(NODES)]
+        table, first = (self.nodes, 0) if column < len(NODES) else (self.outputs, len(NODES))
+        values: np.ndarray = table[:, column - first]
+        return values
 
     def std(self, name: str) -> np.ndarray:
         """Spread of the model's members for a node, output or growth_rate_net."""
@@ -92,7 +92,8 @@ class Trajectory:
     @property
     def state(self) -> np.ndarray:
         """Nodes at the end, to go on from."""
-        return self.nodes[-1]
+        last: np.ndarray = self.nodes[-1]
+        return last
 
 
 def simulate(

@@ -41,7 +41,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "scenario": ("channels", "mutations"),
     "output": ("channels",),
     "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry"),
-    "processes": ("contract",),
+    "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
     "replay": ("channels", "prior"),
 }

@@ -16,7 +16,7 @@ grows over time is that of `simulate(...).std`. A single member has none: its si
 domain is judged by inputs and genotype alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numba import njit
@@ -52,6 +52,10 @@ class Domain:
     whiten: np.ndarray  # (N_FEATURES, N_FEATURES), lower triangular
     limits: np.ndarray  # (2,): squared distance, disagreement
     most: np.ndarray  # (n_groups,): ligands, drugs, alterations present at once
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Arrays by name, as the weight file stores them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def tuple(self) -> tuple:
         """The values as the kernel takes them; the last is the centre of the whitened cloud."""

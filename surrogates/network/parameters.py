@@ -31,7 +31,6 @@ FACTORS = 3  # sigmoids multiplied in a term
 HIDDEN = GROUPS * FACTORS
 SWEEP = 3.0  # [min]; ticks of 3, 6 and 12 min are the same sweeps, so the same to the bit
 OPEN = 2.0  # added to the biases that a joint head starts from
-PER_MEMBER = ("theta", "bias", "share", "tempo")
 LARGEST_DRIVE = 1000.0  # |y_k|; the kernel multiplies three denominators 1 + |v| <= 1e6 in float32
 
 
@@ -54,18 +53,25 @@ class Raw:
     @property
     def n_groups(self) -> int:
         """Terms of the mix."""
-        return self.share.shape[-1] - 1
+        return int(self.share.shape[-1]) - 1
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What every member has its own of, by name, as the weight file stores it."""
-        return {name: getattr(self, name) for name in PER_MEMBER}
+        return {"theta": self.theta, "bias": self.bias, "share": self.share, "tempo": self.tempo}
 
     def member(self, index: int) -> "Raw":
         """An ensemble of one."""
         if not 0 <= index < self.n_members:
             msg = f"member {index} does not exist; there are {self.n_members}, counted from 0"
             raise ValueError(msg)
-        return replace(self, **{k: v[index : index + 1].copy() for k, v in self.arrays().items()})
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            theta=self.theta[one].copy(),
+            bias=self.bias[one].copy(),
+            share=self.share[one].copy(),
+            tempo=self.tempo[one].copy(),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +98,13 @@ def random_raw(network: Network, n_members: int, seed: int, joint: tuple[int, ..
     bias[:, list(joint)] += OPEN
     share = draw.normal(0.0, 0.1, (n_members, n_units, GROUPS + 1))
     share[..., -1] -= 2.0
-    arrays = (theta, bias, share, np.zeros((n_members, network.n_nodes)))
-    return Raw(*(a.astype(np.float32) for a in arrays), joint=joint)
+    return Raw(
+        theta.astype(np.float32),
+        bias.astype(np.float32),
+        share.astype(np.float32),
+        np.zeros((n_members, network.n_nodes), np.float32),
+        joint=joint,
+    )
 
 
 def effective(raw: Raw, network: Network) -> Effective:
@@ -108,15 +119,20 @@ def effective(raw: Raw, network: Network) -> Effective:
     if not largest < LARGEST_DRIVE:
         msg = f"weights reach a drive of {largest:.3g}; the kernel is exact below {LARGEST_DRIVE}"
         raise ValueError(msg)
-    arrays = (weight, raw.bias, mix, network.tau * factor)
     return Effective(
-        *(np.ascontiguousarray(a, dtype=np.float32) for a in arrays), raw.residual, raw.joint
+        weight=np.ascontiguousarray(weight, np.float32),
+        bias=np.ascontiguousarray(raw.bias, np.float32),
+        share=np.ascontiguousarray(mix, np.float32),
+        tau=np.ascontiguousarray(network.tau * factor, np.float32),
+        residual=raw.residual,
+        joint=raw.joint,
     )
 
 
 def either(network: Network) -> np.ndarray:
     """Edges whose sign is left to training, bool (n_units, max_parents)."""
-    return (network.sign == 0.0) & (network.parent >= 0)
+    unsigned: np.ndarray = (network.sign == 0.0) & (network.parent >= 0)
+    return unsigned
 
 
 def sweeps(dt: float) -> tuple[int, float]:

@@ -24,7 +24,7 @@ from surrogates.metabolism import (
     OXYGEN_PER_PYRUVATE,
 )
 from surrogates.network.domain import COUNTED, PRESENT, Domain
-from surrogates.network.parameters import PER_MEMBER, Raw, either
+from surrogates.network.parameters import Raw, either
 from surrogates.network.residual import Residual
 from surrogates.phenotype import LOG as LOG_SCALE
 from surrogates.phenotype import RANGES
@@ -60,9 +60,14 @@ class MonotoneUnits(nn.Module):
 
     def raw(self) -> Raw:
         """Parameters as numpy arrays."""
-        arrays = (getattr(self, name).detach().cpu().numpy().copy() for name in PER_MEMBER)
-        residual = None if self.residual is None else self.residual.numbers
-        return Raw(*arrays, residual, self.joint)
+        return Raw(
+            theta=_on_host(self.theta),
+            bias=_on_host(self.bias),
+            share=_on_host(self.share),
+            tempo=_on_host(self.tempo),
+            residual=None if self.residual is None else self.residual.numbers,
+            joint=self.joint,
+        )
 
     def forward(self, sources: Tensor) -> Tensor:
         """F of shape (n_cells, n_members, n_units) from sources (n_cells, n_sources) in [0, 1].
@@ -110,6 +115,11 @@ class MonotoneUnits(nn.Module):
             whole = terms.prod(dim=-1) * part.sum(dim=-1)
             mix = torch.where(self.is_joint[units, None, None], whole, mix)
         return mix.permute(1, 2, 0)
+
+
+def _on_host(parameter: Tensor) -> np.ndarray:
+    array: np.ndarray = parameter.detach().cpu().numpy().copy()
+    return array
 
 
 _PARTS = ("units", "parent", "gate")

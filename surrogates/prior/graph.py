@@ -202,27 +202,33 @@ def check(network: Network) -> list[str]:
     return problems + _contradictions(network)
 
 
-def _outputs(network: Network) -> dict[str, object]:
+def _outputs(network: Network) -> dict[str, str]:
     """Output -> how `_children` calls it."""
     heads = {name for name, head in zip(network.units, network.is_head, strict=True) if head}
-    return {name: ("head", name) if name in heads else name for name in network.outputs}
+    return {name: _head(name) if name in heads else name for name in network.outputs}
 
 
-def _children(network: Network) -> dict[str, set]:
-    """Source name -> what it acts on, heads marked, since an input and a head may share a name."""
-    children: dict[str, set] = {}
+def _head(name: str) -> str:
+    """What the wiring calls a head, since an input and a head may share a name."""
+    return f"head {name}"
+
+
+def _children(network: Network) -> dict[str, set[str]]:
+    """Source name -> what it acts on."""
+    children: dict[str, set[str]] = {}
     for unit, edges in enumerate(network.edges):
         name = network.units[unit]
-        child = ("head", name) if network.is_head[unit] else name
+        child = _head(name) if network.is_head[unit] else name
         for edge in edges:
             for source in filter(None, (edge.source, edge.gate)):
                 children.setdefault(source, set()).add(child)
     return children
 
 
-def reach(children: Mapping[str, set], start: Iterable[str]) -> set:
+def reach(children: Mapping[str, set[str]], start: Iterable[str]) -> set[str]:
     """Whatever can be reached along `children`, the start itself only if something acts on it."""
-    seen, queue = set(), list(start)
+    seen: set[str] = set()
+    queue = list(start)
     while queue:
         for child in children.get(queue.pop(), ()):
             if child not in seen:

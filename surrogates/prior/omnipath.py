@@ -7,7 +7,7 @@ called `stimulation` / `inhibition`. A row that is both or neither carries no si
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def load_signed_table(
     return [edge for edge in pairs.values() if edge.sign or unsigned == "keep"]
 
 
-def _rows(path: Path):
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     text = path.read_text("utf-8")
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter=delimiter), start=2):
@@ -58,17 +58,23 @@ def _rows(path: Path):
 
 
 def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -> Edge | None:
-    ends = [row.get(f"{end}_genesymbol") or row.get(end) for end in ("source", "target")]
-    if not all(ends):
+    source, target = (row.get(f"{end}_genesymbol") or row.get(end) for end in ("source", "target"))
+    if not (source and target):
         msg = f"{where}: columns `source` and `target` are needed; there are {sorted(row)}"
         raise ValueError(msg)
     if names is not None:
-        if not all(end in names for end in ends):
+        if source not in names or target not in names:
             return None
-        ends = [names[end] for end in ends]
+        source, target = names[source], names[target]
     sign = _sign(row, where)
     return Edge(
-        *ends, sign, ROLE_OF_SIGN[sign], "", "user", "literature", row.get("references") or ""
+        source,
+        target,
+        sign,
+        ROLE_OF_SIGN[sign],
+        kind="user",
+        evidence="literature",
+        reference=row.get("references") or "",
     )
 
 

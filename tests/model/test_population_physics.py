@@ -8,10 +8,10 @@ import pytest
 import tme_sim
 from surrogates.channels import INPUTS, OUTPUTS
 from surrogates.constant import Constant
+from surrogates.phenotype import stationary_phases
 from tests.model.cell_models import Wrapped
 from tests.reference.front import bramson_distance, fisher_positions, halfway
 from tme_sim.processes import motion
-from tme_sim.processes.cycle import stationary_phases
 
 HOUR = 60.0  # [min]
 FORCELESS = {"mechanics": False, "contact": False, "therapy": False}

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from surrogates.phenotype import stationary_phases
 from tests.reference import cycle as twin
 from tests.reference.bodies import BODY, GROWTH, domain, outputs, population
 from tme_sim.compute import launch
@@ -48,22 +49,6 @@ def test_one_tick_equals_the_slow_twin():
     assert 20 < dividing.sum() < 350
 
 
-def test_stationary_phases_solve_the_balance_of_flows():
-    fractions, rate = cycle.stationary_phases(1 / 300, 1 / 180, 480.0)
-    (g1, s, g2m), r = fractions[0], rate[0]
-    assert math.log(2) / r == pytest.approx(DOUBLING, rel=1e-5)
-    assert g1 + s + g2m == pytest.approx(1.0)
-    assert 2 * g2m / 180 - g1 / 300 == pytest.approx(r * g1)  # newborns - entries into S
-    assert g1 / 300 * (1 - math.exp(-480 * r)) == pytest.approx(r * s)
-    assert g1 / 300 * math.exp(-480 * r) - g2m / 180 == pytest.approx(r * g2m)
-
-
-def test_cells_that_cannot_divide_rest_in_g1():
-    fractions, rate = cycle.stationary_phases(np.array([0.0, 0.1, 0.0]), np.array([0.1, 0.0, 0]), 9)
-    assert (rate == 0.0).all()
-    assert (fractions == [1.0, 0.0, 0.0]).all()
-
-
 def test_doubling_time_is_that_of_the_rates_over_2e4_cells():
     cells = steady(12_000)
     n = cells.n
@@ -83,7 +68,7 @@ def test_doubling_time_does_not_depend_on_the_tick():
 
 def test_phases_start_and_stay_stationary():
     cells = steady(20_000)
-    expected, _ = cycle.stationary_phases(1 / 300, 1 / 180, 480.0)
+    expected, _ = stationary_phases(1 / 300, 1 / 180, 480.0)
     for _ in range(2):
         shares = np.bincount(cells["phase"], minlength=3) / cells.n
         np.testing.assert_allclose(shares, expected[0], atol=0.02)

@@ -57,14 +57,32 @@ def test_without_oxygen_and_growth_all_glucose_becomes_lactate():
     assert metabolism.atp_supply(100.0, 50.0) == pytest.approx(450.0)
 
 
-def test_population_rate_solves_its_equation():
-    for g1, g2, s in ((1.65e-3, 3.6e-3, 480.0), (1e-5, 1e-2, 900.0), (5e-3, 1e-2, 336.0)):
-        r = phenotype.population_rate(g1, g2, s)
-        assert 2 * np.exp(-r * s) * g1 / (g1 + r) * g2 / (g2 + r) == pytest.approx(1.0, abs=1e-9)
-    assert phenotype.population_rate(0.0, 1e-2, 480.0) == 0.0
+def test_the_growth_rate_solves_its_equation():
+    g1, g2, s = np.array([(1.65e-3, 3.6e-3, 480.0), (1e-5, 1e-2, 900.0), (5e-3, 1e-2, 336.0)]).T
+    _, r = phenotype.stationary_phases(g1, g2, s)
+    np.testing.assert_allclose(2 * np.exp(-r * s) * g1 / (g1 + r) * g2 / (g2 + r), 1.0, atol=1e-9)
+    assert phenotype.stationary_phases(0.0, 1e-2, 480.0)[1] == 0.0
 
 
-def test_population_rate_is_what_a_population_of_cells_does():
+def test_stationary_phases_solve_the_balance_of_flows():
+    fractions, rate = phenotype.stationary_phases(1 / 300, 1 / 180, 480.0)
+    (g1, s, g2m), r = fractions[0], rate[0]
+    assert np.log(2) / r == pytest.approx(15.3206 * 60.0, rel=1e-5)
+    assert g1 + s + g2m == pytest.approx(1.0)
+    assert 2 * g2m / 180 - g1 / 300 == pytest.approx(r * g1)  # newborns - entries into S
+    assert g1 / 300 * (1 - np.exp(-480 * r)) == pytest.approx(r * s)
+    assert g1 / 300 * np.exp(-480 * r) - g2m / 180 == pytest.approx(r * g2m)
+
+
+def test_cells_that_cannot_divide_rest_in_g1():
+    fractions, rate = phenotype.stationary_phases(
+        np.array([0.0, 0.1, 0.0]), np.array([0.1, 0.0, 0]), 9
+    )
+    assert (rate == 0.0).all()
+    assert (fractions == [1.0, 0.0, 0.0]).all()
+
+
+def test_the_growth_rate_is_what_a_population_of_cells_does():
     rng = np.random.default_rng(2)
     g1, g2, s, horizon = 3e-3, 6e-3, 300.0, 6000.0
     grid = np.arange(0, horizon, 100.0)
@@ -75,11 +93,7 @@ def test_population_rate_is_what_a_population_of_cells_does():
         alive += (generation[:, None] <= grid).sum(0) - (end[:, None] <= grid).sum(0)
         generation = np.repeat(end[end < horizon], 2)
     rate = np.polyfit(grid[30:], np.log(alive[30:]), 1)[0]
-    assert rate == pytest.approx(phenotype.population_rate(g1, g2, s), rel=0.03)
-
-
-def test_phase_shares_sum_to_one():
-    assert sum(phenotype.phase_shares(1.65e-3, 3.6e-3, 480.0)) == pytest.approx(1.0)
+    assert rate == pytest.approx(phenotype.stationary_phases(g1, g2, s)[1][0], rel=0.03)
 
 
 def test_net_growth_subtracts_death():

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
+from surrogates.phenotype import stationary_phases
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform, uniforms
 from tme_sim.processes.volume import hydrated, radii, radius_of
@@ -29,7 +30,6 @@ WRITES = (
 RATES = ("growth_rate", "g1s_rate", "g2m_rate", "s_duration_factor")
 _CYCLE = int(Stream.CYCLE)
 _LEAVE_G1, _LEAVE_G2M = 0, 1  # draws
-_BISECTIONS = 60  # halvings of an interval: to the last bit of the growth rate
 
 
 class Growth(NamedTuple):
@@ -74,29 +74,6 @@ def advance(
     )
     launch(_grow, living.size, *who, growth_rate, population["phase"], dividing, *sizes, *shared)
     return dividing
-
-
-def stationary_phases(
-    g1s: np.ndarray, g2m: np.ndarray, s_duration: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Phase fractions (n, 3) and growth rate [1/min] of a population in steady growth.
-
-    With hazards a, b [1/min] and S of duration T [min] the growth rate r solves
-    2 a / (a + r) exp(-r T) b / (b + r) = 1. A cell that cannot divide rests in G1.
-    """
-    g1s, g2m, duration = np.broadcast_arrays(*np.atleast_1d(g1s, g2m, s_duration))
-    cycling = (g1s > 0.0) & (g2m > 0.0)
-    a, b = np.where(cycling, g1s, 1.0), np.where(cycling, g2m, 1.0)
-    low, high = np.zeros(a.shape), np.minimum(a, b)
-    for _ in range(_BISECTIONS):
-        middle = 0.5 * (low + high)
-        grows = 2.0 * a * b * np.exp(-middle * duration) > (a + middle) * (b + middle)
-        low, high = np.where(grows, middle, low), np.where(grows, high, middle)
-    rate = np.where(cycling, high, 0.0)
-    in_s = a * -np.expm1(-high * duration) / high
-    in_g2m = a * np.exp(-high * duration) / (b + high)
-    weights = np.stack([np.ones_like(high), in_s * cycling, in_g2m * cycling], axis=-1)
-    return weights / weights.sum(axis=-1, keepdims=True), rate
 
 
 def desynchronise(
