@@ -67,7 +67,7 @@ def _predict(table: Table, held: np.ndarray, settings: Settings) -> dict:
 
 def rivals(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> dict[str, np.ndarray]:
     """Mean of training, ridge and gradient boosting, readout by readout."""
-    from sklearn.ensemble import GradientBoostingRegressor  # extra `train`
+    from sklearn.ensemble import GradientBoostingRegressor  # weight: a second of import
     from sklearn.linear_model import RidgeCV
 
     boosted = [

@@ -37,7 +37,7 @@ def baseline_scores(
 
     The rivals see what the network sees (state, transformed inputs, genotype) and the cell type.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor  # extra `train`
+    from sklearn.ensemble import HistGradientBoostingRegressor  # weight: a second of import
     from sklearn.linear_model import Ridge
 
     values = {name: getattr(sampling, name) for name in sampling.__dataclass_fields__}
@@ -77,7 +77,7 @@ def rivals(
         group: int (n,), what the split holds out: the ridge's penalty is chosen by leaving groups
             out.
     """
-    from sklearn.ensemble import HistGradientBoostingRegressor  # extra `train`
+    from sklearn.ensemble import HistGradientBoostingRegressor  # weight: a second of import
 
     leaf = int(np.clip(train.sum() // 50, 5, 20))
     boosting = HistGradientBoostingRegressor(

@@ -6,6 +6,7 @@ Each starts from a situation like those of training, so that only the combinatio
 from collections.abc import Callable
 
 import numpy as np
+from scipy.stats import rankdata
 
 from surrogates.channels import GENOTYPES, INPUT_CHANNELS, INPUTS
 from surrogates.data.conditions import DRUGS, LIGANDS, Courses, draw_courses
@@ -66,11 +67,8 @@ def outside_situations(rng: np.random.Generator, n: int) -> dict[str, Situations
 
 def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
     """Probability that a score is larger outside than inside, ties counted half."""
-    values = np.concatenate([inside, outside])
-    _, where, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - 0.5 * (count - 1))[where]
-    n_in, n_out = len(inside), len(outside)
-    return float((ranks[n_in:].sum() - 0.5 * n_out * (n_out + 1)) / (n_in * n_out))
+    ranks = rankdata(np.concatenate([inside, outside]))[len(inside) :]
+    return float((ranks.mean() - 0.5 * (len(outside) + 1)) / len(inside))
 
 
 __all__ = ["CHANGES", "auroc", "outside_situations"]

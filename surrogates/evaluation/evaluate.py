@@ -7,10 +7,10 @@ not an experiment: these figures say how well it was learned, not how true it is
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from surrogates.channels import (
     CELL_TYPES,
@@ -74,9 +74,6 @@ def evaluate(
     With a folder of public data sets (`data`, or the variable TME_SIM_DATA) the table of scores on
     them, which is also kept in the card; without one the figures against the teacher.
     """
-    if find_spec("sklearn") is None:
-        msg = "evaluate fits rivals with scikit-learn, which is missing: pip install tme-sim[train]"
-        raise ValueError(msg)
     folder = find_weights(name, path)
     data_folder = find_data(data)
     if data_folder is not None:
@@ -250,7 +247,6 @@ def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) 
         which.step(Cells(*cells), 0.0, out=results)
     error = (np.abs(out.outputs - truth.outputs) / (HIGH - LOW)).max(axis=1)
     sigma = (out.sigma / (HIGH - LOW)).max(axis=1)
-    ranks = [values.argsort().argsort() for values in (error, sigma)]
     known = outlyingness(model.domain, rows.inputs, rows.genotype, sigma)
     crowded = crowded_inputs(np.random.default_rng([seed, 7]), N_CROWDED)
     plain = np.ones(N_CROWDED, np.int32), np.zeros(N_CROWDED, np.int8)
@@ -263,7 +259,7 @@ def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) 
         "in_domain": {name: float((found <= 1.0).mean()) for name, found in scores.items()},
         "auroc": auroc(known, np.concatenate(list(scores.values()))),
         "auroc_by_set": {name: auroc(known, found) for name, found in scores.items()},
-        "rank_correlation_error_sigma": float(np.corrcoef(*ranks)[0, 1]),
+        "rank_correlation_error_sigma": float(spearmanr(error, sigma).statistic),
     }
 
 

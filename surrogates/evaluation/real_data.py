@@ -77,7 +77,10 @@ def score(
         if not (folder / module.FOLDER).is_dir():
             skipped.append(f"{module.FOLDER}: no such folder in {folder.name}")
             continue
-        rows += module.rows(folder, models, cache, _part(progress, k, len(known)))
+        try:
+            rows += module.rows(folder, models, cache, _part(progress, k, len(known)))
+        except ModuleNotFoundError as error:  # an extra that says what to install
+            skipped.append(f"{module.FOLDER}: {error}")
     return Scores(tuple(rows), tuple(skipped))
 
 

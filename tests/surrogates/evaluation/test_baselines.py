@@ -1,9 +1,7 @@
 """Rivals see the training rows only, and find what is there to be found."""
 
 import numpy as np
-import pytest
 
-pytest.importorskip("sklearn")
 from surrogates.evaluation.baselines import condition_mean, rivals
 
 

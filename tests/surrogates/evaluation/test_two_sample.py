@@ -50,6 +50,20 @@ def test_the_classifier_knows_chance_and_difference():
     assert classifier_auc(x, 2.5 * rng.normal(0, 1, (200, 5)), rng) > 0.8
 
 
+def test_the_classifier_finds_what_the_regression_by_hand_found_before_it():
+    rng = np.random.default_rng(7)
+    x, y = rng.normal(0, 1, (120, 4)), rng.normal([0.5, 0, 0, 0], 1.1, (150, 4))
+    assert classifier_auc(x, y, rng) == pytest.approx(0.69222, abs=0.005)
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    rng = np.random.default_rng(5)
+    inside, outside = rng.integers(0, 9, 40), rng.integers(2, 12, 30).astype(float)
+    outside[:2] = np.inf
+    pairs = outside[:, None] - inside
+    assert auroc(inside, outside) == pytest.approx((pairs > 0).mean() + 0.5 * (pairs == 0).mean())
+
+
 def test_auroc_counts_ties_half():
     assert auroc(np.array([0.0, 1.0]), np.array([1.0, 2.0])) == 0.875
     assert auroc(np.zeros(3), np.zeros(4)) == 0.5
