@@ -40,7 +40,7 @@ from surrogates.own_network.linear_part import LinearPart, fit_linear_part
 from surrogates.own_network.missing_inputs import MissingInputs, marginal_cost
 from surrogates.own_network.steady_state import MAX_SWEEPS, TOLERANCE, Memory, SteadyState
 from surrogates.prior.graph import Network
-from surrogates.training.optimiser import BETAS, cycle
+from surrogates.training.optimiser import BETAS, one_cycle
 
 TRAINING_LIMITS = (1e-4, 12)  # every search starts from the solution of the step before
 FAR = 1e-3  # a steady state that is not found to FAR is told
@@ -246,8 +246,8 @@ def _fit_member(
     learned = [*member.parameters(), *(unknown.parameters() if unknown else ())]
     optimiser = torch.optim.Adam(learned, lr=settings.learning_rate, betas=BETAS)
     settled = {}  # the last parameters with a steady state that was found
-    for step in range(settings.steps):
-        optimiser.param_groups[0]["lr"] = settings.learning_rate * cycle(step / settings.steps)
+    rate = one_cycle(optimiser, settings.learning_rate, settings.steps)
+    for _ in range(settings.steps):
         acting, given = member.acting(), unknown() if unknown else None
         found = member(acting, memory, TRAINING_LIMITS, _torch_with_control(given, settings))
         if memory.change <= TRAINING_LIMITS[0]:
@@ -259,6 +259,7 @@ def _fit_member(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        rate.step()
     member.load_state_dict(settled or member.state_dict())
     return member
 

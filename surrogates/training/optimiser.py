@@ -5,22 +5,24 @@ step draws its batch from the seed and its number, going on gives the weights of
 """
 
 import csv
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
 
 from surrogates.network.parameters import LARGEST_DRIVE
 from surrogates.network.torch import MonotoneUnits
 
 BETAS = (0.9, 0.98)
 DRIVE_SHARE = 0.95  # of what the kernel can take, split among the parents and the bias of a unit
-WARM_UP = 0.1  # share of the steps
+WARM_UP, FIRST_DIVISOR = 0.1, 20.0  # share of the steps; of the rate, at the first one
 POINTS = 200  # of a stage's curve, at most
 Progress = Callable[[str, float], None]  # what is being done, share done
 
@@ -46,9 +48,9 @@ def descend(
     """Minimise the sum of `losses` of a step in place; returns the curve, `step` and every loss."""
     learned = [units.theta, units.bias, units.share]
     optimiser = torch.optim.Adam(learned, lr=stage.learning_rate, betas=BETAS)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cycle(step / stage.steps))
     limit = torch.from_numpy(DRIVE_SHARE * LARGEST_DRIVE / (1.0 + n_parents)).float()
-    start, curve = _restore(stage, learned, optimiser, rate)
+    start, curve = _restore(stage, learned, optimiser)
+    rate = one_cycle(optimiser, stage.learning_rate, stage.steps, start)
     every = max(1, -(-stage.steps // POINTS))
     for step in range(start, stage.steps):
         terms = losses(step)
@@ -70,11 +72,25 @@ def descend(
     return {name: np.array(values) for name, values in curve.items()}
 
 
-def cycle(done: float) -> float:
-    """Share of the learning rate at a share of the run: warm up, then a cosine down to nothing."""
-    if done < WARM_UP:
-        return 0.05 + 0.95 * done / WARM_UP
-    return 0.5 * (1.0 + math.cos(math.pi * (done - WARM_UP) / (1.0 - WARM_UP)))
+def one_cycle(optimiser: Optimizer, rate: float, steps: int, done: int = 0) -> OneCycleLR:
+    """Rate of a run of `steps`, `done` of which are behind: warm up, then down to nothing.
+
+    Super-convergence (Smith 2018, arXiv:1708.07120), momentum left as it is.
+    """
+    total = steps + 1  # rates at both ends
+    schedule = partial(
+        OneCycleLR,
+        optimiser,
+        max_lr=rate,
+        total_steps=total,
+        pct_start=min(
+            1.0, max(WARM_UP, 2.0 / total)
+        ),  # a step at least: torch divides by its length
+        div_factor=FIRST_DIVISOR,
+        cycle_momentum=False,
+    )
+    first = schedule()  # leaves its bounds with the optimiser, where a later start finds them
+    return schedule(last_epoch=done - 1) if done else first
 
 
 def write_curves(path: Path, curves: dict[str, dict[str, np.ndarray]]) -> None:
@@ -91,7 +107,7 @@ def write_curves(path: Path, curves: dict[str, dict[str, np.ndarray]]) -> None:
 
 
 def _store(
-    path: Path, learned: list, optimiser: torch.optim.Optimizer, step: int, curve: dict[str, list]
+    path: Path, learned: list, optimiser: Optimizer, step: int, curve: dict[str, list]
 ) -> None:
     tensors = {"step": torch.tensor(step)}
     for k, parameter in enumerate(learned):
@@ -107,7 +123,7 @@ def _store(
     beside.replace(path)
 
 
-def _restore(stage: Stage, learned: list, optimiser, rate) -> tuple[int, dict[str, list]]:
+def _restore(stage: Stage, learned: list, optimiser: Optimizer) -> tuple[int, dict[str, list]]:
     if not stage.checkpoint.exists():
         return 0, {}
     tensors = load_file(stage.checkpoint)
@@ -119,9 +135,6 @@ def _restore(stage: Stage, learned: list, optimiser, rate) -> tuple[int, dict[st
             "exp_avg": tensors[f"{k}.first"].clone(),
             "exp_avg_sq": tensors[f"{k}.second"].clone(),
         }
-    rate.last_epoch = step
-    for group, base in zip(optimiser.param_groups, rate.base_lrs, strict=True):
-        group["lr"] = base * cycle(step / stage.steps)
     curve = {
         name.removeprefix("curve."): values.tolist()
         for name, values in tensors.items()
@@ -130,4 +143,4 @@ def _restore(stage: Stage, learned: list, optimiser, rate) -> tuple[int, dict[st
     return step, curve
 
 
-__all__ = ["BETAS", "Progress", "Stage", "cycle", "descend", "write_curves"]
+__all__ = ["BETAS", "Progress", "Stage", "descend", "one_cycle", "write_curves"]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from surrogates.network.residual import LARGEST, Residual
 from surrogates.network.torch import MonotoneUnits, bent, saturated
-from surrogates.training.optimiser import BETAS, Progress, cycle
+from surrogates.training.optimiser import BETAS, Progress, one_cycle
 
 CHUNK = 4096  # rows evaluated at a time
 
@@ -93,7 +93,7 @@ def fit_residual(
     n_rows, n_nodes = rows.drive.shape
     gated = Gated(table.rank, rows.sources.shape[1], n_nodes, seed)
     optimiser = torch.optim.Adam(gated.parameters(), lr=table.learning_rate, betas=BETAS)
-    rate = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cycle(step / table.steps))
+    rate = one_cycle(optimiser, table.learning_rate, table.steps)
     curve = {"step": [], "residual": []}
     for step in range(table.steps):
         chosen = np.random.default_rng([seed, table.rank, step]).integers(0, n_rows, table.batch)
