@@ -30,12 +30,22 @@ def fit(
 ) -> tuple[np.ndarray, float]:
     """B, flat, from products and what is left over (n,), both of the training rows.
 
-    A penalty is relative to the mean square of the features of a node and covariate. Beside B the
-    sum of squares on lines left out, by which sets of covariates can be compared.
+    A penalty is relative to the mean square of the features of a node and covariate. The second
+    value is the sum of squares on lines left out, by which sets of covariates can be compared.
     """
-    grams = _Grams(features, rest, line)
-    errors = [grams.error(penalty) for penalty in penalties]
-    return grams.solve(penalties[int(np.argmin(errors))]), min(errors)
+    from sklearn.linear_model import Ridge  # weight: a second of import
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
+    size = float((features**2).sum()) / features.shape[1] or 1.0
+    alphas = size * np.asarray(penalties, float)
+    targets = np.tile(rest[:, None], len(alphas))  # one for every penalty: one matrix serves all
+    folds = GroupKFold(min(N_FOLDS, len(np.unique(line))))
+    ridge = Ridge(alphas, fit_intercept=False, solver="cholesky")
+    held_out = cross_val_predict(ridge, features, targets, groups=line, cv=folds)
+    errors = ((held_out.reshape(targets.shape) - targets) ** 2).sum(axis=0)
+    best = int(np.argmin(errors))
+    chosen = Ridge(alphas[best], fit_intercept=False).fit(features, rest)
+    return chosen.coef_, float(errors[best])
 
 
 def scores(table: np.ndarray, train: np.ndarray, n: int) -> np.ndarray:
@@ -47,42 +57,6 @@ def scores(table: np.ndarray, train: np.ndarray, n: int) -> np.ndarray:
     _, _, axes = np.linalg.svd(centred[train], full_matrices=False)
     found = centred @ axes[:n].T
     return found / found[train].std(axis=0)
-
-
-class _Grams:
-    """Normal equations, whole and without each group of lines."""
-
-    def __init__(self, x: np.ndarray, y: np.ndarray, line: np.ndarray) -> None:
-        names, code = np.unique(line, return_inverse=True)
-        self._x, self._y = x, y
-        self._fold = code % min(N_FOLDS, len(names))
-        folds = np.unique(self._fold)
-        self._gram = np.array([x[self._fold == k].T @ x[self._fold == k] for k in folds])
-        self._moment = np.array([x[self._fold == k].T @ y[self._fold == k] for k in folds])
-
-    def error(self, penalty: float) -> float:
-        """Sum of squares on the groups left out in turn."""
-        total = 0.0
-        for k in range(len(self._gram)):
-            held = self._fold == k
-            rest = self._y[held] - self._x[held] @ self._without(k, penalty)
-            total += float(rest @ rest)
-        return total
-
-    def solve(self, penalty: float) -> np.ndarray:
-        """B from all rows."""
-        return _solve(self._gram.sum(axis=0), self._moment.sum(axis=0), penalty)
-
-    def _without(self, k: int, penalty: float) -> np.ndarray:
-        gram = self._gram.sum(axis=0) - self._gram[k]
-        return _solve(gram, self._moment.sum(axis=0) - self._moment[k], penalty)
-
-
-def _solve(gram: np.ndarray, moment: np.ndarray, penalty: float) -> np.ndarray:
-    size = np.trace(gram) / len(gram)
-    if size <= 0.0:
-        return np.zeros_like(moment)
-    return np.linalg.solve(gram + penalty * size * np.eye(len(gram)), moment)
 
 
 __all__ = ["STEP", "fit", "products", "scores"]

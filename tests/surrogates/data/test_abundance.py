@@ -1,6 +1,7 @@
 """Abundances of lines: found where they act, silent where the model feels nothing."""
 
 import numpy as np
+import pytest
 
 from surrogates.data import abundance
 
@@ -28,6 +29,20 @@ def test_chance_is_not_taken_for_abundance():
     free, _ = abundance.fit(features, noise, line, [1e-6])
     chosen, _ = abundance.fit(features, noise, line)
     assert np.abs(chosen).sum() < 0.3 * np.abs(free).sum()
+
+
+def test_penalty_and_abundances_are_those_that_were_found_before_a_library_did_it():
+    """Numbers of the grouped cross-validation by hand that stood here, same draws."""
+    draw = np.random.default_rng(11)
+    line = np.arange(600) % 40
+    z, slope = draw.normal(size=(40, 3)), draw.normal(size=(600, 2))
+    features = abundance.products(slope, z[line])
+    truth = np.array([0.5, 0.0, -0.3, 0.0, 0.8, 0.0])
+    rest = features @ truth + 1.5 * draw.normal(size=600)
+    factors, error = abundance.fit(features, rest, line)
+    before = [0.45130264, -0.08356351, -0.40143534, 0.02054753, 0.8049985, 0.03976635]
+    np.testing.assert_allclose(factors, before, atol=1e-7)
+    assert error == pytest.approx(1338.29, rel=5e-3)  # folds of lines are drawn otherwise
 
 
 def test_a_model_that_feels_no_node_cannot_tell_lines_apart():
