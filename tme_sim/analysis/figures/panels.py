@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
+from scipy.optimize import isotonic_regression
 
 from tme_sim.analysis.figures.palette import (
     DEAD_COLOR,
@@ -191,23 +192,17 @@ def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
 def spread(wanted: Sequence[float], apart: float) -> list[float]:
     """Heights nearest to those wanted, in their order and at least ``apart``, within [0, 1].
 
-    Those that would overlap are set around their mean (pool adjacent violators). Too many to fit
-    reach over 1.
+    Those that would overlap are set around their mean (isotonic regression of the heights without
+    the steps between them). Too many to fit reach over 1.
     """
+    if not wanted:
+        return []
     order = np.argsort(wanted, kind="stable")
-    groups: list[list[float]] = []  # sum of wanted minus their offset, number
-    for k, index in enumerate(order):
-        groups.append([wanted[index] - k * apart, 1])
-        while len(groups) > 1 and groups[-2][0] / groups[-2][1] >= groups[-1][0] / groups[-1][1]:
-            total, n = groups.pop()
-            groups[-1][0] += total
-            groups[-1][1] += n
-    low = [total / n for total, n in groups for _ in range(int(n))]
-    room = max(0.0, 1.0 - (len(wanted) - 1) * apart)
-    found = [0.0] * len(wanted)
-    for k, index in enumerate(order):
-        found[index] = float(np.clip(low[k], 0.0, room)) + k * apart
-    return found
+    steps = apart * np.arange(len(wanted))
+    rising = isotonic_regression(np.asarray(wanted, float)[order] - steps).x
+    found = np.empty(len(wanted))
+    found[order] = rising.clip(0.0, max(0.0, 1.0 - steps[-1])) + steps
+    return found.tolist()
 
 
 def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> None:
