@@ -7,6 +7,7 @@ import surrogates
 import tme_sim
 from surrogates.channels import GENOTYPES, INPUTS, basal_inputs, genotype_bits
 from surrogates.contract import Cells
+from surrogates.trajectory import simulate
 from tests.model.small import small
 from tme_sim import cli
 from tme_sim.analysis.explain import counterfactual, survival
@@ -207,7 +208,7 @@ def test_a_batch_equals_single_cells_that_are_simulated(dish, network):
 
     for k in (0, 7, 15):
         one = found.cells.take(np.array([k]))
-        course = surrogates.simulate.simulate(
+        course = simulate(
             network, minutes=72 * 60, dt=STEP, state=one.state[0],
             inputs=dict(zip(INPUTS, one.inputs[0].tolist(), strict=True)),
             genotype=[g for b, g in enumerate(GENOTYPES) if one.genotype[0] >> b & 1],
