@@ -8,16 +8,18 @@ from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
 from tme_sim.processes.neighbours import Neighbours, Space
 
 
-def felt(position, radius, grid, *, adhesion=0.4, repulsion=10.0, walls="reflecting", mobile=1.0):
+def felt(position, radius, grid, *, walls="reflecting", types=None, **columns):
     n = len(position)
+    types = types or Bodies.uniform(1)
     shown = np.random.default_rng(5).uniform(0, 1, (n, 4)).astype(np.float32)
-    columns = {"adhesion": adhesion, "repulsion": repulsion, "kind": 0, "mobility": mobile}
+    columns = {"adhesion": 0.4, "repulsion": 10.0, "kind": 0, "mobility": 1.0} | columns
     columns = {name: np.broadcast_to(value, n) for name, value in columns.items()}
+    listed = types.listing_radius(columns["kind"], radius)
     forces = Forces.of(n)
     interact(
         bodies_of(position, radius, **columns),
-        Neighbours(Space(grid.size, grid.dim == 2, walls), radius).build(position),
-        affinity=np.ones((1, 1)),
+        Neighbours(Space(grid.size, grid.dim == 2, walls), listed).build(position),
+        adhesion=types.pairs,
         identity=np.arange(1, n + 1),
         shown=shown,
         forces=forces,
@@ -69,6 +71,38 @@ def test_velocities_and_contacts_agree_with_the_twin(dim, walls):
     assert (holds > 0).sum() > 50
 
 
+@pytest.mark.parametrize("walls", ["reflecting", "periodic"])
+def test_adhesion_of_each_pair_of_types_agrees_with_the_twin(walls):
+    position, grid = crowd(100, 2, seed=3)
+    rng = np.random.default_rng(4)
+    radius, kind = rng.uniform(4, 9, 100), rng.integers(0, 3, 100)
+    types = Bodies.uniform(3)
+    types.affinity[:] = [[1.0, 0.3, 2.0], [0.3, 1.0, 0.0], [2.0, 0.0, 1.0]]
+    types.adhesion_range[:] = [1.1, 1.25, 1.7]
+
+    forces, shown = felt(position, radius, grid, walls=walls, types=types, kind=kind, adhesion=4.0)
+
+    own = {"adhesion": np.full(100, 4.0), "repulsion": np.full(100, 10.0)}
+    own |= {"reach": types.adhesion_range[kind], "affinity": types.affinity[kind][:, kind]}
+    expected = contacts.velocities(position, radius, grid.size, walls=walls, dim=2, **own)
+    np.testing.assert_allclose(forces.velocity, expected, rtol=1e-10, atol=1e-12)
+    sums = contacts.sums(position, radius, shown, grid.size, walls, 2)
+    np.testing.assert_allclose(forces.contact, sums, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("reach", "pulls"), [((1.25, 1.25), False), ((1.25, 1.8), True)])
+def test_adhesion_ends_at_the_sum_of_both_ranges(reach, pulls):
+    position = np.array([[50.0, 50, 10], [50.0 + 1.4 * 2 * RADIUS, 50, 10]])
+    types = Bodies.uniform(2)
+    types.adhesion_range[:] = reach
+
+    forces, _ = felt(position, np.full(2, RADIUS), box(100, 2), types=types, kind=[0, 1])
+
+    speed = 0.4 * (1.0 - 1.4 / 1.525) ** 2 if pulls else 0.0
+    assert forces.velocity[:, 0] == pytest.approx([speed, -speed], abs=1e-12)
+    assert forces.contact[:, 4].tolist() == [0.0, 0.0]
+
+
 def test_pushes_are_equal_and_opposite():
     position, grid = crowd(300, 3, spacing=10.0)
 
@@ -91,7 +125,7 @@ def test_coincident_cells_part_in_opposite_directions():
 def test_an_obstacle_pushes_and_stays():
     position = np.array([[50.0, 50, 10], [60.0, 50, 10]])
 
-    forces, _ = felt(position, np.full(2, RADIUS), box(100, 2), mobile=[1.0, 0.0])
+    forces, _ = felt(position, np.full(2, RADIUS), box(100, 2), mobility=[1.0, 0.0])
 
     assert forces.velocity[0, 0] == pytest.approx(-1.535558110)
     assert (forces.velocity[1] == 0).all()

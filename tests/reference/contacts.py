@@ -17,34 +17,53 @@ def separation(a, b, size, walls, dim):
     return d
 
 
-def touching(position, radius, size, walls="reflecting", dim=3):
+def touching(position, radius, size, walls="reflecting", dim=3, reach=RANGE):
     """Every ordered pair (i, j) of cells within 1.25 sums of radii, with the vector from j to i."""
     for i in range(len(position)):
         for j in range(len(position)):
             if i == j:
                 continue
             d = separation(position[i], position[j], size, walls, dim)
-            if np.linalg.norm(d) < RANGE * (radius[i] + radius[j]):
+            if np.linalg.norm(d) < reach * (radius[i] + radius[j]):
                 yield i, j, d
 
 
-def pair_speed(distance, span, repulsion, adhesion):
-    """Published law of the pair velocity."""
+def pair_speed(distance, span, repulsion, adhesion, end=None):
+    """Published law of the pair velocity; adhesion ends at the distance `end`."""
+    end = RANGE * span if end is None else end
     push = (1 - distance / span) ** 2 if distance < span else 0.0
-    pull = (1 - distance / (RANGE * span)) ** 2 if distance < RANGE * span else 0.0
+    pull = (1 - distance / end) ** 2 if distance < end else 0.0
     return repulsion * push - adhesion * pull
 
 
-def velocities(position, radius, size, *, adhesion, repulsion, walls="reflecting", dim=3):
-    """Velocity of every cell under its contacts; adhesion and repulsion are per cell."""
-    velocity = np.zeros((len(position), 3))
-    for i, j, d in touching(position, radius, size, walls, dim):
+def velocities(
+    position,
+    radius,
+    size,
+    *,
+    adhesion,
+    repulsion,
+    walls="reflecting",
+    dim=3,
+    reach=None,
+    affinity=None,
+):
+    """Velocity of every cell under its contacts; adhesion, repulsion and reach are per cell.
+
+    `reach` is where adhesion ends per radius, `affinity` multiplies the adhesion of a pair.
+    """
+    n = len(position)
+    reach = np.full(n, RANGE) if reach is None else reach
+    affinity = np.ones((n, n)) if affinity is None else affinity
+    velocity = np.zeros((n, 3))
+    for i, j, d in touching(position, radius, size, walls, dim, max(RANGE, *reach)):
         distance = np.linalg.norm(d)
         speed = pair_speed(
             distance,
             radius[i] + radius[j],
             math.sqrt(repulsion[i] * repulsion[j]),
-            math.sqrt(adhesion[i] * adhesion[j]),
+            affinity[i, j] * math.sqrt(adhesion[i] * adhesion[j]),
+            reach[i] * radius[i] + reach[j] * radius[j],
         )
         velocity[i] += speed * d / distance
     return velocity

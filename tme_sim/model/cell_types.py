@@ -55,6 +55,7 @@ class Bodies:
                 motile=np.array([spec.motile for spec in types]),
                 repulsion=np.array([spec.repulsion for spec in types]),
                 adhesion=np.array([spec.adhesion for spec in types]),
+                adhesion_range=np.array([spec.adhesion_range for spec in types]),
                 affinity=np.ones((len(types), len(types))),
                 b7=np.array([spec.costimulation for spec in types], np.float32),
             ),

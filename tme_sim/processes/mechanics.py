@@ -3,7 +3,7 @@
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numba as nb
 import numpy as np
@@ -19,8 +19,28 @@ FASTEST = 2000.0  # [um/min] a cell moves at most 2 um in the shortest substep, 
 COINCIDENT = 1e-12  # [um2] nearer than this, two centres have no direction between them
 POINT = 1e-9  # [um] sum of the radii of cells without size, which touch nobody
 ADHESION, REPULSION, KIND, MOBILITY = range(RADIUS + 1, RADIUS + 5)  # columns of a body
-_X, _Y, _Z, _SPAN, _PUSH, _PULL, _INVERSE, _RATIO, _ALONG, _RATE = range(10)  # rows of pairs
-_ROWS = 10
+# rows of pairs
+_X, _Y, _Z, _SPAN, _PUSH, _PULL, _INVERSE, _RATIO, _ALONG, _RATE, _PER_RANGE = range(11)
+_ROWS = 11
+
+
+class Adhesion(NamedTuple):
+    """How cells of two types adhere, by type code.
+
+    `affinity[a, b]` multiplies the adhesion between two types. Adhesion of two cells ends at the
+    distance `reach[a] radius_a + reach[b] radius_b`. `alike`: all affinities are 1 and all
+    reaches equal, so that the types of a pair need no look.
+    """
+
+    affinity: NDArray[np.float64]
+    reach: NDArray[np.float64]
+    alike: bool
+
+    @classmethod
+    def of(cls, affinity: NDArray[np.float64], reach: NDArray[np.float64]) -> Self:
+        """From affinities (n_types, n_types) and ends of adhesion per radius (n_types,)."""
+        alike = bool((affinity == 1.0).all() and (reach == reach[:1]).all())
+        return cls(affinity, reach, alike)
 
 
 @dataclass(frozen=True)
@@ -28,13 +48,15 @@ class Bodies:
     """What cells are made of, by the code of their type.
 
     `motile` types are moved by contacts and by themselves, others (vessels) are obstacles;
-    `repulsion`, `adhesion` [um/min]; `affinity[a, b]` multiplies the adhesion between two types;
+    `repulsion`, `adhesion` [um/min]; `adhesion_range`: where adhesion ends, per radius;
+    `affinity[a, b]` multiplies the adhesion between two types;
     `b7` is the B7 that a touching living cell of the type offers to T cells.
     """
 
     motile: NDArray[np.bool_]
     repulsion: NDArray[np.float64]
     adhesion: NDArray[np.float64]
+    adhesion_range: NDArray[np.float64]
     affinity: NDArray[np.float64]
     b7: NDArray[np.float32]
 
@@ -45,20 +67,31 @@ class Bodies:
             motile=np.ones(n_types, dtype=bool),
             repulsion=np.full(n_types, REPULSION_SPEED),
             adhesion=np.full(n_types, ADHESION_SPEED),
+            adhesion_range=np.full(n_types, CONTACT_RANGE),
             affinity=np.ones((n_types, n_types)),
             b7=np.zeros(n_types, dtype=np.float32),
         )
 
+    @property
+    def pairs(self) -> Adhesion:
+        """What adhesion depends on by the types of a pair."""
+        return Adhesion.of(self.affinity, self.adhesion_range)
+
+    def listing_radius(self, kind: NDArray, radius: NDArray) -> NDArray:
+        """Radius [um] at which lists of neighbours reach as far as contact and adhesion do."""
+        return radius * np.maximum(self.adhesion_range / CONTACT_RANGE, 1.0)[kind]
+
 
 @nb.njit(error_model="numpy", forceinline=True)
-def pair_speed(ratio, repulsion, adhesion):
+def pair_speed(ratio, repulsion, adhesion, per_range=1.0 / CONTACT_RANGE):
     """Speed [um/min] at which two cells drive each one from the other (below 0: together).
 
-    repulsion (1 - q)^2 for q < 1, less adhesion (1 - q / 1.25)^2 for q < 1.25, where `ratio` q is
-    the distance over the sum of the radii. Ghaffarizadeh 2018, 10.1371/journal.pcbi.1005991.
+    repulsion (1 - q)^2 for q < 1, less adhesion (1 - q / s)^2 for q < s, where `ratio` q is the
+    distance over the sum of the radii and `per_range` 1 / s, s being where adhesion ends over the
+    sum of the radii: 1.25 as published. Ghaffarizadeh 2018, 10.1371/journal.pcbi.1005991.
     """
     push = max(1.0 - ratio, 0.0)
-    pull = max(1.0 - ratio * (1.0 / CONTACT_RANGE), 0.0)
+    pull = max(1.0 - ratio * per_range, 0.0)
     return repulsion * push * push - adhesion * pull * pull
 
 
@@ -108,7 +141,7 @@ def interact(
     bodies: NDArray[np.float64],
     near: Neighbours,
     *,
-    affinity: NDArray[np.float64],
+    adhesion: Adhesion,
     identity: NDArray[np.int64],
     shown: NDArray[np.float32],
     forces: Forces,
@@ -123,7 +156,7 @@ def interact(
         near.space.axes,
         near.space.periodic,
         bodies,
-        affinity,
+        *adhesion,
         identity,
         shown,
         counting,
@@ -147,6 +180,8 @@ def _interact(
     periodic,
     bodies,
     affinity,
+    reach,
+    alike,
     identity,
     shown,
     counting,
@@ -162,7 +197,7 @@ def _interact(
     """
     low, high = block * BLOCK, min((block + 1) * BLOCK, len(order))
     pair = np.empty((_ROWS, begin[high - 1] + number[high - 1] - begin[low]))
-    gather(low, high, order, begin, number, listed, bodies, affinity, pair)
+    gather(low, high, order, begin, number, listed, bodies, pair)
     if periodic:
         for axis in range(axes):
             come_near(size[axis], pair[axis])
@@ -170,7 +205,13 @@ def _interact(
         part(low, high, order, begin, number, listed, identity, axes, pair)
     reciprocate(pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_INVERSE])
     measure(pair[_X], pair[_Y], pair[_Z], pair[_INVERSE], pair[_RATIO])
-    drive(pair[_RATIO], pair[_INVERSE], pair[_SPAN], pair[_PUSH], pair[_PULL], pair[_ALONG])
+    ratio, inverse, span = pair[_RATIO], pair[_INVERSE], pair[_SPAN]
+    push, pull, along = pair[_PUSH], pair[_PULL], pair[_ALONG]
+    if alike:
+        drive(ratio, inverse, span, push, pull, along, 1.0 / reach[0])
+    else:
+        weigh_types(low, high, order, begin, number, listed, bodies, affinity, reach, pair)
+        drive_each(ratio, inverse, span, push, pull, along, pair[_PER_RANGE])
     if counting:
         stiffen(pair[_RATIO], pair[_INVERSE], pair[_SPAN], pair[_PUSH], pair[_RATE])
     for slot in range(low, high):
@@ -190,12 +231,11 @@ def _interact(
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def gather(low, high, order, begin, number, listed, bodies, affinity, pair):
+def gather(low, high, order, begin, number, listed, bodies, pair):
     """Vectors from the neighbours of some cells to these, sums of radii, strengths."""
     x, y, z, span, push, pull = pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_PUSH], pair[_PULL]
     for slot in range(low, high):
         i = order[slot]
-        kind = int(bodies[i, KIND])
         for place in range(begin[slot], begin[slot] + number[slot]):
             j = np.uint64(listed[place])  # signed, every access would be checked for wrapping
             k = np.uint64(place - begin[low])
@@ -204,8 +244,23 @@ def gather(low, high, order, begin, number, listed, bodies, affinity, pair):
             z[k] = bodies[i, 2] - bodies[j, 2]
             span[k] = bodies[i, RADIUS] + bodies[j, RADIUS]
             push[k] = bodies[i, REPULSION] * bodies[j, REPULSION]
-            holds = affinity[kind, np.uint64(np.int64(bodies[j, KIND]))]
-            pull[k] = bodies[i, ADHESION] * bodies[j, ADHESION] * holds
+            pull[k] = bodies[i, ADHESION] * bodies[j, ADHESION]
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def weigh_types(low, high, order, begin, number, listed, bodies, affinity, reach, pair):
+    """Strength of adhesion by the types of each pair, and sum of radii over where it ends."""
+    pull, span, per_range = pair[_PULL], pair[_SPAN], pair[_PER_RANGE]
+    for slot in range(low, high):
+        i = order[slot]
+        kind = np.uint64(np.int64(bodies[i, KIND]))
+        own = reach[kind] * bodies[i, RADIUS]
+        for place in range(begin[slot], begin[slot] + number[slot]):
+            j = np.uint64(listed[place])
+            k = np.uint64(place - begin[low])
+            other = np.uint64(np.int64(bodies[j, KIND]))
+            pull[k] *= affinity[kind, other]
+            per_range[k] = span[k] / max(own + reach[other] * bodies[j, RADIUS], POINT)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -250,10 +305,17 @@ def measure(x, y, z, inverse, ratio):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def drive(ratio, inverse, span, push, pull, along):
-    """Pair speed over distance [1/min]."""
+def drive(ratio, inverse, span, push, pull, along, per_range):
+    """Pair speed over distance [1/min]; all adhesion ends at the same ratio."""
     for k in range(along.size):
-        along[k] = pair_speed(ratio[k], push[k], pull[k]) * (inverse[k] * span[k])
+        along[k] = pair_speed(ratio[k], push[k], pull[k], per_range) * (inverse[k] * span[k])
+
+
+@nb.njit(error_model="numpy", forceinline=True)
+def drive_each(ratio, inverse, span, push, pull, along, per_range):
+    """Pair speed over distance [1/min]; adhesion of each pair ends at a ratio of its own."""
+    for k in range(along.size):
+        along[k] = pair_speed(ratio[k], push[k], pull[k], per_range[k]) * (inverse[k] * span[k])
 
 
 @nb.njit(error_model="numpy", forceinline=True)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.processes.contact import CONTACTS, display
-from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
+from tme_sim.processes.mechanics import KIND, Bodies, Forces, bodies_of, interact
 from tme_sim.processes.motility import Gait, Walk, bias_of, depart, gait_of, stride
 from tme_sim.processes.neighbours import (
     RADIUS,
@@ -153,11 +153,12 @@ class _Way:
         shown: NDArray[np.float32],
     ) -> None:
         n = len(bodies)
-        self.types, self.gait, self.shown = types, gait, shown
+        self.adhesion, self.gait, self.shown = types.pairs, gait, shown
         self.size, self.walls = np.asarray(space.size), _WALLS.index(space.walls)
         self.axes = space.axes
         self.fastest = float(gait.speed.max(initial=0.0))
-        self.near = Neighbours(space, bodies[:, RADIUS])
+        kind = bodies[:, KIND].astype(np.int64)
+        self.near = Neighbours(space, types.listing_radius(kind, bodies[:, RADIUS]))
         self.now, self.ahead = bodies, bodies.copy()
         self.here, self.there = Forces.of(n), Forces.of(n)
         self.gone, self.before = np.zeros((n, 3)), np.zeros((n, 3))
@@ -187,7 +188,7 @@ class _Way:
         interact(
             bodies,
             self.near,
-            affinity=self.types.affinity,
+            adhesion=self.adhesion,
             identity=self.gait.identity,
             shown=self.shown,
             forces=forces,

@@ -23,7 +23,7 @@ from tme_sim.compute.launch import launch
 
 Walls = Literal["reflecting", "periodic", "open"]
 
-CONTACT_RANGE = 1.25  # of the sum of two radii; PhysiCell's maximum adhesion distance
+CONTACT_RANGE = 1.25  # of the sum of two radii: further apart, two cells do not touch
 SLACK = 1.5  # [um] a cell may move before its list of neighbours needs a look
 LOOSE = 0.04  # share of cells that may have moved further before all lists are made anew
 BINS_PER_REACH = 4  # along x
