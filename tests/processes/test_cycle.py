@@ -35,6 +35,7 @@ def steady(n, seed=1):
 def test_one_tick_equals_the_slow_twin():
     cells = steady(400)
     cells["phase_age"][:50] = np.linspace(0.0, 5.9, 50)
+    cycle.set_volumes(cells, slice(50, 80), growth=GROWTH, size=2.5)
     names = ("id", *cycle.WRITES)
     before = [{name: cells[name][row].item() for name in names} for row in range(400)]
     rates = RATES | {"g1s_rate": 0.1, "g2m_rate": 0.2, "s_duration_factor": 0.25}
@@ -114,6 +115,17 @@ def test_solids_stop_at_the_target_of_the_phase_and_fluid_follows():
     np.testing.assert_allclose(
         cells["radius"], (0.75 / np.pi * cells["volume"]) ** (1 / 3), rtol=1e-6
     )
+
+
+def test_solids_beyond_the_target_are_lost_at_the_published_rates():
+    cells = population(2, phase=[G1, S])
+    cycle.set_volumes(cells, slice(0, 2), growth=GROWTH, size=np.array([2.0, 2.0]))
+    grow(cells, 180.0, g1s_rate=0.0, g2m_rate=0.0, s_duration_factor=1e3)
+    nucleus = 135.0 * (1.0 + math.exp(-0.33 * 3.0))
+    cytoplasm = 488.5 * (1.0 + math.exp(-0.27 * 3.0))
+    assert cells["nuclear_volume"].tolist() == pytest.approx([nucleus, 270.0], rel=1e-5)
+    solid = cells["volume"] - cells["fluid_volume"]
+    assert solid.tolist() == pytest.approx([nucleus + cytoplasm, 1247.0], rel=1e-5)
 
 
 def test_solids_grow_exponentially():

@@ -46,13 +46,21 @@ def live(cell, rates, body, *, dt, seed, tick):
 
 
 def grow(cell, growth_rate, body, *, doubled, dt, steps=20_000):
-    """Solids up to their target, then fluid by small explicit steps."""
+    """Solids up to their target or down to it, then fluid by small explicit steps."""
     solid = cell["volume"] - cell["fluid_volume"]
     target = body.volume * (1.0 - body.fluid_fraction) * (2.0 if doubled else 1.0)
     grown = solid if solid >= target else min(target, solid * math.exp(growth_rate * dt))
+    nucleus = cell["nuclear_volume"] * grown / solid
+    if solid > 1.01 * target:
+        of_nucleus = body.nuclear_fraction * target
+        nucleus, cytoplasm = cell["nuclear_volume"], solid - cell["nuclear_volume"]
+        for _ in range(steps):
+            nucleus += dt / steps * body.nucleus_rate * (of_nucleus - nucleus)
+            cytoplasm += dt / steps * body.cytoplasm_rate * (target - of_nucleus - cytoplasm)
+        grown = nucleus + cytoplasm
     fluid = cell["fluid_volume"]
     for _ in range(steps):
         fluid += dt / steps * body.fluid_rate * (body.fluid_fraction * (fluid + grown) - fluid)
-    cell["nuclear_volume"] *= grown / solid
+    cell["nuclear_volume"] = nucleus
     cell["fluid_volume"], cell["volume"] = fluid, fluid + grown
     cell["radius"] = (3.0 * cell["volume"] / (4.0 * math.pi)) ** (1.0 / 3.0)

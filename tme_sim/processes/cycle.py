@@ -19,7 +19,7 @@ import numpy as np
 from surrogates.phenotype import stationary_phases
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform, uniforms
-from tme_sim.processes.volume import hydrated, radii, radius_of
+from tme_sim.processes.volume import hydrated, radii, radius_of, relaxed
 from tme_sim.state.columns import ALIVE, G1, G2M, Population, S
 
 READS = ("id", "type", "status", "outputs")
@@ -30,6 +30,7 @@ WRITES = (
 RATES = ("growth_rate", "g1s_rate", "g2m_rate", "s_duration_factor")
 _CYCLE = int(Stream.CYCLE)
 _LEAVE_G1, _LEAVE_G2M = 0, 1  # draws
+EXCESS = 1.01  # times the target: single precision adds some 1e-4 to solids at rest in a month
 
 
 class Growth(NamedTuple):
@@ -39,6 +40,8 @@ class Growth(NamedTuple):
     fluid_fraction: np.ndarray
     nuclear_fraction: np.ndarray
     fluid_rate: np.ndarray  # [1/min]
+    cytoplasm_rate: np.ndarray  # [1/min] at which solids beyond the phase's target are lost
+    nucleus_rate: np.ndarray  # [1/min] likewise
     s_duration: np.ndarray  # [min]
 
     @classmethod
@@ -47,7 +50,8 @@ class Growth(NamedTuple):
         return cls(*(np.array([getattr(t, f) for t in types], float) for f in cls._fields))
 
 
-_VOLUME, _FLUID_FRACTION, _, _FLUID_RATE, _S_DURATION = range(len(Growth._fields))
+_VOLUME, _FLUID_FRACTION, _NUCLEAR_FRACTION, *_RATES, _S_DURATION = range(len(Growth._fields))
+_FLUID_RATE, _CYTOPLASM_RATE, _NUCLEUS_RATE = _RATES
 
 
 def advance(
@@ -167,7 +171,10 @@ def _grow(
     bodies,
     dt,
 ):
-    """Grow one cell's solids at the cell model's rate to the phase's target; fluid follows."""
+    """Bring one cell's solids to the phase's target; fluid follows.
+
+    From below they grow at the cell model's rate, from above they are lost at the body's.
+    """
     row = living[i]
     body = kind[row]
     fraction, before = bodies[body, _FLUID_FRACTION], fluid_volume[row]
@@ -175,8 +182,15 @@ def _grow(
     target = (1.0 + doubled) * bodies[body, _VOLUME] * (1.0 - fraction)
     solid = volume[row] - before
     grown = max(solid, min(solid * math.exp(growth_rate[row] * dt), target))
+    nucleus = nuclear_volume[row] * (grown / solid)
+    if solid > EXCESS * target:
+        in_nucleus = bodies[body, _NUCLEAR_FRACTION] * target
+        cytoplasm = solid - nuclear_volume[row]
+        cytoplasm = relaxed(cytoplasm, target - in_nucleus, bodies[body, _CYTOPLASM_RATE], dt)
+        nucleus = relaxed(nuclear_volume[row], in_nucleus, bodies[body, _NUCLEUS_RATE], dt)
+        grown = cytoplasm + nucleus
     fluid = hydrated(before, grown, fraction, bodies[body, _FLUID_RATE], dt)
-    nuclear_volume[row] *= grown / solid
+    nuclear_volume[row] = nucleus
     fluid_volume[row] = fluid
     volume[row] = grown + fluid
     radius[row] = radius_of(volume[row])

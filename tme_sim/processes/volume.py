@@ -1,7 +1,7 @@
 """Relax the volumes of a cell: fluid, solids of the nucleus, solids of the cytoplasm.
 
     d fluid / dt = rate * (fraction * (fluid + solid) - fluid)
-    d solid / dt = rate * (target - solid)
+    d solid / dt = rate * (target - solid)    where solid > target, or in a dead cell
 
 integrated exactly, so that a tick of 6 min and a hundred of 0.06 min end alike.
 
