@@ -2,6 +2,7 @@ import numba
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.spatial import cKDTree
 
 from tests.processes.tissue import N_TYPES, RADIUS, box, cells, crowd, decided, pass_time
 from tests.reference import contacts
@@ -263,3 +264,30 @@ def test_one_and_two_threads_give_the_same_bits(n, dim):
     numba.set_num_threads(available)
 
     assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def mixing(population, grid):
+    """Share of touching pairs that are of two types, in a periodic plane."""
+    size = np.array(grid.size[:2])
+    tree = cKDTree(population["position"][:, :2] % size, boxsize=size)
+    first, second = tree.query_pairs(1.25 * 2 * RADIUS, output_type="ndarray").T
+    return np.mean(population["type"][first] != population["type"][second])
+
+
+@pytest.mark.parametrize(("across", "sorts"), [(0.0, True), (1.0, False)])
+def test_cells_that_adhere_better_to_their_own_type_sort_out(across, sorts):
+    """Differential adhesion: Steinberg 1963, doi:10.1126/science.141.3579.401."""
+    position, grid = crowd(100, 2, seed=0, spacing=13.0)
+    population = cells(position, type=np.arange(100) % 2)
+    types = Bodies.uniform(2)
+    types.affinity[0, 1] = types.affinity[1, 0] = across
+    outputs = decided(population, speed=1.5, persistence_time=20.0)
+    mixed = mixing(population, grid)
+
+    later = []
+    for seed in (1, 2, 3, 4):
+        walk = {"minutes": 720.0, "tick": 30.0, "outputs": outputs, "walls": "periodic"}
+        pass_time(population, grid, types=types, seed=seed, **walk)
+        later.append(mixing(population, grid) / mixed)
+
+    assert np.mean(later[1:]) < 0.8 if sorts else np.mean(later[1:]) > 0.9

@@ -31,6 +31,16 @@ output: {fields: [oxygen], columns: standard}
 TABLE = "x,y,volume\n100,100,2494\n140.5,1e2,3000\n"
 
 CASES = [  # what is changed, into what, line, words of the message
+    ("cells:\n", "cell_types: {tumor: {affinity: {fibro: 1}}}\ncells:\n", 7, "unknown cell type"),
+    ("cells:\n", "cell_types: {tumor: {affinity: {tumor: 11}}}\ncells:\n", 7, "at most 10"),
+    ("cells:\n", "cell_types: {tumor: {affinity: {tumor: -1}}}\ncells:\n", 7, "at least 0"),
+    ("cells:\n", "cell_types: {tumor: {adhesion_range: 4}}\ncells:\n", 7, "at most 3 is allowed"),
+    (
+        "cells:\n",
+        "cell_types: {tumor: {affinity: {cd8_t: 1}}, cd8_t: {affinity: {tumor: 2}}}\ncells:\n",
+        7,
+        "found 1, but cd8_t says 2 of its affinity to tumor",
+    ),
     ("substrates:", "substrats:", 5, "unknown key; did you mean 'substrates'?"),
     ("count: 100", "cuont: 100", 11, "cells.tumor.cuont: unknown key; did you mean 'count'?"),
     ("38 mmHg", "38", 6, "38 has no unit; a value in units of mmHg is needed"),

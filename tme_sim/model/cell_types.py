@@ -3,6 +3,7 @@
 A type's code is its place among the scenario's cell types.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -14,6 +15,7 @@ from tme_sim.processes.cycle import Growth
 from tme_sim.processes.death import Decay
 from tme_sim.processes.mechanics import Bodies as Contact
 from tme_sim.scenario import Scenario
+from tme_sim.scenario.tissue import CellTypeSpec
 
 TUMOR = "tumor"
 
@@ -56,7 +58,7 @@ class Bodies:
                 repulsion=np.array([spec.repulsion for spec in types]),
                 adhesion=np.array([spec.adhesion for spec in types]),
                 adhesion_range=np.array([spec.adhesion_range for spec in types]),
-                affinity=np.ones((len(types), len(types))),
+                affinity=_affinities(scenario.cell_types),
                 b7=np.array([spec.costimulation for spec in types], np.float32),
             ),
             vessel_surface=2.0 * np.pi * radius * scenario.domain.voxel,
@@ -74,3 +76,13 @@ class Bodies:
             msg = f"no cell group or type {name!r}; the types are {', '.join(self.names)}"
             raise InputError(msg)
         return self.names.index(name)
+
+
+def _affinities(types: Mapping[str, CellTypeSpec]) -> np.ndarray:
+    """Factor of the adhesion between two types, by their codes: 1 where neither gives one."""
+    codes = {name: code for code, name in enumerate(types)}
+    factors = np.ones((len(types), len(types)))
+    for name, spec in types.items():
+        for other, factor in spec.affinity.items():
+            factors[codes[name], codes[other]] = factors[codes[other], codes[name]] = factor
+    return factors

@@ -21,6 +21,7 @@ def check(scenario: Scenario) -> None:
     """
     _check_names(scenario)
     _check_known_to_cell_model(scenario)
+    _check_affinities(scenario)
     _check_inputs(scenario)
     _check_no_shared_input(scenario)
     _check_placements(scenario)
@@ -79,6 +80,20 @@ def _check_own_mutations(scenario: Scenario) -> None:
     if len(own) > MOST:
         msg = f"{len(own)} mutations of its own; a genotype has room for {MOST}"
         raise scenario.error(("evolution",), msg)
+
+
+def _check_affinities(scenario: Scenario) -> None:
+    """Affinities are between types of the scenario; two types say the same of each other."""
+    for name, spec in scenario.cell_types.items():
+        for other, factor in spec.affinity.items():
+            path = ("cell_types", name, "affinity", other)
+            if other not in scenario.cell_types:
+                msg = f"unknown cell type {other!r}; {nearest(other, scenario.cell_types)}"
+                raise scenario.error(path, msg)
+            back = scenario.cell_types[other].affinity.get(name, factor)
+            if back != factor:
+                msg = f"found {factor:g}, but {other} says {back:g} of its affinity to {name}"
+                raise scenario.error(path, msg)
 
 
 def _check_inputs(scenario: Scenario) -> None:

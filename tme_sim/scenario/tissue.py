@@ -28,6 +28,9 @@ from tme_sim.scenario.quantities import (
 )
 
 Factor = Annotated[float, Quantity("1", above=0)]
+Affinity = Annotated[float, Quantity("1", least=0)]
+MOST_RANGE = 3.0  # radii: further off stands the neighbour of a neighbour
+MOST_AFFINITY = 10.0
 KINDS = ("disk", "ring", "ball", "shell", "box", "everywhere", "poisson", "file")
 Center = tuple[Distance, Distance] | tuple[Distance, Distance, Distance]
 
@@ -35,7 +38,9 @@ Center = tuple[Distance, Distance] | tuple[Distance, Distance, Distance]
 class CellTypeSpec(Strict):
     """Body of a cell type: what the cell model does not decide.
 
-    Volumes relax to their targets, each at its own rate: fluid, cytoplasm and nucleus (solids).
+    Solids grow at the cell model's rate up to the target of the cell's phase; solids beyond it (of
+    a cell from a table, or one that user code changed) relax to it, cytoplasm and nucleus each at
+    its own rate. Fluid relaxes to its fraction of the volume.
 
     Attributes:
         network_type: Cell type of the cell model.
@@ -50,7 +55,11 @@ class CellTypeSpec(Strict):
         debris_clearance_time: From lysis to removal [min].
         s_duration: Duration of S phase at factor 1 [min].
         repulsion, adhesion: Of contact [um/min].
-        adhesion_range: Distance of last adhesion per sum of radii.
+        adhesion_range: Where adhesion ends, per radius: two cells adhere up to the distance
+            range_1 radius_1 + range_2 radius_2.
+        affinity: Cell type -> factor of the adhesion between this type and that one, 1 where it
+            is not given (adhesion by pair of types, which sorts cells; Steinberg 1963,
+            doi:10.1126/science.141.3579.401). It holds for both, so one of them may say it.
         costimulation: B7 that it offers to touching T cells, 1 for an antigen-presenting cell.
         motile: Whether it moves at all (vessel segments do not).
         inheritance_noise: Standard deviation of log node values between mother and daughter.
@@ -78,6 +87,7 @@ class CellTypeSpec(Strict):
     repulsion: Speed
     adhesion: Speed
     adhesion_range: Factor
+    affinity: dict[str, Affinity] = Field(default_factory=dict)
     costimulation: Fraction
     motile: bool = True
     inheritance_noise: Fraction = 0.0
@@ -88,6 +98,13 @@ class CellTypeSpec(Strict):
         for name in ("nuclear_fraction", "fluid_fraction"):
             if getattr(self, name) >= 1:
                 refuse(f"found {getattr(self, name):g}, but less than 1 is needed", name)
+        if self.adhesion_range > MOST_RANGE:
+            found = f"found {self.adhesion_range:g}, but at most {MOST_RANGE:g} is allowed"
+            refuse(f"{found}: cells adhere to neighbours", "adhesion_range")
+        for name, factor in self.affinity.items():
+            if factor > MOST_AFFINITY:
+                found = f"found {factor:g}, but at most {MOST_AFFINITY:g} is allowed"
+                refuse(found, "affinity", name)
         return self
 
     @property
