@@ -156,7 +156,7 @@ def interact(
         near.space.axes,
         near.space.periodic,
         bodies,
-        *adhesion,
+        adhesion,
         identity,
         shown,
         counting,
@@ -179,9 +179,7 @@ def _interact(
     axes,
     periodic,
     bodies,
-    affinity,
-    reach,
-    alike,
+    adhesion,
     identity,
     shown,
     counting,
@@ -207,10 +205,10 @@ def _interact(
     measure(pair[_X], pair[_Y], pair[_Z], pair[_INVERSE], pair[_RATIO])
     ratio, inverse, span = pair[_RATIO], pair[_INVERSE], pair[_SPAN]
     push, pull, along = pair[_PUSH], pair[_PULL], pair[_ALONG]
-    if alike:
-        drive(ratio, inverse, span, push, pull, along, 1.0 / reach[0])
+    if adhesion.alike:
+        drive(ratio, inverse, span, push, pull, along, 1.0 / adhesion.reach[0])
     else:
-        weigh_types(low, high, order, begin, number, listed, bodies, affinity, reach, pair)
+        weigh_types(low, high, order, begin, number, listed, bodies, adhesion, pair)
         drive_each(ratio, inverse, span, push, pull, along, pair[_PER_RANGE])
     if counting:
         stiffen(pair[_RATIO], pair[_INVERSE], pair[_SPAN], pair[_PUSH], pair[_RATE])
@@ -248,19 +246,19 @@ def gather(low, high, order, begin, number, listed, bodies, pair):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def weigh_types(low, high, order, begin, number, listed, bodies, affinity, reach, pair):
+def weigh_types(low, high, order, begin, number, listed, bodies, adhesion, pair):
     """Strength of adhesion by the types of each pair, and sum of radii over where it ends."""
     pull, span, per_range = pair[_PULL], pair[_SPAN], pair[_PER_RANGE]
     for slot in range(low, high):
         i = order[slot]
         kind = np.uint64(np.int64(bodies[i, KIND]))
-        own = reach[kind] * bodies[i, RADIUS]
+        own = adhesion.reach[kind] * bodies[i, RADIUS]
         for place in range(begin[slot], begin[slot] + number[slot]):
             j = np.uint64(listed[place])
             k = np.uint64(place - begin[low])
             other = np.uint64(np.int64(bodies[j, KIND]))
-            pull[k] *= affinity[kind, other]
-            per_range[k] = span[k] / max(own + reach[other] * bodies[j, RADIUS], POINT)
+            pull[k] *= adhesion.affinity[kind, other]
+            per_range[k] = span[k] / max(own + adhesion.reach[other] * bodies[j, RADIUS], POINT)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
