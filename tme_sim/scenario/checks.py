@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from tme_sim.scenario.errors import nearest
+from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.placement import check_placement
 from tme_sim.scenario.scenario import NAME_PATTERN, Scenario
 from tme_sim.scenario.schedules import Dose
@@ -138,7 +138,21 @@ def _check_placements(scenario: Scenario) -> None:
         if fault:
             raise scenario.error((*path, group.placement.kind), fault)
         if group.placement.file is not None:
-            read_table(group.placement.file, scenario.domain, scenario.document.where(path))
+            _check_table(scenario, name, group.placement.file)
+
+
+def _check_table(scenario: Scenario, name: str, file: str) -> None:
+    """The table of a group can be read; only tumor cells are of clones."""
+    columns = read_table(
+        file,
+        scenario.domain,
+        n_mutations=len(scenario.genotypes),
+        where=scenario.document.where(("cells", name, "placement")),
+    )
+    kind = scenario.cell_types[scenario.cells[name].type].network_type
+    if "clone" in columns and kind != "tumor":
+        msg = f"the column 'clone' is of tumor cells, but the group {name} is of {kind} cells"
+        raise ScenarioError(msg, f"{file}:1")
 
 
 def _check_schedules(scenario: Scenario) -> None:

@@ -2,19 +2,45 @@
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.scenario import Domain
 
 POSITION = ("x", "y", "z")
-DERIVED = ("id", "mother", "type", "group", "radius", "nodes", "inputs", "outputs", "position")
+REFUSED = {  # columns of the population that a table cannot give, and why
+    "id": "the run numbers its cells",
+    "mother": "cells of a table have no mother in the run",
+    "type": "a table is of one group: give the cells of each type a group of their own",
+    "group": "a table is of one group: give the others a group of their own",
+    "radius": "it follows from `volume`",
+    "target": "the run decides whom a cell engages",
+    "in_domain": "the cell model says it",
+    "sigma": "the cell model says it",
+}
+MOST = {"phase": 2.0, "status": 3.0, "death_cause": 2.0, "phase_progress": 1.0}
+PARTS = ("fluid_volume", "nuclear_volume")  # of the column `volume`
+MOST_MUTATIONS = 31  # bits of the column `genotype`
+
+Line = tuple[int, list[str]]  # its number in the file, and its values
 
 
-def read_table(path: str, domain: Domain, where: str = "") -> dict[str, np.ndarray]:
+class Limits(NamedTuple):
+    """What values a column may have."""
+
+    low: float
+    high: float
+    whole: bool
+
+
+def read_table(
+    path: str, domain: Domain, *, n_mutations: int = MOST_MUTATIONS, where: str = ""
+) -> dict[str, NDArray[np.float64]]:
     """Columns of a table of cells.
 
     The first line names the columns: x, y (and z in 3D) [um], and any scalar column of the
@@ -23,11 +49,26 @@ def read_table(path: str, domain: Domain, where: str = "") -> dict[str, np.ndarr
     Args:
         path: The CSV file.
         domain: The box that positions must lie in.
+        n_mutations: Number of mutations that a genotype has bits for.
         where: File and line of the scenario that names the table, for a table that is missing.
 
     Raises:
         ScenarioError: With file and line of the table.
     """
+    first, *lines = _lines(path, where)
+    names = _names(first, path, domain)
+    numbers = [number for number, _ in lines]
+    values = np.array([_values(row, number, names, path) for number, row in lines])
+    columns = dict(zip(names, values.T, strict=True))
+    for name, column in columns.items():
+        limits = _limits(name, domain, n_mutations)
+        _check_column(name, column, limits, [f"{path}:{number}" for number in numbers])
+    _check_parts(columns, path, numbers)
+    return columns
+
+
+def _lines(path: str, where: str) -> list[Line]:
+    """Lines that are not empty; at least that of the names and one cell."""
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
             rows = [(number, row) for number, row in _numbered(csv.reader(stream)) if row]
@@ -38,29 +79,29 @@ def read_table(path: str, domain: Domain, where: str = "") -> dict[str, np.ndarr
     if len(rows) < 2:
         msg = "a table of cells needs a line of column names and at least one cell"
         raise ScenarioError(msg, path)
-    names = _names(rows[0], path, domain)
-    values = np.array([_numbers(row, number, names, path) for number, row in rows[1:]])
-    _check_inside(values, names, [number for number, _ in rows[1:]], path, domain)
-    return {name: values[:, k] for k, name in enumerate(names)}
+    return rows
 
 
-def _numbered(reader: Any) -> list[tuple[int, list[str]]]:
-    return [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+def _numbered(reader: Any) -> Iterator[Line]:  # the type of csv.reader has no name to import
+    for row in reader:
+        yield reader.line_num, [cell.strip() for cell in row]
 
 
-def _names(first: tuple[int, list[str]], path: str, domain: Domain) -> list[str]:
+def _names(first: Line, path: str, domain: Domain) -> list[str]:
     """Column names, all known and each there once."""
     from tme_sim.state.columns import COLUMNS
 
     number, names = first
     needed = POSITION[: domain.dim]
-    scalars = [c.name for c in COLUMNS if c.shape == () and c.name not in DERIVED]
-    allowed = [*POSITION, *scalars]
+    allowed = [*POSITION, *(c.name for c in COLUMNS if c.shape == () and c.name not in REFUSED)]
     for name in needed:
         if name not in names:
             msg = f"the column {name!r} is missing; {', '.join(needed)} [um] are needed"
             raise ScenarioError(msg, f"{path}:{number}")
     for name in names:
+        if name in REFUSED:
+            msg = f"the column {name!r} cannot be given: {REFUSED[name]}"
+            raise ScenarioError(msg, f"{path}:{number}")
         if name not in allowed or names.count(name) > 1:
             fault = "stands twice" if name in allowed else f"is unknown; {nearest(name, allowed)}"
             msg = f"the column {name!r} {fault}"
@@ -68,7 +109,7 @@ def _names(first: tuple[int, list[str]], path: str, domain: Domain) -> list[str]
     return names
 
 
-def _numbers(row: list[str], number: int, names: list[str], path: str) -> list[float]:
+def _values(row: list[str], number: int, names: list[str], path: str) -> list[float]:
     """Numbers of one line."""
     if len(row) != len(names):
         msg = f"found {len(row)} values, but there are {len(names)} columns"
@@ -86,14 +127,64 @@ def _numbers(row: list[str], number: int, names: list[str], path: str) -> list[f
     return values
 
 
-def _check_inside(
-    values: np.ndarray, names: list[str], numbers: list[int], path: str, domain: Domain
+def _limits(name: str, domain: Domain, n_mutations: int) -> Limits:
+    """Values that a cell can have in a column, ends included."""
+    if name in POSITION:
+        return Limits(0.0, domain.box[POSITION.index(name)], whole=False)
+    if name == "birth_time":  # [min] of cells that are there at the start
+        return Limits(-math.inf, 0.0, whole=False)
+    if name == "volume":
+        return Limits(math.ulp(0.0), math.inf, whole=False)
+    if name == "genotype":
+        return Limits(0.0, 2.0**n_mutations - 1.0, whole=True)
+    from tme_sim.state.columns import COLUMNS
+
+    dtype = next(column.dtype for column in COLUMNS if column.name == name)
+    whole = dtype.startswith("i")
+    most = float(np.iinfo(dtype).max) if whole else math.inf
+    return Limits(0.0, MOST.get(name, most), whole)
+
+
+def _check_column(
+    name: str, column: NDArray[np.float64], limits: Limits, places: list[str]
 ) -> None:
-    """Every position lies in the domain."""
-    for axis, length in zip(POSITION, domain.size, strict=False):
-        column = values[:, names.index(axis)]
-        outside = np.flatnonzero((column < 0) | (column > length))
-        if outside.size:
-            k = outside[0]
-            msg = f"{axis} = {column[k]:g} um lies outside the domain (0 to {length:g} um)"
-            raise ScenarioError(msg, f"{path}:{numbers[k]}")
+    """Refuse the first value that no cell can have."""
+    wrong = (column < limits.low) | (column > limits.high)
+    if limits.whole:
+        wrong |= column != np.rint(column)
+    if not wrong.any():
+        return
+    k = int(np.argmax(wrong))
+    if name in POSITION:
+        flat = f"; tissue in two dimensions is {limits.high:g} um thick" if name == "z" else ""
+        msg = f"{name} = {column[k]:g} um lies outside the domain (0 to {limits.high:g} um){flat}"
+        raise ScenarioError(msg, places[k])
+    needed = f"{'a whole number' if limits.whole else 'a number'} {_in_words(limits)}"
+    msg = f"{name}: found {column[k]:g}, but {needed} is needed"
+    raise ScenarioError(msg, places[k])
+
+
+def _in_words(limits: Limits) -> str:
+    low = "above 0" if 0.0 < limits.low < 1.0 else f"from {limits.low:g} on"
+    if math.isinf(limits.low):
+        return f"up to {limits.high:g}"
+    return low if math.isinf(limits.high) else f"from {limits.low:g} to {limits.high:g}"
+
+
+def _check_parts(columns: dict[str, NDArray[np.float64]], path: str, numbers: list[int]) -> None:
+    """Parts of a volume come with it and leave room for the rest of the cell."""
+    parts = [name for name in PARTS if name in columns]
+    if not parts:
+        return
+    if "volume" not in columns:
+        msg = f"the column {parts[0]!r} needs the column 'volume', of which it is a part"
+        raise ScenarioError(msg, path)
+    sum_of_parts = np.sum([columns[name] for name in parts], axis=0)
+    wrong = sum_of_parts >= columns["volume"]
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        msg = (
+            f"{' + '.join(parts)}: found {sum_of_parts[k]:g} um3, "
+            f"but less than the volume of {columns['volume'][k]:g} um3 is needed"
+        )
+        raise ScenarioError(msg, f"{path}:{numbers[k]}")
