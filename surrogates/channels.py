@@ -103,26 +103,18 @@ def basal_inputs(n: int = 1) -> np.ndarray:
     return np.tile(np.array([c.basal for c in INPUT_CHANNELS], dtype=np.float32), (n, 1))
 
 
-def transform_value(value, kind, a, b):
-    """Transform one raw input to [0, 1] (scalar, compiled by the callers)."""
+def transform_value(value: float, kind: int, a: float, b: float) -> float:
+    """Transform one raw input to [0, 1]: the formula that kernels compile.
+
+    On arrays it is `transform.transform_inputs`, on tensors `network.torch.Sources`.
+    """
     if kind == SATURATING:
         positive = max(value, 0.0)
         return positive / (positive + a)
     if kind == LOG:
-        return min(np.log(1.0 + max(value, 0.0) / a) / np.log(1.0 + b / a), 1.0)
+        share: float = np.log(1.0 + max(value, 0.0) / a) / np.log(1.0 + b / a)
+        return min(share, 1.0)
     return min(max((value - a) / (b - a), 0.0), 1.0)
-
-
-def transform_inputs(raw: np.ndarray) -> np.ndarray:
-    """Transform raw inputs (n, n_inputs) to [0, 1], as `transform_value` does per element."""
-    a, b, kind = TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
-    positive = np.maximum(raw, 0.0)
-    saturating = positive / (positive + np.where(kind == SATURATING, a, 1.0))
-    scale = np.where(kind == LOG, a, 1.0)
-    log = np.log(1.0 + positive / scale) / np.log(1.0 + np.where(kind == LOG, b, 1.0) / scale)
-    ramp = np.clip((raw - a) / np.where(kind == RAMP, b - a, 1.0), 0.0, 1.0)
-    x = np.where(kind == SATURATING, saturating, np.where(kind == LOG, np.minimum(log, 1.0), ramp))
-    return x.astype(raw.dtype)
 
 
 def _channel(row: dict[str, str], unit: str = "1", low: str = "0", high: str = "1") -> Channel:

@@ -112,6 +112,15 @@ def test_a_run_needs_nothing_of_training_and_evaluation():
     assert not wings & set(TRAINED_OR_SCORED)
 
 
+@pytest.mark.parametrize("module", [m for m in CELL_MODELS if part(m) not in TRAINED_OR_SCORED])
+def test_what_runs_cell_models_needs_nothing_of_training_evaluation_data_or_pandas(module):
+    needed = closure(ROOT, [module])
+    libraries = {full.split(".")[0] for name in needed for full in imports(FILES[name]).names}
+
+    assert not {part(name) for name in needed} & set(TRAINED_OR_SCORED)
+    assert "pandas" not in libraries
+
+
 def test_a_run_needs_no_pandas_until_it_is_read():
     needed = {
         name: {full.split(".")[0] for full in imports(FILES[name]).names}

@@ -8,10 +8,11 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from surrogates.channels import GENOTYPES, transform_inputs
+from surrogates.channels import GENOTYPES
 from surrogates.data.sampling import Rows, Sampling, sample
 from surrogates.prior.graph import UNITS
 from surrogates.teacher.model import Teacher
+from surrogates.transform import transform_inputs
 
 COMPARED = (
     "ERK",

@@ -21,8 +21,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numba import njit
 
-from surrogates.channels import GENOTYPES, INPUTS, transform_inputs
+from surrogates.channels import GENOTYPES, INPUTS
 from surrogates.network.kernels.drives import add_rows
+from surrogates.transform import transform_inputs
 
 COVERAGE = 0.995
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone

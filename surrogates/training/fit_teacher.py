@@ -27,13 +27,9 @@ import numpy as np
 
 from surrogates.channels import (
     CELL_TYPES,
-    GENOTYPES,
     INPUTS,
     NODES,
     OUTPUTS,
-    TRANSFORM_A,
-    TRANSFORM_B,
-    TRANSFORM_KIND,
     basal_inputs,
     cell_type_code,
     genotype_bits,
@@ -43,7 +39,16 @@ from surrogates.data import marm, observation
 from surrogates.phenotype import HEAD_COMPETENCE, RANGES
 from surrogates.prior.graph import load_network
 from surrogates.teacher import kernels as teacher_kernels
-from surrogates.teacher.model import Teacher, compile_parameters, teacher_parameters
+from surrogates.teacher.model import Teacher
+from surrogates.teacher.parameters import (
+    DynamicEdges,
+    Equations,
+    Results,
+    Situations,
+    compile_parameters,
+    tables,
+    teacher_parameters,
+)
 
 MODULE = (
     "EGFR",
@@ -369,16 +374,8 @@ class Module:
         lines = np.tile(tumor, (len(self._folds), 1))
         lines[:, egfr] = [marm.egfr_competence(fold, tumor[egfr]) for fold in self._folds]
         competence = np.vstack([competence, lines]).astype(np.float32)
-        tables = (
-            static,
-            basal,
-            competence,
-            TRANSFORM_KIND,
-            TRANSFORM_A,
-            TRANSFORM_B,
-            len(GENOTYPES),
-        )
-        return {"tables": tables, "edges": _only(dynamic, self._moves), "tau": tau}, potencies
+        found = tables(static, basal, competence)
+        return {"tables": found, "edges": _only(dynamic, self._moves), "tau": tau}, potencies
 
     def _advance(
         self,
@@ -408,10 +405,10 @@ class Module:
         fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
         teacher_kernels.step_cells(
             (0, len(state)),
-            (model["tables"], model["edges"], *weights, heads, RANGES),
-            (state, np.ascontiguousarray(inputs), kind[1], kind[0]),
+            Equations(model["tables"], model["edges"], *weights, heads, RANGES),
+            Situations(state, np.ascontiguousarray(inputs), kind[1], kind[0]),
             n_steps,
-            (state, fractions, np.empty_like(fractions)),
+            Results(state, fractions, np.empty_like(fractions)),
         )
 
 
@@ -424,13 +421,13 @@ def _part(kind: tuple[np.ndarray, np.ndarray], rows: np.ndarray) -> tuple:
     return tuple(np.ascontiguousarray(values[rows]) for values in kind)
 
 
-def _only(dynamic: tuple, moves: np.ndarray) -> tuple:
+def _only(dynamic: DynamicEdges, moves: np.ndarray) -> DynamicEdges:
     """The dynamic edges of the nodes that move."""
     start, *arrays = dynamic
     unit = np.repeat(np.arange(len(start) - 1), np.diff(start))
     keep = (unit < len(moves)) & np.pad(moves, (0, len(start) - 1 - len(moves)))[unit]
     counts = np.bincount(unit[keep], minlength=len(start) - 1)
-    return (
+    return DynamicEdges(
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
         *(np.ascontiguousarray(array[keep]) for array in arrays),
     )

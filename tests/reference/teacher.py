@@ -16,7 +16,7 @@ from surrogates.channels import (
     TRANSFORM_KIND,
 )
 from surrogates.prior.graph import load_network
-from surrogates.teacher.model import teacher_parameters
+from surrogates.teacher.parameters import teacher_parameters
 
 NETWORK = load_network()
 PARAMETERS = teacher_parameters()

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from surrogates import channels
@@ -23,36 +22,6 @@ def test_every_channel_has_unit_range_meaning_and_a_basal_value_in_range():
         assert channel.unit
         assert channel.low < channel.high
         assert channel.evidence in {"direct", "literature", "assumed", "definition"}
-
-
-def test_transforms_are_monotone_bounded_and_agree_with_the_scalar_formula():
-    rng = np.random.default_rng(0)
-    high = np.array([c.high for c in channels.INPUT_CHANNELS])
-    raw = np.sort(rng.random((50, len(INPUTS))) ** 3 * 1.5 * high, axis=0)
-    x = channels.transform_inputs(raw)
-    assert x.min() >= 0.0
-    assert x.max() <= 1.0
-    assert np.all(np.diff(x, axis=0) >= 0.0)
-    scalar = [
-        [
-            channels.transform_value(value, *column)
-            for value, column in zip(
-                row,
-                zip(
-                    channels.TRANSFORM_KIND, channels.TRANSFORM_A, channels.TRANSFORM_B, strict=True
-                ),
-                strict=True,
-            )
-        ]
-        for row in raw
-    ]
-    np.testing.assert_allclose(x, scalar, rtol=1e-12)
-
-
-def test_half_saturation_is_where_the_channel_says():
-    raw = channels.basal_inputs().astype(np.float64)
-    raw[0, INPUTS.index("HGF")] = 0.2
-    assert channels.transform_inputs(raw)[0, INPUTS.index("HGF")] == pytest.approx(0.5)
 
 
 def test_genotype_bits_go_there_and_back():

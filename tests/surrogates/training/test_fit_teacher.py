@@ -8,7 +8,8 @@ import pytest
 from surrogates.channels import NODES, cell_type_code, genotype_bits
 from surrogates.data import marm
 from surrogates.prior.graph import load_network
-from surrogates.teacher.model import Teacher, teacher_parameters
+from surrogates.teacher.model import Teacher
+from surrogates.teacher.parameters import teacher_parameters
 from surrogates.training import fit_teacher
 
 
