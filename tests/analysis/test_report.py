@@ -146,7 +146,7 @@ def test_labels_of_baseline_and_nadir_do_not_cover_each_other(baseline, nadir):
     axes = figure.subplots()
     axes.plot([0, 28], [4000, 12000])
     axes.set_ylim(0, 15000)
-    panels._mark_response(axes, baseline, nadir)
+    panels._mark_response(axes, panels.Point(*baseline), panels.Point(*nadir))
     figure.draw_without_rendering()
     boxes = [t.get_window_extent() for t in axes.texts]
     told = " ".join(t.get_text() for t in axes.texts)

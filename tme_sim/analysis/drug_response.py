@@ -14,6 +14,7 @@ with D(E) the dose that alone has the effect E. A drug combined with itself is a
 and after Loewe only. Review: Greco 1995, Pharmacol Rev 47:331.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,15 @@ class HillCurve:
     def effect(self, dose: float | np.ndarray) -> float | np.ndarray:
         """Effect of a dose."""
         power = np.asarray(dose, float) ** self.exponent
-        share = power / (self.half_dose**self.exponent + power)
+        share: np.ndarray = power / (self.half_dose**self.exponent + power)
         return self.start + (self.end - self.start) * share
 
     def dose(self, effect: float) -> float:
         """Dose of an effect; infinite where the drug alone never gets there."""
         if effect <= self.end:
-            return np.inf
+            return math.inf
         share = max(self.start - effect, 0.0) / (effect - self.end)
-        return self.half_dose * share ** (1.0 / self.exponent)
+        return self.half_dose * math.pow(share, 1.0 / self.exponent)
 
 
 def bliss(first: float | np.ndarray, second: float | np.ndarray) -> float | np.ndarray:

@@ -165,7 +165,9 @@ def _day(therapy: Any, first: int, ticks: int, dt: float) -> dict[str, float]:
 def _expected_cells(scenario: Scenario, n_cells: float, growth: tuple[Growth, ...]) -> float:
     """Cells at the end: drug-free growth as at the start and supply, within the room there is."""
     days = scenario.time.duration / DAY
-    born = sum(g.count * (2.0 ** min(g.doublings_per_day * days, 60.0) - 1.0) for g in growth)
+    born: float = sum(
+        g.count * (2.0 ** min(g.doublings_per_day * days, 60.0) - 1.0) for g in growth
+    )
     supplied = sum(group.supply for group in scenario.cells.values()) * scenario.time.duration
     volume = float(np.prod(scenario.domain.box))
     room = max(n_cells, volume / PACKED_VOLUME[scenario.domain.dim])
@@ -219,7 +221,7 @@ def _standing(scenario: Scenario) -> list[str]:
 
 def _mutant_share(rate: float, group: CellGroup) -> float:
     """Mean share of mutants in a tumor grown from one cell without death: u ln N."""
-    return rate * math.log(group.represents)
+    return rate * math.log(group.represents or 1.0)
 
 
 def _growth_in_words(growth: Growth) -> str:

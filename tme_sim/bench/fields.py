@@ -167,18 +167,18 @@ def copy_bandwidth(threads: int) -> float:
     """Bytes read and written per second by the best of several copies, numpy's or threaded."""
     source = np.ones(COPIED * threads // 8)
     target = np.zeros_like(source)
-    copies: tuple[Callable, ...] = (np.copyto, _copy)
+    copies: tuple[Callable[..., object], ...] = (np.copyto, _copy)
     best = min(_seconds(copy, target, source) for copy in copies for _ in range(COPIES))
     return 2 * source.nbytes / best
 
 
 @nb.njit(parallel=True)
-def _copy(target, source):  # noqa: ANN001, ANN202 - compiled by the types it meets
+def _copy(target: np.ndarray, source: np.ndarray) -> None:
     for i in nb.prange(source.size):
         target[i] = source[i]
 
 
-def _seconds(function: Callable, *arguments: object) -> float:
+def _seconds(function: Callable[..., object], *arguments: object) -> float:
     start = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - start

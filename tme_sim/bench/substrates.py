@@ -96,8 +96,8 @@ class Tissue:
             if getattr(kind, term)
         }
 
-    def environment(self, **options: object) -> Microenvironment:
-        """The substrates at their start; options as for `Microenvironment`."""
+    def environment(self) -> Microenvironment:
+        """The substrates at their start."""
         substrates = [
             Substrate(
                 kind.name,
@@ -108,7 +108,7 @@ class Tissue:
             )
             for kind in self.kinds
         ]
-        return Microenvironment(self.grid, substrates, dtype=self.dtype, **options)
+        return Microenvironment(self.grid, substrates, dtype=self.dtype)
 
     def grow(self) -> None:
         """Let a tick pass: every rate of every voxel rises by 0 to 2 %, on average by 1 %."""
@@ -138,4 +138,5 @@ def _ball(grid: Grid) -> np.ndarray:
     """Voxels whose centre is in the ball."""
     middle = [(np.arange(n) + 0.5 - 0.5 * n) if n > 1 else np.zeros(1) for n in grid.shape]
     z, y, x = np.ix_(*middle)
-    return z**2 + y**2 + x**2 < (FILLED * max(grid.shape)) ** 2
+    inside: np.ndarray = z**2 + y**2 + x**2 < (FILLED * max(grid.shape)) ** 2
+    return inside

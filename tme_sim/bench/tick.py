@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tme_sim.errors import InputError
 
@@ -137,13 +137,13 @@ def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Ti
             start = time.perf_counter()
             process(model, queue)
             timing.seconds[name].append(time.perf_counter() - start)
-        timing.substeps.append(queue.moved.substeps)
+        timing.substeps.append(queue.moved.substeps if queue.moved is not None else 1)
         model.tick_index += 1
         model.time = model.tick_index * model.dt
     return timing
 
 
-def result(model: "TumorModel", rounds: list[Timing]) -> dict[str, object]:
+def result(model: "TumorModel", rounds: list[Timing]) -> dict[str, Any]:
     """What was measured, as plain values: medians over all ticks of all rounds."""
     per_hour = MINUTES_PER_HOUR / model.dt
     n_cells = statistics.median(n for one in rounds for n in one.n_cells)
@@ -185,7 +185,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def table(found: dict) -> list[str]:
+def table(found: dict[str, Any]) -> list[str]:
     """Lines for a terminal of 80 columns."""
     total, per_hour = found["seconds_per_simulated_hour"], MINUTES_PER_HOUR / found["tick_minutes"]
     around = f"{len(found['substrates'])} substrates on {found['n_voxels']:,} voxels"

@@ -86,7 +86,7 @@ def _write_movie(runs: "list[Run]", options: Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], object]]:
+def _progress() -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         from rich.console import Console  # only where there is a terminal

@@ -8,15 +8,20 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
+from surrogates.channels import Channel
 from tme_sim.errors import InputError
 from tme_sim.output import layout
 from tme_sim.release import VERSION
 from tme_sim.state.columns import PHASE_NAMES, STATUS_NAMES
+
+if TYPE_CHECKING:
+    from tme_sim.model.tumor_model import TumorModel
+    from tme_sim.state.columns import Population
 
 _PACKAGES = ("numpy", "numba", "torch", "mesa", "h5py")
 _SCRATCH = ("nodes", "inputs", "outputs")
@@ -35,14 +40,14 @@ class Quantity:
     meaning: str
     categories: tuple[str, ...] = ()
 
-    def read(self, population: Any) -> np.ndarray:
+    def read(self, population: "Population") -> np.ndarray:
         """The values of all cells."""
         if self.source == "column":
             return population[self.name]
         return population[f"{self.source}s"][:, self.index]
 
 
-def recorded_quantities(model: Any) -> tuple[Quantity, ...]:
+def recorded_quantities(model: "TumorModel") -> tuple[Quantity, ...]:
     """The quantities that ``output.columns`` of the scenario asks for, in a fixed order.
 
     Raises:
@@ -62,7 +67,7 @@ def recorded_quantities(model: Any) -> tuple[Quantity, ...]:
     return tuple(q for q in known.values() if q.name in {*layout.REQUIRED_COLUMNS, *wanted})
 
 
-def _all_quantities(model: Any) -> list[Quantity]:
+def _all_quantities(model: "TumorModel") -> list[Quantity]:
     categories = {
         "type": model.bodies.names,
         "group": tuple(model.scenario.cells),
@@ -79,7 +84,7 @@ def _all_quantities(model: Any) -> list[Quantity]:
                 c.name, "column", -1, dtype, c.shape, c.unit, c.meaning, categories.get(c.name, ())
             )
         )
-    taken = {q.name for q in found}
+    known = {q.name for q in found}
     channels = model.cell_model
     for source, members in (
         ("output", channels.outputs),
@@ -87,14 +92,14 @@ def _all_quantities(model: Any) -> list[Quantity]:
         ("input", channels.inputs),
     ):
         dtype = layout.STORED_DTYPE.get(source, "<f4")
-        for index, c in enumerate(members):
-            name = c.name if c.name not in taken else f"{source}:{c.name}"
-            taken.add(name)
-            found.append(Quantity(name, source, index, dtype, (), c.unit, c.meaning))
+        for index, channel in enumerate(members):
+            name = channel.name if channel.name not in known else f"{source}:{channel.name}"
+            known.add(name)
+            found.append(Quantity(name, source, index, dtype, (), channel.unit, channel.meaning))
     return found
 
 
-def write_scenario(group: h5py.Group, model: Any) -> None:
+def write_scenario(group: h5py.Group, model: "TumorModel") -> None:
     """The scenario as given and as resolved, and what a reader needs of its geometry.
 
     A resumed run keeps the text that it was started with; a branch gets its own.
@@ -115,7 +120,7 @@ def write_scenario(group: h5py.Group, model: Any) -> None:
     group.attrs["shape"] = np.array(model.grid.shape, "i8")
 
 
-def provenance_of(model: Any) -> dict[str, str | int]:
+def provenance_of(model: "TumorModel") -> dict[str, str | int]:
     """Where a run comes from, good enough to make it again."""
     found: dict[str, str | int] = {
         "tme_sim": VERSION,
@@ -133,7 +138,7 @@ def provenance_of(model: Any) -> dict[str, str | int]:
     return found
 
 
-def _evidence(outputs: Iterable[Any]) -> str:
+def _evidence(outputs: Iterable[Channel]) -> str:
     """How many outputs of the cell model rest on what, such as "12 literature, 30 assumed"."""
     counts = Counter(channel.evidence for channel in outputs)
     return ", ".join(f"{n} {grade}" for grade, n in counts.most_common())

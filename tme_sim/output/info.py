@@ -2,10 +2,13 @@
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tme_sim.output.layout import FORMAT_VERSION
 from tme_sim.output.summary import MINUTES_PER_DAY
+
+if TYPE_CHECKING:
+    from tme_sim.output.run import Run
 
 WIDTH = 80
 INDENT = 12
@@ -13,7 +16,7 @@ RULES = ("loading", "cycle", "escalate", "missed", "adaptive", "toxicity")
 NO_PACKAGES = ("surrogate", "surrogate_hash", "evidence", "seed", "started", "tme_sim", "machine")
 
 
-def info(run: Any, width: int = WIDTH) -> str:
+def info(run: "Run", width: int = WIDTH) -> str:
     """Scenario, provenance, digest and totals of a run, at most ``width`` columns wide."""
     lines = []
     for name, text in _facts(run):
@@ -27,7 +30,7 @@ def info(run: Any, width: int = WIDTH) -> str:
     return "\n".join(lines)
 
 
-def _facts(run: Any) -> Iterator[tuple[str, str]]:
+def _facts(run: "Run") -> Iterator[tuple[str, str]]:
     """Name and text of each paragraph."""
     yield "run", f"{run.name}, seed {run.seed}; {_state(run)}"
     yield "file", f"{run.path}, {_bytes(run.path.stat().st_size)}, run file format {FORMAT_VERSION}"
@@ -44,13 +47,13 @@ def _facts(run: Any) -> Iterator[tuple[str, str]]:
     yield from _origin(run)
 
 
-def _state(run: Any) -> str:
+def _state(run: "Run") -> str:
     if run.complete:
         return f"complete, ended by: {run.reason}"
     return "incomplete: continue it with tme-sim run SCENARIO --resume"
 
 
-def _scenario(run: Any) -> Iterator[tuple[str, str]]:
+def _scenario(run: "Run") -> Iterator[tuple[str, str]]:
     nz, ny, nx = run.shape
     size = " x ".join(f"{s:g}" for s in run.size)
     resolved = run.resolved
@@ -77,7 +80,7 @@ def _dose(entry: dict[str, Any]) -> str:
     return f"{text} ({', '.join(rules)})" if rules else text
 
 
-def _happened(run: Any) -> Iterator[tuple[str, str]]:
+def _happened(run: "Run") -> Iterator[tuple[str, str]]:
     counts = run.events["kind"].value_counts()
     if len(counts):
         yield "events", ", ".join(f"{n} {kind}" for kind, n in counts.items())
@@ -85,7 +88,7 @@ def _happened(run: Any) -> Iterator[tuple[str, str]]:
         yield "balance", f"{drug} in {part}: {row['gap']:.1e} of its throughput unexplained"
 
 
-def _origin(run: Any) -> Iterator[tuple[str, str]]:
+def _origin(run: "Run") -> Iterator[tuple[str, str]]:
     origin = run.provenance
     yield "cell model", f"{origin['surrogate']}, {origin['surrogate_hash']}"
     yield "evidence", f"of its rates: {origin['evidence']}"

@@ -1,13 +1,17 @@
 """The numbers that a run reports once per tick, and how counts grow out of the lineage."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tme_sim.state.columns import ALIVE, PHASE_NAMES
 
+if TYPE_CHECKING:
+    from tme_sim.model.tumor_model import TumorModel
+
 OXYGEN = "oxygen"
+LineageRow = tuple[float, int, int, str, str, int]  # time, id, mother, event, cause, clone
 
 _UNITS = {
     "time": "min",
@@ -44,11 +48,10 @@ class Tally:
             ("births", "arrivals", "deaths", *(f"deaths_{cause}" for cause in DEATH_CAUSES)), 0
         )
 
-    def count(self, rows: Iterable[tuple]) -> None:
+    def count(self, rows: Iterable[LineageRow]) -> None:
         """Count more lineage rows."""
         counts = self._counts
-        for row in rows:
-            event, cause = row[3], row[4]
+        for _time, _id, _mother, event, cause, _clone in rows:
             if event == "birth":
                 counts["births"] += 1
             elif event == "arrival":
@@ -72,7 +75,7 @@ class Tally:
         self._counts = {name: int(state[name]) for name in self._counts}
 
 
-def row(model: Any, tally: Tally | None = None) -> dict[str, float]:
+def row(model: "TumorModel", tally: Tally | None = None) -> dict[str, float]:
     """One row of metrics: the state of the model now.
 
     Args:
@@ -102,7 +105,7 @@ def units(column: str, substrate_units: Mapping[str, str] | None = None) -> str:
     raise KeyError(msg)
 
 
-def _cells(model: Any) -> dict[str, float]:
+def _cells(model: "TumorModel") -> dict[str, float]:
     """Who is there, in which state, and how sure the cell model is of them."""
     pop = model.population
     alive = pop["status"] == ALIVE
@@ -126,7 +129,7 @@ def _cells(model: Any) -> dict[str, float]:
     return found
 
 
-def _drugs(model: Any) -> dict[str, float]:
+def _drugs(model: "TumorModel") -> dict[str, float]:
     """Drug in plasma, and drug and oxygen where the living tumor cells are."""
     pop = model.population
     tumor = (pop["status"] == ALIVE) & model.bodies.tumor[pop["type"]]

@@ -4,7 +4,7 @@ A mother keeps her identity at a division and the daughter is a new cell, so tha
 birth of one cell. Founders stand in no birth row: they are the cells of the first frame.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,8 @@ _COLUMNS = (
 def living(table: pd.DataFrame, time: float) -> np.ndarray:
     """Which cells of a pedigree live at a time [min], bool (n_cells,)."""
     birth, death = table["birth"].to_numpy(), table["death"].to_numpy()
-    return (birth <= time) & ~(death <= time)
+    alive: np.ndarray = (birth <= time) & ~(death <= time)
+    return alive
 
 
 def _begun(run: "Run") -> pd.DataFrame:
@@ -91,7 +92,7 @@ def _types(run: "Run", begun: pd.DataFrame) -> np.ndarray:
     return np.array(names, dtype=object)[[seen[cell] for cell in begun["id"].tolist()]]
 
 
-def _is_supplied(group: dict) -> bool:
+def _is_supplied(group: dict[str, Any]) -> bool:
     return float(str(group["supply"]).split()[0]) > 0.0
 
 

@@ -1,9 +1,9 @@
 """Write a run file while the model runs (the format is ``tme_sim.output.layout``)."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -12,6 +12,9 @@ from tme_sim.output import balances, layout, situations
 from tme_sim.output.describe import Quantity, provenance_of, recorded_quantities, write_scenario
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.metrics import Tally, row, units
+
+if TYPE_CHECKING:
+    from tme_sim.model.tumor_model import TumorModel
 
 _COUNTERS = ("tick", "start", "count")
 COPIED_ROWS = 1 << 18  # at a time
@@ -33,7 +36,7 @@ class Recorder:
     def __init__(
         self,
         path: str | Path,
-        model: Any,
+        model: "TumorModel",
         *,
         resume_from: Mapping[str, Any] | None = None,
         provenance: Mapping[str, str | int] | None = None,
@@ -64,22 +67,20 @@ class Recorder:
         self._cells = [(q, self._file["cells"][q.name]) for q in self._quantities]
         self._maps = [(name, self._file["fields"][name]) for name in self._fields]
 
-    def tick(self, model: Any) -> None:
+    def tick(self, model: "TumorModel") -> None:
         """Take down this tick's metrics, births, deaths and events; ``frame`` writes them."""
+        self._tally.count(model.lineage[self._cursor["lineage"] :])
         for name in TABLES:
-            listed = _listed(model, name)
-            new = listed[self._cursor[name] :]
+            new = _listed(model, name)[self._cursor[name] :]
             self._buffer[name].extend(new)
             self._cursor[name] += len(new)
-            if name == "lineage":
-                self._tally.count(new)
         values = row(model, self._tally)
         self._metrics.append([values[name] for name in self._columns])
         self._last_tick = model.tick_index
         if len(self._metrics) >= BUFFERED_TICKS:
             self.flush()
 
-    def frame(self, model: Any) -> None:
+    def frame(self, model: "TumorModel") -> None:
         """Write every recorded column and field as they are now."""
         if self._last_tick != model.tick_index:
             self.tick(model)
@@ -114,7 +115,7 @@ class Recorder:
         self.flush()
         return {"extent": [int(n) for n in self._extent], "tally": self._tally.state()}
 
-    def finish(self, model: Any, reason: str) -> None:
+    def finish(self, model: "TumorModel", reason: str) -> None:
         """Close the file; it is complete unless ``reason`` is ``layout.INTERRUPTED``."""
         self.flush()
         balances.write(self._file, model)
@@ -133,7 +134,8 @@ class Recorder:
 
     def _append(self, table: str) -> int:
         """Write the buffered rows of a table behind the whole ones; how many are then there."""
-        rows, start = self._buffer[table], getattr(self._extent, table)
+        rows = self._buffer[table]
+        start: int = getattr(self._extent, table)
         if rows:
             group = self._file[table]
             for column, values in zip(TABLES[table], zip(*rows, strict=True), strict=True):
@@ -143,7 +145,7 @@ class Recorder:
         rows.clear()
         return n_rows
 
-    def _create(self, model: Any, facts: Mapping[str, str | int]) -> h5py.File:
+    def _create(self, model: "TumorModel", facts: Mapping[str, str | int]) -> h5py.File:
         """A new file, laid out beside its place and moved there."""
         part = self.path.with_name(self.path.name + ".part")
         file = h5py.File(part, "w")
@@ -161,7 +163,7 @@ class Recorder:
             raise
         return file
 
-    def _reopen(self, model: Any, facts: Mapping[str, str | int]) -> h5py.File:
+    def _reopen(self, model: "TumorModel", facts: Mapping[str, str | int]) -> h5py.File:
         """An existing file, cut back to the extent of the checkpoint."""
         with _opened(self.path) as old:
             held = Extent(*(int(n) for n in old.attrs["committed"]))
@@ -179,7 +181,9 @@ class Recorder:
         file.flush()
         return file
 
-    def _lay_out(self, file: h5py.File, model: Any, facts: Mapping[str, str | int]) -> None:
+    def _lay_out(
+        self, file: h5py.File, model: "TumorModel", facts: Mapping[str, str | int]
+    ) -> None:
         """Make whatever group and data set this run needs and the file does not have yet."""
         write_scenario(file.require_group("scenario"), model)
         file.require_group("provenance").attrs.update(facts)
@@ -207,11 +211,11 @@ class Recorder:
         _require_metrics(file, {name: units(name, substrate_units) for name in self._columns})
 
 
-def _listed(model: Any, table: str) -> list[Any]:
+def _listed(model: "TumorModel", table: str) -> Sequence[tuple[object, ...]]:
     """The model's list behind a table, as rows of the table."""
     if table == "clones":
         return [(c.index, c.parent, c.genotype, c.time, c.name) for c in model.clones]
-    return getattr(model, table)
+    return {"lineage": model.lineage, "events": model.events}[table]
 
 
 def _put(dataset: h5py.Dataset, start: int, values: np.ndarray) -> None:

@@ -43,6 +43,10 @@ class Run:
     others look at it.
     """
 
+    times: np.ndarray  # of the frames [min]
+    _start: np.ndarray  # first row of each frame in ``/cells``
+    _count: np.ndarray  # rows of each frame
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with self._open() as file:
@@ -51,7 +55,7 @@ class Run:
             self.reason = str(file.attrs["stop_reason"])
             frames = {n: d[: self._extent.frames] for n, d in file["frames"].items()}
             self._geometry = dict(file["scenario"].attrs)
-        self.times: np.ndarray = frames["time"]
+        self.times = frames["time"]
         self._start, self._count = frames["start"], frames["count"]
 
     def __repr__(self) -> str:
@@ -140,7 +144,8 @@ class Run:
         """Concentration of a substrate in the frame of this index, (z, y, x)."""
         self._check_known([name], self.fields, "field")
         with self._open() as file:
-            return file["fields"][name][index]
+            field: np.ndarray = file["fields"][name][index]
+        return field
 
     def field_voxel(self, name: str, index: int, voxel: tuple[int, int, int]) -> float:
         """Concentration in one voxel, given as z, y, x, in the frame of this index."""
@@ -195,13 +200,14 @@ class Run:
     def resolved(self) -> dict[str, Any]:
         """Every value that was in force, as plain data."""
         with self._open() as file:
-            return json.loads(file["scenario/resolved"].asstr()[()])
+            resolved: dict[str, Any] = json.loads(file["scenario/resolved"].asstr()[()])
+        return resolved
 
     @functools.cached_property
     def scenario_source(self) -> str:
         """The scenario file as it was given."""
         with self._open() as file:
-            return file["scenario/source"].asstr()[()]
+            return str(file["scenario/source"].asstr()[()])
 
     @functools.cached_property
     def provenance(self) -> dict[str, str | int]:

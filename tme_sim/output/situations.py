@@ -5,13 +5,16 @@ to SAMPLE living cells per frame, drawn by a keyed hash. A cell born in the fram
 not sensed yet and is left out.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import h5py
 import numpy as np
 
 from tme_sim.compute.random import Stream, uniforms
 from tme_sim.state.columns import ALIVE
+
+if TYPE_CHECKING:
+    from tme_sim.model.tumor_model import TumorModel
 
 GROUP = "situations"
 SAMPLE = 32  # cells per frame
@@ -26,7 +29,7 @@ class Situations(NamedTuple):
     type: np.ndarray  # int8 (n,), codes of the cell model
 
 
-def lay_out(file: h5py.File, model: Any, n_frames: int) -> None:
+def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
     """Make the group where the file has none; frames that are there hold nobody."""
     if GROUP in file:
         return
@@ -46,7 +49,7 @@ def lay_out(file: h5py.File, model: Any, n_frames: int) -> None:
     group["inputs"].attrs["channels"] = channels
 
 
-def write(file: h5py.File, model: Any, frame: int) -> None:
+def write(file: h5py.File, model: "TumorModel", frame: int) -> None:
     """Put down the situations of a frame."""
     group, population, rows = file[GROUP], model.population, _drawn(model)
     values = {
@@ -62,7 +65,7 @@ def write(file: h5py.File, model: Any, frame: int) -> None:
         dataset[frame] = padded
 
 
-def _drawn(model: Any) -> np.ndarray:
+def _drawn(model: "TumorModel") -> np.ndarray:
     population = model.population
     sensed = (population["status"] == ALIVE) & (population["birth_time"] < max(model.time, 1e-9))
     rows = np.flatnonzero(sensed)

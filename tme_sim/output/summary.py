@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tme_sim.output.run import Run
 
 MINUTES_PER_DAY = 1440.0
 DOSE = "dose"
@@ -61,7 +64,7 @@ class Summary:
         )
 
 
-def summarize(run: Any) -> Summary:
+def summarize(run: "Run") -> Summary:
     """The summary of a run with at least one tick recorded."""
     metrics = run.metrics
     first, last = metrics.iloc[0], metrics.iloc[-1]
@@ -94,13 +97,15 @@ def summarize(run: Any) -> Summary:
     )
 
 
-def dose_times(run: Any) -> np.ndarray:
+def dose_times(run: "Run") -> np.ndarray:
     """Times of the doses that were given [min]."""
     events = run.events
-    return events["time"].to_numpy(dtype="f8")[(events["kind"] == DOSE).to_numpy()]
+    given = events[events["kind"] == DOSE]
+    times: np.ndarray = given["time"].to_numpy(dtype="f8")
+    return times
 
 
-def baseline_row(run: Any) -> int | None:
+def baseline_row(run: "Run") -> int | None:
     """The row of metrics that holds the burden at the first dose; None where none was given."""
     doses = dose_times(run)
     if len(doses) == 0:

@@ -78,9 +78,9 @@ def families(
 
 def survival(explanation: Explanation | None, identity: int) -> list[dict[str, Any]]:
     """Why the cell survives, at each checkpoint that it was explained at."""
-    told = []
     if explanation is None:
-        return told
+        return []
+    found = []
     for index, time in enumerate(explanation.time):
         cells = explanation.at(index)
         rows = np.flatnonzero(cells["id"] == identity)
@@ -88,7 +88,7 @@ def survival(explanation: Explanation | None, identity: int) -> list[dict[str, A
             continue
         row = int(rows[0])
         effects = zip(explanation.put_back, cells["effect"][row].tolist(), strict=True)
-        told.append(
+        found.append(
             {
                 "time": float(time),
                 "cause": explanation.categories[int(cells["cause"][row])],
@@ -98,7 +98,7 @@ def survival(explanation: Explanation | None, identity: int) -> list[dict[str, A
                 "effects": [{"name": n, "effect": e} for n, e in effects if abs(e) > 5e-4],
             }
         )
-    return told  # fmt: skip
+    return found
 
 
 def _senses(run: Run, frame: int, position: np.ndarray) -> list[dict[str, Any]]:

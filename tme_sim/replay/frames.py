@@ -96,7 +96,7 @@ class Frames:
         cells = self.run.frame(frame, ("position", "radius", "type", "status"))
         share = np.clip(cells["position"] / self._size, 0.0, 1.0)
         size = np.clip(cells["radius"] / self.max_radius, 0.0, 1.0)
-        kind = (cells["type"] + 16 * cells["status"]).astype("u1")
+        kind: np.ndarray = (cells["type"] + 16 * cells["status"]).astype("u1")
         if len(self.run.size) == 3:
             return _packed(share, size) + kind.tobytes()
         place = np.round(share * POSITION_STEPS).astype("<u2")
@@ -109,14 +109,13 @@ class Frames:
 
     def columns(self, frame: int, names: Sequence[str]) -> dict[str, bytes]:
         """Several columns of a frame, read at once."""
-        ranges = self.column_ranges(names)
-        recorded = [name for name in names if name != SURVIVAL or self.explanation is None]
+        ranges, explanation = self.column_ranges(names), self.explanation
+        recorded = [name for name in names if name != SURVIVAL or explanation is None]
         values = self.run.frame(frame, recorded)
         found = {name: self._encoded(v, name, ranges[name]) for name, v in values.items()}
-        if len(recorded) < len(names):
+        if explanation is not None and SURVIVAL in names:
             ids, time = self.run.frame(frame, ("id",))["id"], float(self.run.times[frame])
-            causes = self.explanation.causes_of(ids, time, nobody=NO_VALUE)
-            found[SURVIVAL] = causes.tobytes()
+            found[SURVIVAL] = explanation.causes_of(ids, time, nobody=NO_VALUE).tobytes()
         return found
 
     def _encoded(self, values: np.ndarray, name: str, ends: tuple[float, float]) -> bytes:
@@ -235,17 +234,7 @@ class Frames:
     def _columns(self) -> list[dict[str, Any]]:
         shown = [name for name in self.run.columns if name not in NOT_SHOWN]
         columns = [self._column(name) for name in shown]
-        return columns if self.explanation is None else [*columns, self._survival()]
-
-    def _survival(self) -> dict[str, Any]:
-        names = self.explanation.categories
-        return {
-            "name": SURVIVAL,
-            "units": "1",
-            "meaning": "why the cell survives therapy, by the last explained checkpoint",
-            "source": "explanation",
-            "categories": [{"name": name, "color": cause_color(name)} for name in names],
-        }
+        return columns if self.explanation is None else [*columns, _survival(self.explanation)]
 
     def _column(self, name: str) -> dict[str, Any]:
         attributes = self.run.columns[name]
@@ -339,3 +328,16 @@ def _named_color(cell_type: str) -> dict[str, str]:
 
 def _jsonable(values: Any) -> list[float | None]:
     return [v if math.isfinite(v) else None for v in values.tolist()]
+
+
+def _survival(explanation: Explanation) -> dict[str, Any]:
+    """The column of causes, as the page gets it."""
+    return {
+        "name": SURVIVAL,
+        "units": "1",
+        "meaning": "why the cell survives therapy, by the last explained checkpoint",
+        "source": "explanation",
+        "categories": [
+            {"name": name, "color": cause_color(name)} for name in explanation.categories
+        ],
+    }

@@ -9,6 +9,7 @@ import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -23,6 +24,9 @@ from tme_sim.errors import InputError
 from tme_sim.output.run import Run
 from tme_sim.replay.frames import Frames
 from tme_sim.replay.raster import Flat, Solid
+
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
 
 DAY = 1440.0
 DPI = 100
@@ -40,7 +44,7 @@ CODECS = {
     ".mp4": ("libx264", ["-crf", "18", "-preset", "medium", "-movflags", "+faststart"]),
     ".webm": ("libvpx-vp9", ["-crf", "30", "-b:v", "0"]),
 }
-STYLE = {
+STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 9,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": QUIET,
@@ -195,8 +199,8 @@ class Pictures:
             flat.frame(image, _rgb(TISSUE_LINE))
         return np.clip(np.round(image), 0, 255).astype("u1")
 
-    def _find(self, name: str) -> dict:
-        known = {c["name"]: c for c in self._told["columns"]}
+    def _find(self, name: str) -> dict[str, Any]:
+        known: dict[str, dict[str, Any]] = {c["name"]: c for c in self._told["columns"]}
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
             msg = f"no column {name!r} to colour by; nearest is {near!r}, of {sorted(known)}"
@@ -291,7 +295,7 @@ class Pictures:
             units = self.run.fields[self._field]
             _ramp(figure, left, 0.65, self._ground[:255], ends, units)
 
-    def _swatches(self, figure: Figure, left: float, categories: list[dict]) -> None:
+    def _swatches(self, figure: Figure, left: float, categories: list[dict[str, str]]) -> None:
         if self._column["name"] == "type":
             categories = [t for t in self._told["types"] if t["present"]]
         shown = [*categories[:MAX_NAMED], {"name": "dead", "color": DEAD}]
@@ -376,8 +380,8 @@ def _ramp(
     ax.set_xticklabels([f"{ends[0]:.3g}", text, f"{ends[1]:.3g}"], fontsize=8)
     ax.tick_params(length=0)
     labels = ax.get_xticklabels()
-    labels[0].set_ha("left")
-    labels[-1].set_ha("right")
+    labels[0].set_horizontalalignment("left")
+    labels[-1].set_horizontalalignment("right")
     ax.spines[:].set_visible(False)
 
 

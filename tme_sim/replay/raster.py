@@ -7,6 +7,7 @@ that of ``viewer/src/scene.ts``.
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -45,7 +46,9 @@ class Flat:
         found = ndimage.map_coordinates(levels[0].astype("f4"), at, order=1, mode="nearest")
         image[rows, columns] = colors[np.clip(np.round(found), 0, 254).astype(int)]
 
-    def cells(self, image: Image, position: np.ndarray, radius: np.ndarray, tint: np.ndarray):  # noqa: ANN201
+    def cells(
+        self, image: Image, position: np.ndarray, radius: np.ndarray, tint: np.ndarray
+    ) -> None:
         """Draw cells in their order; ``tint`` is RGBA, (n, 4)."""
         x = self._corner[0] + self.scale * position[:, 0]
         y = self._shape[0] - self._corner[1] - self.scale * position[:, 1]
@@ -77,12 +80,14 @@ class Solid:
         self._focal = height / 2 / math.tan(FIELD_OF_VIEW / 2) * widened
         self._depth = np.full(self._shape, np.inf)
 
-    def cells(self, image: Image, position: np.ndarray, radius: np.ndarray, tint: np.ndarray):  # noqa: ANN201
+    def cells(
+        self, image: Image, position: np.ndarray, radius: np.ndarray, tint: np.ndarray
+    ) -> None:
         """Draw cells as spheres; ``tint`` is RGBA, (n, 4)."""
         self._depth[:] = np.inf
         x, y, z = self._seen(position)
-        _spheres(image, self._depth, (x, y, z), (radius * self._focal / z, radius),
-                 tint.astype("f8"), LIGHT)  # fmt: skip
+        cells = _Spheres(x, y, z, radius * self._focal / z, radius)
+        _spheres(image, self._depth, cells, tint.astype("f8"), LIGHT)
 
     def plane(self, image: Image, levels: np.ndarray, height: float, colors: np.ndarray) -> None:
         """Lay a slice of a substrate at a height [um] through the cells that were drawn."""
@@ -125,13 +130,15 @@ class Solid:
 
 
 @nb.njit(cache=True)
-def _smooth(low, high, x):  # noqa: ANN001, ANN202
+def _smooth(low: float, high: float, x: float) -> float:
     t = min(1.0, max(0.0, (x - low) / (high - low)))
     return t * t * (3.0 - 2.0 * t)
 
 
 @nb.njit(cache=True)
-def _discs(image, x, y, radius, tint):  # noqa: ANN001, ANN202
+def _discs(
+    image: Image, x: np.ndarray, y: np.ndarray, radius: np.ndarray, tint: np.ndarray
+) -> None:
     height, width = image.shape[:2]
     for k in range(len(x)):
         r = max(0.75, radius[k])
@@ -147,12 +154,24 @@ def _discs(image, x, y, radius, tint):  # noqa: ANN001, ANN202
                     image[row, column, c] += cover * (color - image[row, column, c])
 
 
+class _Spheres(NamedTuple):
+    """Cells as they are seen."""
+
+    x: np.ndarray  # [pixels] from the left
+    y: np.ndarray  # [pixels] from the top
+    z: np.ndarray  # [um] from the eye
+    pixels: np.ndarray  # radius on the image
+    radius: np.ndarray  # [um]
+
+
 @nb.njit(cache=True)
-def _spheres(image, depth, place, size, tint, light):  # noqa: ANN001, ANN202
+def _spheres(
+    image: Image, depth: np.ndarray, cells: _Spheres, tint: np.ndarray, light: np.ndarray
+) -> None:
     height, width = image.shape[:2]
-    (x, y, z), (pixels, radius) = place, size
+    x, y, z, radius = cells.x, cells.y, cells.z, cells.radius
     for k in range(len(x)):
-        r = max(0.75, pixels[k])
+        r = max(0.75, cells.pixels[k])
         for row in range(max(0, int(y[k] - r)), min(height, int(y[k] + r + 2))):
             for column in range(max(0, int(x[k] - r)), min(width, int(x[k] + r + 2))):
                 right, up = (column + 0.5 - x[k]) / r, (y[k] - row - 0.5) / r

@@ -236,7 +236,8 @@ async def _binary(
 
 
 def _run(request: Request) -> Frames:
-    runs, index = request.app.state.runs, request.path_params["run"]
+    runs: list[Frames] = request.app.state.runs
+    index: int = request.path_params["run"]
     if index >= len(runs):
         msg = f"no run {index}; there are {len(runs)}"
         raise InputError(msg)
@@ -244,7 +245,8 @@ def _run(request: Request) -> Frames:
 
 
 def _frame(request: Request) -> int:
-    frame, n_frames = request.path_params["frame"], len(_run(request).run.times)
+    frame: int = request.path_params["frame"]
+    n_frames = len(_run(request).run.times)
     if frame >= n_frames:
         msg = f"no frame {frame}; the run has {n_frames}"
         raise InputError(msg)

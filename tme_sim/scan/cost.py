@@ -183,10 +183,12 @@ def makespan(tasks: Sequence[Task], cost: Cost, workers: int) -> float:
     """
     first = priorities(tasks)
     place = {task.key: k for k, task in enumerate(tasks)}
-    branches = {key: [] for key in place}
-    ready, running, now = [], [], 0.0
+    branches: dict[str, list[tuple[int, int]]] = {key: [] for key in place}
+    ready: list[tuple[int, int]] = []  # minus priority, index of the task
+    running: list[tuple[float, int]] = []  # when it ends [s], index of the task
+    now = 0.0
     for task in tasks:
-        above = task.parent.key if task.parent else None
+        above = task.parent.key if task.parent else ""
         branches.get(above, ready).append((-first[task.key], place[task.key]))
     heapq.heapify(ready)
     while ready or running:

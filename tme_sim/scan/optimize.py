@@ -50,6 +50,7 @@ class Search(Study):
         storage: URL of Optuna's storage; ``study.db`` (SQLite) in the store unless given.
     """
 
+    keep: Literal["all", "failed", "none"] = "failed"
     search: dict[str, Range] = Field(default_factory=dict)
     choices: dict[str, Any] = Field(default_factory=dict)
     objectives: dict[str, Literal["maximize", "minimize"]] = Field(min_length=1)
@@ -168,7 +169,7 @@ def draw(study: Search, found: Found, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     names = list(study.objectives)
     done = found.trials[found.trials["state"] == TrialState.COMPLETE.name]
-    pairs = list(itertools.combinations(names, 2)) or [("number", *names)]
+    pairs = list(itertools.combinations(names, 2)) or [("number", names[0])]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.6 * len(pairs) + 0.4, 3.8), layout="constrained")
         panels = figure.subplots(1, len(pairs), squeeze=False)[0]

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic
 
 import pandas as pd
 
@@ -12,11 +12,11 @@ from tme_sim.errors import InputError
 from tme_sim.scan import cost, figures, outcomes, paired, response, sharing, version
 from tme_sim.scan.cluster import connect
 from tme_sim.scan.cost import Forecast
-from tme_sim.scan.design import Arm, Scan, arms_of
+from tme_sim.scan.design import Arm, Best, Scan, arms_of
 from tme_sim.scan.execute import DONE, Progress, Terms, execute, needed
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
-from tme_sim.scan.study import Study, read_study
+from tme_sim.scan.study import Kind, Study, read_study
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.errors import nearest
 
@@ -24,10 +24,10 @@ ABOUT = ("arm", "seed", "status", "message", "digest", "key")  # columns that ar
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(Generic[Kind]):
     """Runs of a study that are known to be good, not yet carried out."""
 
-    study: Study
+    study: Kind
     runs: list[tuple[Arm, Scenario]]
     tasks: list[Task]
 
@@ -69,7 +69,7 @@ class Planned:
         return "\n".join(lines)
 
 
-def plan(path: str | Path, *, share: bool = True) -> Planned:
+def plan(path: str | Path, *, share: bool = True) -> Planned[Scan]:
     """Read a scan file and resolve every run of it; nothing is written.
 
     Raises:
@@ -87,7 +87,7 @@ def plan(path: str | Path, *, share: bool = True) -> Planned:
     return plan_arms(scan, arms, share=share)
 
 
-def plan_arms(study: Study, arms: Sequence[Arm], *, share: bool = True) -> Planned:
+def plan_arms(study: Kind, arms: Sequence[Arm], *, share: bool = True) -> Planned[Kind]:
     """Resolve every run of some arms of a study.
 
     Raises:
@@ -127,7 +127,7 @@ def check_store(study: Study, *, resume: bool) -> None:
 
 
 def run(
-    planned: Planned,
+    planned: Planned[Scan],
     *,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -144,12 +144,12 @@ def run(
         execute(planned.tasks, client, planned.terms, progress)
     table = results(planned)
     if planned.study.best is not None:
-        _keep_best(table, planned.study, store)
+        _keep_best(table, planned.study.best, store)
     _write(planned, table)
     return table
 
 
-def results(planned: Planned) -> pd.DataFrame:
+def results(planned: Planned[Kind]) -> pd.DataFrame:
     """One row per run, in the order of the plan; ``key`` leads to its files."""
     rows = []
     for arm, scenario in planned.runs:
@@ -166,13 +166,13 @@ def results(planned: Planned) -> pd.DataFrame:
     return table[[name for name in table.columns if name not in ends] + ends]
 
 
-def measured(table: pd.DataFrame, planned: Planned) -> list[str]:
+def measured(table: pd.DataFrame, planned: Planned[Kind]) -> list[str]:
     """Columns of a table of results that are outcomes."""
     axes = {name for arm, _ in planned.runs for name in arm.values}
     return [name for name in table.columns if name not in axes and name not in ABOUT]
 
 
-def courses(planned: Planned) -> pd.DataFrame:
+def courses(planned: Planned[Kind]) -> pd.DataFrame:
     """Burden of all finished runs over time: arm, seed, day, first_dose [d], burden."""
     parts = []
     for arm, scenario in planned.runs:
@@ -184,7 +184,7 @@ def courses(planned: Planned) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
-def _write(planned: Planned, table: pd.DataFrame) -> None:
+def _write(planned: Planned[Scan], table: pd.DataFrame) -> None:
     """Tables as Parquet and CSV, the manifest, and the figures that the tables give rise to."""
     scan, store = planned.study, planned.store
     done = table[table["status"] == DONE]
@@ -211,11 +211,11 @@ def _write(planned: Planned, table: pd.DataFrame) -> None:
     figures.draw_all(store.folder / "figures", tables, names, axes=axes, title=scan.name)
 
 
-def _keep_best(table: pd.DataFrame, scan: Any, store: Store) -> None:
+def _keep_best(table: pd.DataFrame, best: Best, store: Store) -> None:
     """Remove the run files of all but the best run."""
-    values = table.loc[table["status"] == DONE].dropna(subset=[scan.best.outcome])
+    values = table.loc[table["status"] == DONE].dropna(subset=[best.outcome])
     if values.empty:
         return
-    ranked = values.sort_values(scan.best.outcome, ascending=scan.best.direction == "minimize")
+    ranked = values.sort_values(best.outcome, ascending=best.direction == "minimize")
     for key in set(ranked["key"]) - {ranked["key"].iloc[0]}:
         (store.place(key, is_run=True) / RUN_FILE).unlink(missing_ok=True)

@@ -45,6 +45,7 @@ class Sensitivity(Study):
         resamples: Of the bootstrap behind the intervals.
     """
 
+    keep: Literal["all", "failed", "none"] = "failed"
     parameters: dict[str, Range] = Field(min_length=1)
     method: Literal["morris", "sobol"]
     n: int = Field(ge=2)
@@ -70,9 +71,12 @@ class Sensitivity(Study):
         """Points (n_points, n_parameters), shares of the ranges in [0, 1]."""
         from SALib.sample import morris, sobol
 
+        points: np.ndarray
         if self.method == "morris":
-            return morris.sample(self.problem, self.n, num_levels=self.levels, seed=self.seed)
-        return sobol.sample(self.problem, self.n, calc_second_order=False, seed=self.seed)
+            points = morris.sample(self.problem, self.n, num_levels=self.levels, seed=self.seed)
+        else:
+            points = sobol.sample(self.problem, self.n, calc_second_order=False, seed=self.seed)
+        return points
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Sampled:
 
     study: Sensitivity
     points: np.ndarray
-    planned: Planned
+    planned: "Planned[Sensitivity]"
 
 
 def plan(path: str | Path) -> Sampled:

@@ -70,7 +70,7 @@ class Study(Strict):
         replicates: Number of seeds, counted up from the scenario's; or
         seeds: the seeds themselves. Arms of one seed share their draws.
         outcomes: Column -> {outcome: parameters}, see ``tme_sim.scan.outcomes``.
-        keep: Which run files stay: all, failed, none.
+        keep: Which run files stay: all, failed, none; of a scan also ``best``.
         store: Folder; ``outputs/<name>`` otherwise.
         cluster: ``{slurm: {...}}``: options of dask-jobqueue's ``SLURMCluster``.
     """
@@ -82,7 +82,7 @@ class Study(Strict):
     replicates: int = Field(default=1, ge=1)
     seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
     outcomes: dict[str, dict[str, Any]] = Field(min_length=1)
-    keep: Literal["all", "failed", "none"] = "failed"
+    keep: Literal["all", "failed", "best", "none"] = "failed"
     store: str | None = None
     cluster: dict[Literal["slurm"], dict[str, Any]] = Field(default_factory=dict)
 

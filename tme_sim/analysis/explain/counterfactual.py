@@ -37,7 +37,8 @@ from surrogates.contract import CellModel, Cells, Decision, Key
 from surrogates.phenotype import net_growth_rate
 from tme_sim.model import tick
 from tme_sim.model.tumor_model import TumorModel
-from tme_sim.processes.contact import CONTACT_RANGE, contact_weight
+from tme_sim.processes.contact import contact_weight
+from tme_sim.processes.neighbours import CONTACT_RANGE
 from tme_sim.processes.sensing import HITS_PER
 from tme_sim.state.columns import ALIVE
 from tme_sim.therapy import nominal_concentration
@@ -55,6 +56,10 @@ _HITS, _PDL1_SEEN = INPUTS.index("granzyme_hits"), INPUTS.index("PDL1_contact")
 _contact_weight = np.vectorize(contact_weight, otypes=[float])
 
 
+Change = Callable[[Cells, np.ndarray], Cells]
+Limit = Callable[[np.ndarray, np.float32], np.ndarray]  # np.minimum or np.maximum
+
+
 class Growth(NamedTuple):
     """Outcome of roll-outs, a value per cell."""
 
@@ -66,7 +71,7 @@ class PutBack(NamedTuple):
     """One thing to put back."""
 
     name: str
-    change: Callable[[Cells, np.ndarray], Cells]  # of the cells in these rows of the situation
+    change: Change  # of the cells in these rows of the situation
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +87,10 @@ class Situation:
 
 def differs(cells: Cells, other: Cells) -> np.ndarray:
     """Which rows are not the same in another, bool (n,)."""
-    return (
-        (cells.state != other.state).any(axis=1)
-        | (cells.inputs != other.inputs).any(axis=1)
-        | (cells.genotype != other.genotype)
-    )
+    found: np.ndarray = cells.genotype != other.genotype
+    found |= (cells.state != other.state).any(axis=1)
+    found |= (cells.inputs != other.inputs).any(axis=1)
+    return found
 
 
 def grow(cell_model: CellModel, cells: Cells) -> Growth:
@@ -266,7 +270,7 @@ def _cells(model: TumorModel, rows: np.ndarray) -> Cells:
     )
 
 
-def _levels(levels: dict[str, float], model: TumorModel, limit: Callable) -> Callable:
+def _levels(levels: dict[str, float], model: TumorModel, limit: Limit) -> Change:
     columns = {INPUTS.index(model.scenario.substrates[s].input): v for s, v in levels.items()}
 
     def change(cells: Cells, _rows: np.ndarray) -> Cells:
@@ -288,7 +292,7 @@ def _mutations(model: TumorModel, genotype: np.ndarray, clones: np.ndarray) -> l
     ]
 
 
-def _wild_type(bits: np.ndarray) -> Callable:
+def _wild_type(bits: np.ndarray) -> Change:
     def change(cells: Cells, rows: np.ndarray) -> Cells:
         return replace(cells, genotype=(cells.genotype & ~bits[rows]).astype(np.int32))
 
@@ -301,7 +305,7 @@ def _forget(cell_model: CellModel, cells: Cells) -> Cells:
     return replace(cells, state=state)
 
 
-def _hits(without: np.ndarray) -> Callable:
+def _hits(without: np.ndarray) -> Change:
     def change(cells: Cells, rows: np.ndarray) -> Cells:
         inputs = cells.inputs.copy()
         inputs[:, _HITS] = np.maximum(inputs[:, _HITS], without[rows])

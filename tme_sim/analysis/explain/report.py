@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba
@@ -210,7 +209,7 @@ def _wrapped(note: str) -> list[str]:
     return textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
-def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[Artist]:
+def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[Patch]:
     """Stacked bars of the strongest cause of each cell; returns one for each in a legend."""
     names = [*_names(explained), "combined", "unexplained", "dying"]
     shares = np.array([
@@ -222,10 +221,15 @@ def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[Artist]:
     places = np.arange(len(explained))
     handles = []
     for k in seen:
-        look = {"facecolor": cause_color(names[k]), "hatch": _hatch(names, k)}
-        ax.bar(places, shares[:, k], 0.78, foot, edgecolor="white", linewidth=0.6, **look)
+        color, hatch = cause_color(names[k]), _hatch(names, k)
+        ax.bar(
+            places, shares[:, k], 0.78, foot,
+            edgecolor="white", linewidth=0.6, facecolor=color, hatch=hatch,
+        )  # fmt: skip
         label = FATE_LABELS.get(names[k], names[k])
-        handles.append(Patch(edgecolor="white", linewidth=0.0, label=label, **look))
+        handles.append(
+            Patch(edgecolor="white", linewidth=0.0, label=label, facecolor=color, hatch=hatch)
+        )
         foot += shares[:, k]
     ax.set_xticks(places, [f"{e.time / DAY:.3g}" for e in explained])
     ax.set(xlabel="checkpoint [d]", ylabel="share of living tumor cells", ylim=(0, 1))

@@ -308,7 +308,8 @@ def _around(run: Run, treated: np.ndarray, tick: float) -> list[int]:
         marks += [times[nadir], *(times[nadir + above[:1]])]
     after = np.searchsorted(treated * tick, np.array(marks) - 1e-6)
     near = np.concatenate([after - 1, after])
-    return treated[near[(near >= 0) & (near < treated.size)]].tolist()
+    ticks: list[int] = treated[near[(near >= 0) & (near < treated.size)]].tolist()
+    return ticks
 
 
 def _last_before(run: Run, times: np.ndarray, time: float) -> int:

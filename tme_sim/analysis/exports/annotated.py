@@ -7,6 +7,7 @@ AnnData: Virshup et al. 2024, doi:10.21105/joss.04371.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from tme_sim.fields.grid import Grid
 from tme_sim.output.run import Run
 
 NODE = "node"
-COLORS = {"type": type_color, "phase": PHASE_COLORS.get, "status": STATUS_COLORS.get}
+COLORS: dict[str, Callable[[str], str | None]] = {  # of categories
+    "type": type_color,
+    "phase": PHASE_COLORS.get,
+    "status": STATUS_COLORS.get,
+}
 LINEAGE = ("mother", "origin", "birth", "death", "cause", "mutation")  # columns of run.pedigree
 
 

@@ -7,7 +7,6 @@ ever lived), ``lineage``, ``clones``, ``events``; ``columns`` says what every co
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -64,10 +63,10 @@ def tables_of(run: Run) -> dict[str, pd.DataFrame]:
     return found | {"columns": pd.DataFrame(_described(run, found["pedigree"].columns))}
 
 
-def _described(run: Run, pedigree: pd.Index) -> Iterator[dict[str, Any]]:
+def _described(run: Run, pedigree: pd.Index) -> Iterator[dict[str, str]]:
     """A row per column of the tables: table, column, unit, meaning."""
 
-    def about(table: str, column: str, unit: str, meaning: str = "") -> dict[str, Any]:
+    def about(table: str, column: str, unit: str, meaning: str = "") -> dict[str, str]:
         return {"table": table, "column": column, "unit": unit, "meaning": meaning}
 
     yield about("cells", "time", "min", "time of the frame")
@@ -80,5 +79,5 @@ def _described(run: Run, pedigree: pd.Index) -> Iterator[dict[str, Any]]:
     for name in pedigree:
         yield about("pedigree", name, PEDIGREE_UNITS.get(name, "1"))
     for table, columns in TABLES.items():
-        for column in columns:
-            yield about(table, column.name, column.units, column.meaning)
+        for c in columns:
+            yield about(table, c.name, c.units, c.meaning)

@@ -37,7 +37,7 @@ def plot(
     _need_frames(run)
     frame = len(run.times) - 1 if time is None else run.frame_at(time)
     with mpl.rc_context(PRINT):
-        ax = _new_axes(TISSUE_SIZE) if ax is None else ax
+        ax = _new_figure(TISSUE_SIZE).gca() if ax is None else ax
         tissue = Tissue(run, field, color=color)
         tissue.draw(ax, frame)
         ax.set_title(f"{run.name}, day {run.times[frame] / DAY:.3g}")
@@ -51,7 +51,7 @@ def plot_burden(run: Run, *, ax: Axes | None = None) -> Axes:
     _need_frames(run)
     given = treatments(run)
     with mpl.rc_context(PRINT):
-        ax = _new_axes(BURDEN_SIZE) if ax is None else ax
+        ax = _new_figure(BURDEN_SIZE).gca() if ax is None else ax
         panels.burden(ax, run, run.summary())
         ax.set_title(f"{run.name}: {ax.get_title(loc='left').lower()}")
         panels.mark_treatments(ax, run, given)
@@ -70,7 +70,8 @@ def animate(
 
     _need_frames(run)
     with mpl.rc_context(PRINT):
-        ax = _new_axes(TISSUE_SIZE)
+        figure = _new_figure(TISSUE_SIZE)
+        ax = figure.gca()
         tissue = Tissue(run, field, color=color)
 
         def show(frame: int) -> None:
@@ -83,8 +84,8 @@ def animate(
         for frame in range(len(run.times)):  # so that the legend names everyone from the start
             tissue.look_at(frame)
         show(0)
-        tissue.colorbar(ax.figure, [ax])
-    return FuncAnimation(ax.figure, show, frames=len(run.times), interval=interval)
+        tissue.colorbar(figure, [ax])
+    return FuncAnimation(figure, show, frames=len(run.times), interval=interval)
 
 
 def as_html(run: Run) -> str:
@@ -112,7 +113,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     ]
     if len(run.metrics):
         lines = (line.split(maxsplit=1) for line in run.summary_lines()[:-1])
-        facts += [("therapy", "; ".join(therapy_lines(run)) or "none"), *map(tuple, lines)]
+        facts.append(("therapy", "; ".join(therapy_lines(run)) or "none"))
+        facts += [(name, text) for name, text in lines]
     return [*facts, ("digest", run.digest()), ("file", str(run.path))]
 
 
@@ -128,11 +130,12 @@ def _picture(run: Run) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _new_axes(size: tuple[float, float]) -> Axes:
-    """Axes of a figure that pyplot knows, so that notebooks and ``plt.show`` display it."""
-    import matplotlib.pyplot as plt
+def _new_figure(size: tuple[float, float]) -> Figure:
+    """A figure that pyplot knows, so that notebooks and ``plt.show`` display it."""
+    import matplotlib.pyplot as plt  # chooses a way to show figures: only where one is made
 
-    return plt.subplots(figsize=size, layout="constrained", dpi=DPI)[1]
+    figure: Figure = plt.figure(figsize=size, layout="constrained", dpi=DPI)
+    return figure
 
 
 def _need_frames(run: Run) -> None:

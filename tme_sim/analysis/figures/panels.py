@@ -26,14 +26,20 @@ from tme_sim.output.summary import Summary
 
 DAY = 1440.0
 UM3_PER_MM3 = 1e9
+Dash = str | tuple[int, tuple[float, ...]]  # a style of lines of matplotlib
 MAX_CLONES = 6
 FAR_APART = 20.0  # ratio of the highest levels of two drugs from which on the axis is logarithmic
 LOWEST_SHOWN = 300.0  # of a logarithmic axis: the highest level of the weakest drug over this
-DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))  # drugs, beside their colours
+DASHES: tuple[Dash, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1)),
+    (0, (5, 1, 1, 1)),
+)  # drugs, beside their colours
 BAR, BAR_GAP = 2.6, 1.0  # [point] height of a bar of therapy, and space between two
 REST = "#9A9A9A"  # clones that are not named
 LABEL_LENGTH = 20
-LABEL_SHARE = (0.4, 0.14)  # of the axes' width and height that a label of a point needs
+LABEL_WIDTH, LABEL_HEIGHT = 0.4, 0.14  # that a label of a point needs, in those of the axes
 LABEL_SPACING = 1.15  # of two labels, in heights of a letter
 
 
@@ -43,7 +49,7 @@ class Label(NamedTuple):
     height: float  # in the axes' data
     text: str
     color: str
-    style: str | tuple = "-"  # of the line
+    style: Dash = "-"  # of the line
     width: float = 1.1
 
 
@@ -65,9 +71,9 @@ def burden(ax: Axes, run: Run, summary: Summary) -> None:
     ax.plot(metrics["time"] / DAY, metrics["burden"], color="black", linewidth=0.9)
     ax.set(ylabel="living tumor cells", title="Burden by clone")
     ax.set_ylim(0, 1.25 * float(metrics["burden"].max()))
-    if summary.nadir_time is not None:
-        baseline = (summary.baseline_time / DAY, summary.baseline)
-        nadir = (summary.nadir_time / DAY, summary.nadir)
+    baseline = _point(summary.baseline_time, summary.baseline)
+    nadir = _point(summary.nadir_time, summary.nadir)
+    if baseline is not None and nadir is not None:
         _mark_response(ax, baseline, nadir)
     label_ends(ax, _layer_labels([layer[-1] for layer in layers], texts, colors))
 
@@ -133,16 +139,16 @@ def populations(ax: Axes, run: Run) -> None:
 def trust(ax: Axes, run: Run) -> None:
     """Share of cells outside the training domain, and the ensemble's spread."""
     metrics = run.metrics
-    curves = (
-        ("share_out_of_domain", "cells outside domain", "#882255", "-"),
-        ("sigma_mean", "spread over range", "#606060", "--"),
-    )
-    for column, _, color, style in curves:
+    curves = {
+        "share_out_of_domain": ("cells outside domain", "#882255", "-"),
+        "sigma_mean": ("spread over range", "#606060", "--"),
+    }
+    for column, (_, color, style) in curves.items():
         ax.plot(metrics["time"] / DAY, 100 * metrics[column], color=color, linestyle=style)
     ax.set(ylabel="share [%]", title="Trust in the cell model")
     ax.set_ylim(0, max(5.0, 1.05 * ax.get_ylim()[1]))
     last = metrics.iloc[-1]
-    label_ends(ax, [Label(100 * float(last[column]), *look) for column, *look in curves])
+    label_ends(ax, [Label(100 * float(last[c]), *look) for c, look in curves.items()])
 
 
 def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
@@ -154,9 +160,9 @@ def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
         ax.axvspan(*days, color=color, alpha=0.06, linewidth=0, zorder=0)
         above = BAR_GAP + BAR / 2 + row * (BAR + BAR_GAP)  # [point]
         shift = ScaledTranslation(0.0, above / 72.0, ax.figure.dpi_scale_trans)
-        bar = {"color": color, "linewidth": BAR, "linestyle": "-", "solid_capstyle": "butt"}
-        at_the_top = ax.get_xaxis_transform() + shift
-        ax.plot(days, [1.0, 1.0], transform=at_the_top, clip_on=False, **bar)
+        bar = Line2D(days, [1.0, 1.0], color=color, linewidth=BAR, solid_capstyle="butt")
+        bar.set(linestyle="-", transform=ax.get_xaxis_transform() + shift, clip_on=False)
+        ax.add_line(bar)
     ax.set_title(ax.get_title(loc="left"), pad=2.5 + len(drugs) * (BAR + BAR_GAP))
 
 
@@ -183,14 +189,15 @@ def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
     wanted = [float(transform.transform((0.0, label.height))[1]) for label in labels]
     heights = spread(np.clip(wanted, 0.0, 1.0).tolist(), LABEL_SPACING * size / height)
     for label, y in zip(labels, heights, strict=True):
-        look = {"color": label.color, "linestyle": label.style, "linewidth": label.width}
-        ax.plot([1.015, 1.055], [y, y], transform=ax.transAxes, clip_on=False, **look,
-                solid_capstyle="butt")  # fmt: skip
+        ax.plot(
+            [1.015, 1.055], [y, y], transform=ax.transAxes, clip_on=False,
+            color=label.color, linestyle=label.style, linewidth=label.width, solid_capstyle="butt",
+        )  # fmt: skip
         ax.text(1.07, y, label.text, size=size, transform=ax.transAxes, va="center")
 
 
-def spread(wanted: Sequence[float], apart: float) -> list[float]:
-    """Heights nearest to those wanted, in their order and at least ``apart``, within [0, 1].
+def spread(wanted: Sequence[float], spacing: float) -> list[float]:
+    """Heights nearest to those wanted, in their order and at least ``spacing``, within [0, 1].
 
     Those that would overlap are set around their mean (isotonic regression of the heights without
     the steps between them). Too many to fit reach over 1.
@@ -198,11 +205,12 @@ def spread(wanted: Sequence[float], apart: float) -> list[float]:
     if not wanted:
         return []
     order = np.argsort(wanted, kind="stable")
-    steps = apart * np.arange(len(wanted))
+    steps = spacing * np.arange(len(wanted))
     rising = isotonic_regression(np.asarray(wanted, float)[order] - steps).x
     found = np.empty(len(wanted))
     found[order] = rising.clip(0.0, max(0.0, 1.0 - steps[-1])) + steps
-    return found.tolist()
+    heights: list[float] = found.tolist()
+    return heights
 
 
 def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> None:
@@ -224,7 +232,7 @@ def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> Non
     label_ends(ax, labels)
 
 
-def _dash(index: int) -> str | tuple:
+def _dash(index: int) -> Dash:
     return DASHES[index % len(DASHES)]
 
 
@@ -276,29 +284,41 @@ def _types_of_groups(run: Run) -> dict[str, str]:
     return found
 
 
-def _mark_response(ax: Axes, baseline: tuple[float, float], nadir: tuple[float, float]) -> None:
+class Point(NamedTuple):
+    """A point of the course of the burden."""
+
+    day: float
+    cells: float
+
+
+def _point(time: float | None, cells: float | None) -> Point | None:
+    return None if time is None or cells is None else Point(time / DAY, cells)
+
+
+def _mark_response(ax: Axes, baseline: Point, nadir: Point) -> None:
     """Burden at baseline and nadir, in one label where two would cover each other."""
-    first, second = f"baseline {baseline[1]:.0f}", f"nadir {nadir[1]:.0f}"
+    first, second = f"baseline {baseline.cells:.0f}", f"nadir {nadir.cells:.0f}"
     (left, right), (bottom, top) = ax.dataLim.intervalx, ax.get_ylim()
-    apart = abs(nadir[0] - baseline[0]) / (right - left), (baseline[1] - nadir[1]) / (top - bottom)
+    across = abs(nadir.day - baseline.day) / (right - left)
+    down = (baseline.cells - nadir.cells) / (top - bottom)
     if baseline == nadir:
-        _mark(ax, *baseline, first)
-    elif apart[0] < LABEL_SHARE[0] and apart[1] < LABEL_SHARE[1]:
-        _mark(ax, *baseline, f"{first}, {second}")
-        _mark(ax, *nadir, "")
+        _mark(ax, baseline, first)
+    elif across < LABEL_WIDTH and down < LABEL_HEIGHT:
+        _mark(ax, baseline, f"{first}, {second}")
+        _mark(ax, nadir, "")
     else:
-        _mark(ax, *baseline, first)
-        _mark(ax, *nadir, second)
+        _mark(ax, baseline, first)
+        _mark(ax, nadir, second)
 
 
-def _mark(ax: Axes, x: float, y: float, text: str) -> None:
-    ax.plot([x], [y], marker="o", markersize=3, color="black", markerfacecolor="white", mew=0.8)
+def _mark(ax: Axes, point: Point, text: str) -> None:
+    ax.plot([point.day], [point.cells], "ko", markersize=3, markerfacecolor="white", mew=0.8)
     if not text:
         return
-    late = x > 0.75 * ax.dataLim.x1
+    late = point.day > 0.75 * ax.dataLim.x1
     ax.annotate(
         text,
-        (x, y),
+        point,
         (-2 if late else 3, 5),
         textcoords="offset points",
         ha="right" if late else "left",

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tme_sim.analysis.figures import panels
 from tme_sim.analysis.figures.caption import caption
@@ -57,9 +58,10 @@ def figure_of(run: Run) -> Figure:
     below = CAPTION_SIZE * 1.3 / 72.0 * (text.count("\n") + 2)
     heights = (TISSUE, BARS if given else 0.02, CURVE * -(-len(shown) // 2), below)
     with mpl.rc_context(PRINT):
-        figure = Figure(figsize=(TWO_COLUMNS, TITLE + sum(heights)), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.045, hspace=0.02, wspace=0.02)
-        top, between, middle, foot = figure.subfigures(4, 1, height_ratios=heights)
+        layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.045, hspace=0.02, wspace=0.02)
+        figure = Figure(figsize=(TWO_COLUMNS, TITLE + sum(heights)), layout=layout)
+        rows = figure.subfigures(4, 1, squeeze=False, height_ratios=heights)
+        top, between, middle, foot = rows[:, 0]
         figure.suptitle(_title(run), x=0.008, ha="left", fontsize=9, fontweight="bold")
         _draw_tissue(top, run, summary)
         if given:

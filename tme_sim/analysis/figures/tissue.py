@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import ListedColormap, Normalize, to_rgba
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
@@ -19,7 +19,7 @@ from tme_sim.state.columns import ALIVE
 VECTOR_LIMIT = 4000  # more circles than this become pixels in a PDF
 MAX_CLONES = 7
 EVEN = 0.2  # a field that varies less tells nothing under the cells
-LEGEND = {"handletextpad": 0.2, "columnspacing": 1.2, "borderaxespad": 0.0}
+HANDLE_GAP, COLUMN_GAP = 0.2, 1.2  # of a legend, in sizes of a letter
 LETTER = 0.6  # mean width of a letter, in its size
 SCALE_BARS = (50, 100, 200, 250, 500, 1000, 2000, 5000)  # [um]
 
@@ -68,12 +68,13 @@ class Tissue:
         """Let the legend know who is there in a frame, without drawing it."""
         self._colors(self.run.frame(frame, self._columns()))
 
-    def colorbar(self, figure: Figure, axes: list[Axes]) -> None:
+    def colorbar(self, figure: Figure | SubFigure, axes: list[Axes]) -> None:
         """Scale of the cells' colours, else of the substrate below them."""
-        if self._scale is not None:
+        shown: ScalarMappable
+        if self._scale is not None and self.color is not None:
             unit = str(self.run.columns[self.color]["units"])
             shown, label = self._scale, self.color + ("" if unit == "1" else f" [{unit}]")
-        elif self._image is not None:
+        elif self._image is not None and self.field is not None:
             shown = self._image
             label = f"{self.field} [{self.run.fields[self.field].replace('uM', 'µM')}]"
         else:
@@ -82,7 +83,7 @@ class Tissue:
         bar.set_label(label)
         bar.outline.set_linewidth(0.5)
 
-    def legend(self, figure: Figure) -> None:
+    def legend(self, figure: Figure | SubFigure) -> None:
         """Legend of the cells that were drawn, below everything else."""
         handles, slice_text = self._handles(), " (slice through the middle)"
         figure.legend(
@@ -90,15 +91,23 @@ class Tissue:
             loc="outside lower center",
             ncols=_columns(handles, figure.bbox.width / figure.dpi, most=8),
             title=f"cells{slice_text}" if len(self.run.size) == 3 else None,
-            **LEGEND,
+            handletextpad=HANDLE_GAP,
+            columnspacing=COLUMN_GAP,
+            borderaxespad=0.0,
         )
 
     def legend_below(self, ax: Axes) -> None:
         """Legend of the cells that were drawn, below one axes."""
         handles = self._handles()
-        room = ax.bbox.width / ax.figure.dpi
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01)}
-        ax.legend(handles=handles, ncols=_columns(handles, room, most=3), **place, **LEGEND)
+        ax.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.01),
+            ncols=_columns(handles, ax.bbox.width / ax.figure.dpi, most=3),
+            handletextpad=HANDLE_GAP,
+            columnspacing=COLUMN_GAP,
+            borderaxespad=0.0,
+        )
 
     def _handles(self) -> list[Line2D]:
         """A spot for each kind of cell; by a column, only the dead stand apart."""
@@ -166,12 +175,12 @@ class Tissue:
 
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
         table = np.array([to_rgba(type_color(name)) for name in self._types])
-        colors = table[cells["type"]]
+        colors: np.ndarray = table[cells["type"]]
         dead = cells["status"] != ALIVE
         tumor = np.isin(cells["type"], self._tumor)
         for clone in np.unique(cells["clone"][tumor]):
             colors[tumor & (cells["clone"] == clone)] = to_rgba(clone_color(int(clone)))
-        if self._scale is not None:
+        if self._scale is not None and self.color is not None:
             colors = self._scale.to_rgba(cells[self.color].astype("f8"))
         colors[dead] = to_rgba(DEAD_COLOR, 0.55)
         self._seen_clones |= set(np.unique(cells["clone"][tumor & ~dead]).tolist())
@@ -217,8 +226,8 @@ def _pale(name: str) -> ListedColormap:
 
 def _columns(handles: list[Line2D], room: float, most: int) -> int:
     """How many names of a legend stand beside each other in ``room`` [inch]."""
-    letters = max((len(handle.get_label()) for handle in handles), default=0)
-    width = (LETTER * letters + LEGEND["handletextpad"] + 2 + LEGEND["columnspacing"]) / 72
+    letters = max((len(str(handle.get_label())) for handle in handles), default=0)
+    width = (LETTER * letters + HANDLE_GAP + 2 + COLUMN_GAP) / 72
     fitting = int(room / (width * mpl.rcParams["legend.fontsize"]))
     return max(1, min(most, len(handles), fitting))
 
@@ -226,9 +235,11 @@ def _columns(handles: list[Line2D], room: float, most: int) -> int:
 def _scale_bar(ax: Axes, width: float, height: float) -> None:
     length = max((s for s in SCALE_BARS if s <= width / 4), default=SCALE_BARS[0])
     x, y = 0.04 * width, 0.045 * height
-    ground = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none"}
-    corner = (x - 0.02 * width, y - 0.025 * height)
-    ax.add_patch(Rectangle(corner, length + 0.04 * width, 0.095 * height, zorder=4, **ground))
+    ground = Rectangle(
+        (x - 0.02 * width, y - 0.025 * height), length + 0.04 * width, 0.095 * height, zorder=4
+    )
+    ground.set(facecolor="white", alpha=0.8, edgecolor="none")
+    ax.add_patch(ground)
     ax.plot([x, x + length], [y, y], color="black", lw=1.6, solid_capstyle="butt", zorder=5)
     middle = (x + length / 2, y + 0.014 * height)
     ax.text(*middle, f"{length} µm", ha="center", va="bottom", size=6, zorder=5)

@@ -100,7 +100,7 @@ def _heights(tree: Tree) -> np.ndarray:
             stack += reversed(children[node])
         else:
             rank[node] = len(rank)
-    height = pd.Series(rank, dtype=float).reindex(range(len(tree))).to_numpy(copy=True)
+    height: np.ndarray = pd.Series(rank, dtype=float).reindex(range(len(tree))).to_numpy(copy=True)
     for node in range(len(tree) - 1, -1, -1):
         if node in children:
             height[node] = np.mean(height[children[node]])

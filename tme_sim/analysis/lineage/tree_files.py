@@ -1,6 +1,7 @@
 """Write the tree of a run for other programs: Newick text, and tree sequences of tskit."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,9 @@ import pandas as pd
 from tme_sim.analysis.lineage.trees import NO_PARENT, Tree, tree_of
 from tme_sim.errors import InputError
 from tme_sim.output.run import Run
+
+if TYPE_CHECKING:
+    import tskit
 
 MINUTES_PER_DAY = 1440.0
 _LEAST_AGE = 1e-6  # [min] between mother and daughter; tskit takes no branch of length 0
@@ -33,7 +37,7 @@ def write_newick(path: str | Path, tree: Tree, pedigree: pd.DataFrame) -> None:
     Path(path).write_text("".join(reversed(lines)), encoding="utf-8")
 
 
-def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
+def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "tskit.TreeSequence":
     """The tree as a ``tskit.TreeSequence``: nodes aged in minutes, mutations on their branches.
 
     A mother is older than her daughters there: a division in the last tick is put back by 1e-6 min.
@@ -44,7 +48,11 @@ def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
     Raises:
         InputError: tskit is not installed.
     """
-    tskit = _tskit()
+    try:
+        import tskit  # an extra
+    except ImportError as err:
+        msg = "tree sequences need the package tskit: pip install 'tme-sim[export]'"
+        raise InputError(msg) from err
     table, end = run.pedigree, float(run.metrics["time"].iloc[-1])
     tree, mutated = tree_of(table, end), np.flatnonzero(table["mutation"] != "")
     tables = tskit.TableCollection(sequence_length=max(1, mutated.size))
@@ -71,7 +79,12 @@ def tree_sequence(run: Run, sample: np.ndarray | None = None) -> "object":
 
 
 def _add_nodes(
-    tables: "object", tree: Tree, pedigree: pd.DataFrame, end: float, *, sample_flag: int
+    tables: "tskit.TableCollection",
+    tree: Tree,
+    pedigree: pd.DataFrame,
+    end: float,
+    *,
+    sample_flag: int,
 ) -> None:
     alive = pedigree["death"].isna().to_numpy()[tree.cell] & tree.leaf
     ids = pedigree["id"].to_numpy()[tree.cell].tolist()
@@ -84,18 +97,9 @@ def _add_nodes(
 
 def _ages(tree: Tree, end: float) -> list[float]:
     """Minutes before the end, every node older than those below it."""
-    ages = (end - tree.time).tolist()
+    ages: list[float] = (end - tree.time).tolist()
     parents = tree.parent.tolist()
     for node in range(len(tree) - 1, -1, -1):
         if parents[node] != NO_PARENT:
             ages[parents[node]] = max(ages[parents[node]], ages[node] + _LEAST_AGE)
     return ages
-
-
-def _tskit() -> "object":
-    try:
-        import tskit
-    except ImportError as err:
-        msg = "tree sequences need the package tskit: pip install 'tme-sim[export]'"
-        raise InputError(msg) from err
-    return tskit

@@ -53,7 +53,7 @@ def sample_of_living(
     pedigree: pd.DataFrame, end: float, n: int | None = None, *, seed: int = 0
 ) -> np.ndarray:
     """Which cells to look at: those of a clone that live at ``end``, or ``n`` of them by lot."""
-    chosen = living(pedigree, end) & (pedigree["clone"] >= 0).to_numpy()
+    chosen: np.ndarray = living(pedigree, end) & (pedigree["clone"] >= 0).to_numpy()
     rows = np.flatnonzero(chosen)
     if n is not None and rows.size > n:
         lot = uniforms(seed, Stream.RECORD, 0, pedigree["id"].to_numpy()[rows], 1)
