@@ -5,7 +5,7 @@ import torch
 
 from surrogates.data.sampling import Rows
 from surrogates.network.ensemble import TmeCell
-from surrogates.network.torch import MonotoneUnits, Sources, bent
+from surrogates.network.torch import MonotoneUnits, Sources, add_residual
 from surrogates.prior.graph import UNITS
 
 CHUNK = 4096  # rows evaluated at a time
@@ -28,7 +28,7 @@ def drive_of(model: TmeCell, rows: Rows) -> np.ndarray:
             drive = units(x)
             if units.residual is not None:
                 nodes = drive[..., : units.n_nodes]
-                nodes[:] = bent(nodes, units.residual(x)[:, None])
+                nodes[:] = add_residual(nodes, units.residual(x)[:, None])
             parts.append(drive.numpy())
     return np.concatenate(parts) * competence[:, None]
 

@@ -11,6 +11,8 @@ becomes the physical outputs, their spread sigma. With a residual (see there) it
 nodes, read anew at the start of every sweep. On CPU the same numbers come from `network.cpu`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -37,13 +39,18 @@ CHUNK = 50_000  # cells per launch, so that a million fit on a small device
 class MonotoneUnits(nn.Module):
     """Drives F of all units of all members, from the values of the sources."""
 
+    sign: Tensor  # buffers
+    either: Tensor
+    is_joint: Tensor
+    prior_tau: Tensor
+
     def __init__(self, network: Network, raw: Raw) -> None:
         super().__init__()
         self.theta = nn.Parameter(torch.from_numpy(raw.theta.copy()))
         self.bias = nn.Parameter(torch.from_numpy(raw.bias.copy()))
         self.share = nn.Parameter(torch.from_numpy(raw.share.copy()))
         self.tempo = nn.Parameter(torch.from_numpy(raw.tempo.copy()))
-        self.residual = None if raw.residual is None else Beside(raw.residual)
+        self.residual = None if raw.residual is None else ResidualTerm(raw.residual)
         self.n_nodes = network.n_nodes
         self.n_groups, self.joint = raw.n_groups, raw.joint
         self.register_buffer("sign", torch.from_numpy(network.sign[None, :, :, None].copy()))
@@ -76,45 +83,51 @@ class MonotoneUnits(nn.Module):
         """
         return self._drive(sources, self.acting(), self._whole)
 
-    def wave(self, sources: Tensor, acting: tuple[Tensor, ...], k: int) -> Tensor:
+    def wave(self, sources: Tensor, acting: "Acting", k: int) -> Tensor:
         """F of the nodes `waves[k]` alone; `acting` as that method returns it."""
         return self._drive(sources, acting, self._waves[k])
 
-    def _drive(self, sources: Tensor, acting: tuple[Tensor, ...], names: list[str]) -> Tensor:
+    def _drive(self, sources: Tensor, acting: "Acting", names: list[str]) -> Tensor:
         padded = torch.cat([sources, torch.ones_like(sources[:, :1])], dim=1)
-        parts = [self._bucket(padded, *acting, name) for name in names[1:]]
-        return torch.cat(parts, dim=2)[:, :, getattr(self, names[0])]
+        parts = [self._bucket(padded, acting, name) for name in names[1:]]
+        return torch.cat(parts, dim=2)[:, :, self.get_buffer(names[0])]
 
-    def acting(self) -> tuple[Tensor, Tensor, Tensor]:
+    def acting(self) -> "Acting":
         """Signed weights, biases and shares of the mix."""
         weight = self.sign * nn.functional.softplus(self.theta)
         weight = torch.where(self.either, self.theta, weight)
-        return weight, self.bias, torch.softmax(self.share, dim=-1)[..., :-1]
+        return Acting(weight, self.bias, torch.softmax(self.share, dim=-1)[..., :-1])
 
     def tau(self) -> Tensor:
         """Time constants (n_members, n_nodes) [min], within a factor 2 of the prior's."""
         return self.prior_tau * torch.exp2(torch.tanh(self.tempo))
 
-    def _bucket(
-        self, padded: Tensor, weight: Tensor, bias: Tensor, share: Tensor, name: str
-    ) -> Tensor:
-        units, parent, gate = (getattr(self, f"{name}_{part}") for part in _PARTS)
+    def _bucket(self, padded: Tensor, acting: "Acting", name: str) -> Tensor:
+        units, parent, gate = (self.get_buffer(f"{name}_{part}") for part in _PARTS)
         n_units, width = parent.shape
         z = (padded[:, parent] * padded[:, gate]).transpose(0, 1)
-        w = weight[:, units, :width].permute(1, 2, 0, 3).reshape(n_units, width, -1)
-        b = bias[:, units].transpose(0, 1).reshape(n_units, 1, -1)
+        w = acting.weight[:, units, :width].permute(1, 2, 0, 3).reshape(n_units, width, -1)
+        b = acting.bias[:, units].transpose(0, 1).reshape(n_units, 1, -1)
         f = rational_sigmoid(torch.baddbmm(b, z, w))
-        factors = self.bias.shape[-1] // self.n_groups
+        factors = acting.bias.shape[-1] // self.n_groups
         f = f.reshape(n_units, len(padded), -1, self.n_groups, factors)
         terms = f[..., 0]
         for k in range(1, factors):
             terms = terms * f[..., k]
-        part = share[:, units].transpose(0, 1)[:, None]
+        part = acting.share[:, units].transpose(0, 1)[:, None]
         mix = (terms * part).sum(dim=-1)
         if self.joint:
             whole = terms.prod(dim=-1) * part.sum(dim=-1)
             mix = torch.where(self.is_joint[units, None, None], whole, mix)
         return mix.permute(1, 2, 0)
+
+
+class Acting(NamedTuple):
+    """What acts of the parameters, see `parameters.Effective`."""
+
+    weight: Tensor  # (n_members, n_units, max_parents, hidden), signed
+    bias: Tensor  # (n_members, n_units, hidden)
+    share: Tensor  # (n_members, n_units, groups)
 
 
 def _on_host(parameter: Tensor) -> np.ndarray:
@@ -169,8 +182,12 @@ def _register_buckets(
     return names
 
 
-class Beside(nn.Module):
+class ResidualTerm(nn.Module):
     """Rho of a residual (n_cells, n_nodes) from the sources; its numbers are not learned here."""
+
+    read: Tensor  # buffers
+    bias: Tensor
+    write: Tensor
 
     def __init__(self, residual: Residual) -> None:
         super().__init__()
@@ -180,21 +197,22 @@ class Beside(nn.Module):
 
     def forward(self, sources: Tensor) -> Tensor:
         """Values between -LARGEST and LARGEST."""
-        return saturated(sources @ self.read.T + self.bias) @ self.write.T
+        return nn.functional.softsign(sources @ self.read.T + self.bias) @ self.write.T
 
 
-def saturated(z: Tensor) -> Tensor:
-    """Values to (-1, 1)."""
-    return z / (1.0 + z.abs())
-
-
-def bent(drive: Tensor, rho: Tensor) -> Tensor:
+def add_residual(drive: Tensor, rho: Tensor) -> Tensor:
     """Drives in [0, 1] moved by rho towards 0 or 1."""
     return drive * (1.0 - rho.abs()) + rho.clamp(min=0.0)
 
 
 class Sources(nn.Module):
     """Put state, transformed inputs and genotype bits side by side (see `channels`)."""
+
+    is_log: Tensor  # buffers
+    is_ramp: Tensor
+    a: Tensor
+    scale: Tensor
+    bit: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +232,7 @@ class Sources(nn.Module):
         return torch.cat([state, self.transform(inputs), bits], dim=1)
 
     def transform(self, raw: Tensor) -> Tensor:
-        """Raw inputs to [0, 1], as `channels.transform_inputs`."""
+        """Raw inputs to [0, 1], as `transform.transform_inputs`."""
         positive = raw.clamp(min=0.0)
         log = (torch.log(1.0 + positive / self.a.clamp(min=1e-30)) / self.scale).clamp(max=1.0)
         ramp = ((raw - self.a) / self.scale).clamp(0.0, 1.0)
@@ -235,22 +253,30 @@ def relax(
             low, high = int(nodes[0]), int(nodes[-1]) + 1
             drive = units.wave(sources, acting, k)
             if rho is not None:
-                drive = bent(drive, rho[:, None, low:high])
+                drive = add_residual(drive, rho[:, None, low:high])
             update = ((1.0 - keep[:, low:high]) * drive).mean(dim=1)
-            kept = sources[:, low:high] * keep[:, low:high].mean(dim=0)
-            sources[:, low:high] = competence[:, low:high] * update + kept
+            remaining = sources[:, low:high] * keep[:, low:high].mean(dim=0)
+            sources[:, low:high] = competence[:, low:high] * update + remaining
     return sources[:, :n_nodes]
 
 
 class TorchNetwork(nn.Module):
     """The ensemble on a torch device, float32, host arrays in and out: twin of `network.cpu`."""
 
+    competence: Tensor  # buffers
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    whiten: Tensor
+    most: Tensor
+
     def __init__(self, network: Network, raw: Raw, domain: Domain, device: str) -> None:
         super().__init__()
         self.units, self.sources, self.heads = MonotoneUnits(network, raw), Sources(), Heads()
         self.register_buffer("competence", torch.from_numpy(network.competence.copy()))
-        for name in ("low", "high", "mean", "whiten", "most"):
-            self.register_buffer(name, torch.from_numpy(getattr(domain, name).copy()))
+        for name, array in domain.arrays().items():
+            if name != "limits":
+                self.register_buffer(name, torch.from_numpy(array.copy()))
         self._limits = tuple(float(limit) for limit in domain.limits)
         self._device = torch.device(device)
         self.to(self._device)
@@ -300,6 +326,11 @@ class TorchNetwork(nn.Module):
 
 class Heads(nn.Module):
     """`phenotype.outputs_from_fractions` on tensors (n_cells, n_members, n_outputs)."""
+
+    is_log: Tensor  # buffers
+    low: Tensor
+    width: Tensor
+    log_ratio: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from surrogates.network.residual import LARGEST, Residual
-from surrogates.network.torch import MonotoneUnits, bent, saturated
+from surrogates.network.torch import MonotoneUnits, add_residual
 from surrogates.training.optimiser import BETAS, Progress, one_cycle
 
 CHUNK = 4096  # rows evaluated at a time
@@ -45,8 +45,12 @@ class Left:
     def error(self, residual: Residual) -> np.ndarray:
         """Weighted squared error of every node with a residual."""
         read, bias, write = (torch.from_numpy(a) for a in residual.arrays().values())
-        rho = saturated(self.sources @ read.T + bias) @ write.T
-        return (self.weight * (bent(self.drive, rho) - self.target).square()).sum(dim=0).numpy()
+        rho = nn.functional.softsign(self.sources @ read.T + bias) @ write.T
+        return (
+            (self.weight * (add_residual(self.drive, rho) - self.target).square())
+            .sum(dim=0)
+            .numpy()
+        )
 
 
 class Gated(nn.Module):
@@ -67,7 +71,7 @@ class Gated(nn.Module):
 
     def forward(self, sources: Tensor) -> Tensor:
         """Rho (n_rows, n_nodes)."""
-        return saturated(sources @ self.read.T + self.bias) @ self.write().T
+        return nn.functional.softsign(sources @ self.read.T + self.bias) @ self.write().T
 
     def numbers(self) -> Residual:
         """The term as it acts."""
@@ -99,7 +103,7 @@ def fit_residual(
         chosen = np.random.default_rng([seed, table.rank, step]).integers(0, n_rows, table.batch)
         chosen = torch.from_numpy(chosen)
         rho = gated(rows.sources[chosen])
-        error = bent(rows.drive[chosen], rho) - rows.target[chosen]
+        error = add_residual(rows.drive[chosen], rho) - rows.target[chosen]
         loss = (rows.weight[chosen] * error.square()).sum() * (n_rows / table.batch)
         optimiser.zero_grad(set_to_none=True)
         (loss + table.penalty * gated.write().abs().sum()).backward()

@@ -103,3 +103,18 @@ def test_net_growth_subtracts_death():
     more[:, column("apoptosis_rate")] += np.float32(1e-3)
     drop = phenotype.net_growth_rate(outputs) - phenotype.net_growth_rate(more)
     np.testing.assert_allclose(drop, 1e-3 / np.log(2), rtol=1e-4)
+
+
+def test_tensors_of_fractions_become_the_same_outputs():
+    torch = pytest.importorskip("torch")
+    from surrogates.network.torch import Heads
+
+    fractions, inputs, types = random_cells(500)
+    found = Heads()(
+        torch.from_numpy(fractions)[:, None],
+        torch.from_numpy(inputs)[:, None],
+        torch.from_numpy(phenotype.HEAD_COMPETENCE[types])[:, None],
+    )
+    width = phenotype.HIGH - phenotype.LOW
+    expected = phenotype.physical_outputs(fractions, inputs, types)
+    np.testing.assert_allclose(found[:, 0].numpy() / width, expected / width, atol=2e-6)

@@ -104,7 +104,7 @@ def test_what_a_tile_leaves_out_changes_no_bit(model):
 
 def test_the_new_state_may_take_the_place_of_the_old(model, cells):
     apart, state = step(model, cells), cells[0].copy()
-    out = replace(model.allocate(len(state)), state=state)
+    out = model.allocate(len(state))._replace(state=state)
     model.step(Cells(state, *cells[1:]), 6.0, out=out)
     assert same(apart, out)
 

@@ -17,7 +17,7 @@ from surrogates.network.cpu import TILE
 from surrogates.network.ensemble import TmeCell
 from surrogates.network.parameters import effective
 from surrogates.network.residual import LARGEST, Residual, share
-from surrogates.network.torch import MonotoneUnits, Sources, TorchNetwork, bent
+from surrogates.network.torch import MonotoneUnits, Sources, TorchNetwork, add_residual
 from surrogates.phenotype import HIGH, LOW
 from surrogates.registry import Weights, load_weights, save_weights
 from surrogates.teacher.model import Teacher
@@ -192,7 +192,7 @@ def planted(rng, n, strength):
     rho = np.zeros((n, 6), np.float32)
     rho[:, 1] = strength * (x[:, 0] - 0.5)
     rho[:, 4] = strength * (x[:, 1] - x[:, 0])
-    target = bent(torch.from_numpy(drive), torch.from_numpy(rho))
+    target = add_residual(torch.from_numpy(drive), torch.from_numpy(rho))
     noise = torch.from_numpy(rng.normal(0, 0.01, (n, 6)).astype(np.float32))
     return Left(
         torch.from_numpy(x), torch.from_numpy(drive), target + noise, torch.full((n, 6), 25.0 / n)
