@@ -19,10 +19,10 @@ domain is judged by inputs and genotype alone.
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numba import njit
 
 from surrogates.channels import GENOTYPES, INPUTS
-from surrogates.network.kernels.drives import add_rows
+from surrogates.network.kernels.arithmetic import fma
+from surrogates.network.kernels.drives import add_rows, inner
 from surrogates.transform import transform_inputs
 
 COVERAGE = 0.995
@@ -38,9 +38,6 @@ COUNTED = np.array(
 )
 BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_inner = njit(
-    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +136,7 @@ def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
     return np.clip(inputs, domain.low, domain.high)
 
 
-@_inner
+@inner
 def inside_tile(raw, x, first, domain, out):
     """1 for the lanes whose raw inputs all lie in the box and whose counts are known, else 0.
 
@@ -160,7 +157,7 @@ def inside_tile(raw, x, first, domain, out):
             out[j] = out[j] if count[j] <= limit else _ZERO
 
 
-@_inner
+@inner
 def _count_present(rows, out):
     for j in range(out.size):
         out[j] = _ZERO
@@ -170,7 +167,7 @@ def _count_present(rows, out):
             out[j] += _ONE if row[j] > PRESENT else _ZERO
 
 
-@_inner
+@inner
 def distance_tile(x, first, live, domain, work):
     """Squared distances of the lanes of a tile, |L x - L mean|^2; features are rows of x.
 
@@ -191,4 +188,4 @@ def distance_tile(x, first, live, domain, work):
             part[j] = -centre[r]
         add_rows(features, chosen[:n_chosen], whiten[r], part)  # zeros right of the diagonal
         for j in range(out.size):
-            out[j] += part[j] * part[j]
+            out[j] = fma(part[j], part[j], out[j])

@@ -10,14 +10,13 @@ parent that is zero may be left out without changing a bit.
 import numpy as np
 from numba import njit
 
+from surrogates.network.kernels.arithmetic import fma
 from surrogates.network.parameters import FACTORS
 
 WIDEST = 5  # parents that are summed in registers
 BLOCK = 3  # of more parents, this many are added at a time; unused places have weight 0
 _ONE = np.float32(1.0)
-inner = njit(
-    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @inner
@@ -93,11 +92,11 @@ def add_rows(rows, chosen, weights, out):
             weights[chosen[k + 3]],
         )
         for j in range(out.size):
-            out[j] = out[j] + wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
+            out[j] = fma(wd, d[j], fma(wc, c[j], fma(wb, b[j], fma(wa, a[j], out[j]))))
     for k in chosen[n:]:
         row, weight = rows[k], weights[k]
         for j in range(out.size):
-            out[j] = out[j] + weight * row[j]
+            out[j] = fma(weight, row[j], out[j])
 
 
 @inner
@@ -107,8 +106,8 @@ def _term(y0, y1, y2):
     v = y (1 + |y|), see `network.torch.rational_sigmoid`.
     """
     a0, a1, a2 = _ONE + abs(y0), _ONE + abs(y1), _ONE + abs(y2)
-    w0, w1, w2 = a0 + y0 * y0, a1 + y1 * y1, a2 + y2 * y2
-    return (w0 + y0 * a0) * (w1 + y1 * a1) * (w2 + y2 * a2) / (w0 * w1 * w2)
+    w0, w1, w2 = fma(y0, y0, a0), fma(y1, y1, a1), fma(y2, y2, a2)
+    return fma(y0, a0, w0) * fma(y1, a1, w1) * fma(y2, a2, w2) / (w0 * w1 * w2)
 
 
 @inner
@@ -120,7 +119,9 @@ def _one_parent(p, c, share, out):
             b0, b1, b2, p0, p1, p2 = c[t, 0], c[t, 1], c[t, 2], c[t, 3], c[t, 4], c[t, 5]
             s = share[t]
             for j in range(row.size):
-                row[j] += s * _term(b0 + p0 * p[j], b1 + p1 * p[j], b2 + p2 * p[j])
+                row[j] = fma(
+                    s, _term(fma(p0, p[j], b0), fma(p1, p[j], b1), fma(p2, p[j], b2)), row[j]
+                )
 
 
 @inner
@@ -132,10 +133,14 @@ def _two_parents(p, q, c, share, out):
             b0, b1, b2, p0, p1, p2 = c[t, 0], c[t, 1], c[t, 2], c[t, 3], c[t, 4], c[t, 5]
             q0, q1, q2, s = c[t, 6], c[t, 7], c[t, 8], share[t]
             for j in range(row.size):
-                row[j] += s * _term(
-                    b0 + p0 * p[j] + q0 * q[j],
-                    b1 + p1 * p[j] + q1 * q[j],
-                    b2 + p2 * p[j] + q2 * q[j],
+                row[j] = fma(
+                    s,
+                    _term(
+                        fma(q0, q[j], fma(p0, p[j], b0)),
+                        fma(q1, q[j], fma(p1, p[j], b1)),
+                        fma(q2, q[j], fma(p2, p[j], b2)),
+                    ),
+                    row[j],
                 )
 
 
@@ -149,10 +154,14 @@ def _three_parents(p, q, r, c, share, out):
             q0, q1, q2, r0, r1, r2 = c[t, 6], c[t, 7], c[t, 8], c[t, 9], c[t, 10], c[t, 11]
             s = share[t]
             for j in range(row.size):
-                row[j] += s * _term(
-                    b0 + p0 * p[j] + q0 * q[j] + r0 * r[j],
-                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j],
-                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j],
+                row[j] = fma(
+                    s,
+                    _term(
+                        fma(r0, r[j], fma(q0, q[j], fma(p0, p[j], b0))),
+                        fma(r1, r[j], fma(q1, q[j], fma(p1, p[j], b1))),
+                        fma(r2, r[j], fma(q2, q[j], fma(p2, p[j], b2))),
+                    ),
+                    row[j],
                 )
 
 
@@ -167,10 +176,14 @@ def _four_parents(rows, c, share, out):
             q0, q1, q2, r0, r1, r2 = c[t, 6], c[t, 7], c[t, 8], c[t, 9], c[t, 10], c[t, 11]
             u0, u1, u2, s = c[t, 12], c[t, 13], c[t, 14], share[t]
             for j in range(row.size):
-                row[j] += s * _term(
-                    b0 + p0 * p[j] + q0 * q[j] + r0 * r[j] + u0 * u[j],
-                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j] + u1 * u[j],
-                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j],
+                row[j] = fma(
+                    s,
+                    _term(
+                        fma(u0, u[j], fma(r0, r[j], fma(q0, q[j], fma(p0, p[j], b0)))),
+                        fma(u1, u[j], fma(r1, r[j], fma(q1, q[j], fma(p1, p[j], b1)))),
+                        fma(u2, u[j], fma(r2, r[j], fma(q2, q[j], fma(p2, p[j], b2)))),
+                    ),
+                    row[j],
                 )
 
 
@@ -186,10 +199,20 @@ def _five_parents(rows, c, share, out):
             u0, u1, u2, v0, v1, v2 = c[t, 12], c[t, 13], c[t, 14], c[t, 15], c[t, 16], c[t, 17]
             s = share[t]
             for j in range(row.size):
-                row[j] += s * _term(
-                    b0 + p0 * p[j] + q0 * q[j] + r0 * r[j] + u0 * u[j] + v0 * v[j],
-                    b1 + p1 * p[j] + q1 * q[j] + r1 * r[j] + u1 * u[j] + v1 * v[j],
-                    b2 + p2 * p[j] + q2 * q[j] + r2 * r[j] + u2 * u[j] + v2 * v[j],
+                row[j] = fma(
+                    s,
+                    _term(
+                        fma(
+                            v0, v[j], fma(u0, u[j], fma(r0, r[j], fma(q0, q[j], fma(p0, p[j], b0))))
+                        ),
+                        fma(
+                            v1, v[j], fma(u1, u[j], fma(r1, r[j], fma(q1, q[j], fma(p1, p[j], b1))))
+                        ),
+                        fma(
+                            v2, v[j], fma(u2, u[j], fma(r2, r[j], fma(q2, q[j], fma(p2, p[j], b2))))
+                        ),
+                    ),
+                    row[j],
                 )
 
 
@@ -206,7 +229,7 @@ def _many_parents(x, parent, c, share, y, out):
                 _next_block(rows, c, t, FACTORS * (k + 1), (y0, y1, y2))
             s = share[t]
             for j in range(row.size):
-                row[j] += s * _term(y0[j], y1[j], y2[j])
+                row[j] = fma(s, _term(y0[j], y1[j], y2[j]), row[j])
 
 
 @inner
@@ -215,9 +238,9 @@ def _first_block(p, q, r, c, t, y):
     b0, b1, b2, p0, p1, p2 = c[t, 0], c[t, 1], c[t, 2], c[t, 3], c[t, 4], c[t, 5]
     q0, q1, q2, r0, r1, r2 = c[t, 6], c[t, 7], c[t, 8], c[t, 9], c[t, 10], c[t, 11]
     for j in range(p.size):
-        y0[j] = b0 + p0 * p[j] + q0 * q[j] + r0 * r[j]
-        y1[j] = b1 + p1 * p[j] + q1 * q[j] + r1 * r[j]
-        y2[j] = b2 + p2 * p[j] + q2 * q[j] + r2 * r[j]
+        y0[j] = fma(r0, r[j], fma(q0, q[j], fma(p0, p[j], b0)))
+        y1[j] = fma(r1, r[j], fma(q1, q[j], fma(p1, p[j], b1)))
+        y2[j] = fma(r2, r[j], fma(q2, q[j], fma(p2, p[j], b2)))
 
 
 @inner
@@ -227,6 +250,6 @@ def _next_block(rows, c, t, k, y):
     p0, p1, p2, q0, q1 = c[t, k], c[t, k + 1], c[t, k + 2], c[t, k + 3], c[t, k + 4]
     q2, r0, r1, r2 = c[t, k + 5], c[t, k + 6], c[t, k + 7], c[t, k + 8]
     for j in range(p.size):
-        y0[j] = y0[j] + p0 * p[j] + q0 * q[j] + r0 * r[j]
-        y1[j] = y1[j] + p1 * p[j] + q1 * q[j] + r1 * r[j]
-        y2[j] = y2[j] + p2 * p[j] + q2 * q[j] + r2 * r[j]
+        y0[j] = fma(r0, r[j], fma(q0, q[j], fma(p0, p[j], y0[j])))
+        y1[j] = fma(r1, r[j], fma(q1, q[j], fma(p1, p[j], y1[j])))
+        y2[j] = fma(r2, r[j], fma(q2, q[j], fma(p2, p[j], y2[j])))

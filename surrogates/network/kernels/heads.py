@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
+from surrogates.network.kernels.arithmetic import fma
 from surrogates.network.kernels.drives import add_drive, fill, inner
 from surrogates.phenotype import LINEAR, LOG
 
@@ -101,7 +102,7 @@ def _deviation(rows, mean, out):
     for m in range(rows.shape[0]):
         row = rows[m]
         for j in range(out.size):
-            out[j] += (row[j] - mean[j]) * (row[j] - mean[j])
+            out[j] = fma(row[j] - mean[j], row[j] - mean[j], out[j])
     n = np.float32(rows.shape[0])
     for j in range(out.size):
         out[j] = math.sqrt(out[j] / n)
@@ -125,20 +126,20 @@ def _exponential(row, low, log_ratio, power):
     """
     bits = power.view(np.int32)
     for j in range(row.size):
-        bits[j] = (np.int32(log_ratio * row[j] * _PER_LN2 + _HALF) + 127) << 23
+        bits[j] = (np.int32(fma(log_ratio * row[j], _PER_LN2, _HALF)) + 127) << 23
     for j in range(row.size):
         x = log_ratio * row[j]
-        n = np.float32(np.int32(x * _PER_LN2 + _HALF))
-        r = x - n * _LN2_HIGH - n * _LN2_LOW
-        series = _C4 + r * (_C5 + r * (_C6 + r * _C7))
-        series = _ONE + r * (_ONE + r * (_HALF + r * (_C3 + r * series)))
-        row[j] = low * (series * power[j] - _ONE)
+        n = np.float32(np.int32(fma(x, _PER_LN2, _HALF)))
+        r = fma(-n, _LN2_LOW, fma(-n, _LN2_HIGH, x))
+        series = fma(r, fma(r, fma(r, _C7, _C6), _C5), _C4)
+        series = fma(r, fma(r, fma(r, fma(r, series, _C3), _HALF), _ONE), _ONE)
+        row[j] = low * fma(series, power[j], -_ONE)
 
 
 @inner
 def _linear(row, low, width, out):
     for j in range(row.size):
-        out[j] = low + width * row[j]
+        out[j] = fma(width, row[j], low)
 
 
 @inner

@@ -14,6 +14,7 @@ from numba import njit
 
 from surrogates.channels import LOG, RAMP, SATURATING, transform_value
 from surrogates.network.domain import distance_tile, inside_tile
+from surrogates.network.kernels.arithmetic import fma
 from surrogates.network.kernels.drives import BLOCK, WIDEST, add_drive, add_rows, fill, inner
 from surrogates.network.kernels.heads import disagree, read_heads
 from surrogates.network.parameters import FACTORS, GROUPS
@@ -265,7 +266,7 @@ def _relax(kind, packed, wiring, timing, rows, marks):
                 _advance_beside(node, row, g, rise, (residual[2][unit], beside))
             else:
                 for j in range(row.size):
-                    node[j] += row[j] - g * node[j]
+                    node[j] += fma(-g, node[j], row[j])
 
 
 @inner
@@ -295,10 +296,10 @@ def _advance_beside(node, drive, g, rise, residual):
     for r in range(write.size):
         row, weight = rows[r], write[r]
         for j in range(row.size):
-            rho[j] += weight * row[j]
+            rho[j] = fma(weight, row[j], rho[j])
     for j in range(node.size):
         up = rho[j] if rho[j] > _ZERO else _ZERO
-        node[j] += drive[j] * (_ONE - abs(rho[j])) + rise * up - g * node[j]
+        node[j] += fma(-g, node[j], fma(drive[j], _ONE - abs(rho[j]), rise * up))
 
 
 @inner
