@@ -11,6 +11,8 @@ an exponentially growing population without death has (Powell 1956; each divisio
     2 e^{-r T} g1 / (g1 + r) g2 / (g2 + r) = 1,      net = (r - apoptosis - necrosis) / ln 2.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
@@ -38,38 +40,61 @@ LOG_RATIO = np.array(
 )
 HEAD_COMPETENCE = np.ascontiguousarray(load_network().competence[:, -len(OUTPUTS) :])
 
+
 # where the flux layer reads and writes: growth, oxygen, glucose, lactate among the outputs, then
 # oxygen, glucose among the inputs
-FLUX_COLUMNS = np.array(
-    [
-        OUTPUTS.index(name)
-        for name in ("growth_rate", "oxygen_uptake", "glucose_uptake", "lactate_secretion")
-    ]
-    + [INPUTS.index(name) for name in ("oxygen", "glucose")],
-    dtype=np.int64,
+class FluxColumns(NamedTuple):
+    """Where the flux layer finds its numbers: four outputs, then two inputs."""
+
+    growth: int
+    oxygen: int
+    glucose: int
+    lactate: int
+    oxygen_input: int
+    glucose_input: int
+
+
+class Ranges(NamedTuple):
+    """How fractions of the heads become outputs, each (n_outputs,).
+
+    Handed to the kernels as an argument: compiled code that is cached on disk keeps the values of
+    global arrays, and would not notice a new table of outputs.
+    """
+
+    scale: np.ndarray  # int8: LINEAR, LOG or SHARE
+    low: np.ndarray  # float32
+    high: np.ndarray
+    log_ratio: np.ndarray
+    columns: FluxColumns
+
+
+FLUX_COLUMNS = FluxColumns(
+    growth=OUTPUTS.index("growth_rate"),
+    oxygen=OUTPUTS.index("oxygen_uptake"),
+    glucose=OUTPUTS.index("glucose_uptake"),
+    lactate=OUTPUTS.index("lactate_secretion"),
+    oxygen_input=INPUTS.index("oxygen"),
+    glucose_input=INPUTS.index("glucose"),
 )
-# Handed to the kernels as an argument: compiled code that is cached on disk keeps the values of
-# global arrays, and would not notice a new table of outputs.
-RANGES = (SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
+RANGES = Ranges(SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
 
 
 @njit(cache=True, error_model="numpy")
 def outputs_from_fractions(fractions, inputs, competence, ranges, out):
     """Physical outputs of one cell from head fractions, raw inputs, competences and RANGES."""
-    scale, low, high, log_ratio, columns = ranges
+    low, columns = ranges.low, ranges.columns
     for k in range(out.size):
         fraction = fractions[k]
-        if scale[k] == LOG:
-            out[k] = low[k] * (np.exp(log_ratio[k] * fraction) - np.float32(1.0)) * competence[k]
+        if ranges.scale[k] == LOG:
+            rise = np.exp(ranges.log_ratio[k] * fraction) - np.float32(1.0)
+            out[k] = low[k] * rise * competence[k]
         else:
-            out[k] = low[k] + (high[k] - low[k]) * fraction * competence[k]
-    growth, oxygen, glucose, lactate = columns[0], columns[1], columns[2], columns[3]
-    oxygen_input, glucose_input = columns[4], columns[5]
-    out[lactate] = lactate_flux(
-        realised(out[glucose], inputs[glucose_input], GLUCOSE_HALF),
-        realised(out[oxygen], inputs[oxygen_input], OXYGEN_HALF),
-        out[growth],
-        fractions[lactate] * competence[lactate],
+            out[k] = low[k] + (ranges.high[k] - low[k]) * fraction * competence[k]
+    out[columns.lactate] = lactate_flux(
+        realised(out[columns.glucose], inputs[columns.glucose_input], GLUCOSE_HALF),
+        realised(out[columns.oxygen], inputs[columns.oxygen_input], OXYGEN_HALF),
+        out[columns.growth],
+        fractions[columns.lactate] * competence[columns.lactate],
     )
 
 

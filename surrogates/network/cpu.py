@@ -10,7 +10,6 @@ import functools
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numba import get_num_threads
@@ -18,54 +17,28 @@ from numba import get_num_threads
 from surrogates.channels import TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
 from surrogates.contract import Cells, Decision
 from surrogates.network.domain import Domain
+from surrogates.network.kernels.arrays import (
+    CellArrays,
+    Tables,
+    Tiles,
+    Timing,
+    Transforms,
+    Weights,
+)
 from surrogates.network.kernels.drives import BLOCK, WIDEST
 from surrogates.network.kernels.tiles import TILE, step_tiles
 from surrogates.network.parameters import FACTORS, Effective
-from surrogates.network.residual import Residual, no_residual
+from surrogates.network.residual import no_residual
 from surrogates.phenotype import RANGES
 from surrogates.prior.graph import Network
 
 PARALLEL_FROM = 4  # tiles; below, a second thread costs more than it gives
 JOBS = 4  # per thread, so that a thread that is held up is not waited for
 # tables travel as arguments: code cached on disk keeps the values of global arrays
-_TABLES = ((TRANSFORM_KIND, TRANSFORM_A, TRANSFORM_B), RANGES)
+_TABLES = Tables(Transforms(TRANSFORM_KIND, TRANSFORM_A, TRANSFORM_B), RANGES)
 
 
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """Weights in the order the kernel reads them.
-
-    The kernel's sources are nodes, inputs, genotype bits, a row of ones and the products of gated
-    parents. Terms of a unit are those of the first member, then of the next.
-    """
-
-    n_parents: np.ndarray  # int32 (n_units,)
-    parent: np.ndarray  # int32 (n_units, widest), row among the kernel's sources
-    product: np.ndarray  # int32 (n_products, 2), source and gate
-    moving: np.ndarray  # bool (n_rows,), whether a row hangs on a node: changes from sweep to sweep
-    factor: np.ndarray  # float32 (n_units, n_terms, FACTORS (1 + widest)), biases, then weights
-    share: np.ndarray  # float32 (n_heads, n_terms) of the mix, over 2^FACTORS; see `_heads`
-    competence: np.ndarray  # float32 (n_types, n_units)
-    node_share: np.ndarray  # float32 (n_members, n_nodes, GROUPS), over 2^FACTORS
-    residual: Residual
-    joint: np.ndarray  # bool (n_heads,)
-
-    def tuple(self) -> tuple:
-        """The arrays as the kernel takes them."""
-        return (
-            self.n_parents,
-            self.parent,
-            self.product,
-            self.moving,
-            self.factor,
-            self.share,
-            self.competence,
-            self.residual.tuple(),
-            self.joint,
-        )
-
-
-def pack(network: Network, effective: Effective) -> Packed:
+def pack(network: Network, effective: Effective) -> Weights:
     """Lay out the weights, a product of its own for every gated pair of sources."""
     n_nodes, one = network.n_nodes, network.n_sources
     widest = max(int(network.n_parents.max()), WIDEST) + BLOCK
@@ -74,21 +47,21 @@ def pack(network: Network, effective: Effective) -> Packed:
     gated = np.argwhere(network.gate >= 0)
     product = np.stack([table[tuple(gated.T)] for table in (network.parent, network.gate)], axis=1)
     parent[tuple(gated.T)] = one + 1 + np.arange(len(gated))
-    moving = np.arange(one + 1 + len(gated)) < n_nodes
-    moving[one + 1 :] = (product < n_nodes).any(axis=1)
-    share = effective.share / 2.0**FACTORS
+    varies = np.arange(one + 1 + len(gated)) < n_nodes
+    varies[one + 1 :] = (product < n_nodes).any(axis=1)
     is_joint = np.isin(np.arange(network.n_units), effective.joint)
-    return Packed(
+    head_share = (effective.share / 2.0**FACTORS)[:, n_nodes:].swapaxes(0, 1)
+    residual = effective.residual or no_residual(n_nodes, network.n_sources)
+    return Weights(
         n_parents=network.n_parents.astype(np.int32),
         parent=parent,
         product=product,
-        moving=moving,
+        varies=varies,
         factor=_factors(effective, widest, is_joint),
-        share=_heads(share[:, n_nodes:].swapaxes(0, 1), is_joint[n_nodes:]),
+        head_share=_heads(head_share, is_joint[n_nodes:]),
         competence=np.ascontiguousarray(network.competence, np.float32),
-        node_share=share[:, :n_nodes],
-        residual=effective.residual or no_residual(n_nodes, network.n_sources),
-        joint=is_joint[n_nodes:],
+        is_joint=is_joint[n_nodes:],
+        residual=residual.as_kernel_arrays(),
     )
 
 
@@ -101,11 +74,11 @@ def _heads(share: np.ndarray, is_joint: np.ndarray) -> np.ndarray:
     table = share.copy()
     table[is_joint] = 2.0**-FACTORS
     table[is_joint, :, 0] = share[is_joint].sum(axis=2)
-    table[is_joint] = _turned(table[is_joint])
+    table[is_joint] = _group_first(table[is_joint])
     return np.ascontiguousarray(table.reshape(len(table), -1), np.float32)
 
 
-def _turned(terms: np.ndarray) -> np.ndarray:
+def _group_first(terms: np.ndarray) -> np.ndarray:
     """Terms (n, n_members, GROUPS, ...) in the order of groups, members; in the same shape."""
     return terms.swapaxes(1, 2).reshape(terms.shape)
 
@@ -117,7 +90,7 @@ def _factors(effective: Effective, width: int, is_joint: np.ndarray) -> np.ndarr
     table[:, :, 0] = effective.bias.swapaxes(0, 1)
     table[:, :, 1 : 1 + n_parents] = effective.weight.swapaxes(0, 1)
     terms = table.reshape(n_units, n_members, 1 + width, -1, FACTORS).transpose(0, 1, 3, 2, 4)
-    terms[is_joint] = _turned(terms[is_joint])
+    terms[is_joint] = _group_first(terms[is_joint])
     return np.ascontiguousarray(terms.reshape(n_units, -1, FACTORS * (1 + width)))
 
 
@@ -125,8 +98,9 @@ class CpuNetwork:
     """The ensemble on numpy arrays; writes into the arrays it is given."""
 
     def __init__(self, network: Network, effective: Effective, domain: Domain) -> None:
-        self._packed = pack(network, effective)
-        self._domain = domain.tuple()
+        self._weights = pack(network, effective)
+        self._node_share = (effective.share / 2.0**FACTORS)[:, : network.n_nodes]
+        self._domain = domain.as_kernel_arrays()
         self._tau = effective.tau.astype(np.float64)
 
     def run(
@@ -145,41 +119,44 @@ class CpuNetwork:
         """
         tau = self._tau if tau is None else tau
         timing = self._timing(n_sweeps if length > 0.0 else 0, length, tau)
-        order, tiles = tiles_of(cells.cell_type)
-        arrays = (cells.state, cells.inputs, cells.genotype)
-        call = (self._packed.tuple(), self._domain, _TABLES, timing, arrays, out)
-        n_threads = get_num_threads() if len(tiles[0]) >= PARALLEL_FROM else 1
+        tiles = tiles_of(cells.cell_type)
+        arrays = CellArrays(cells.state, cells.inputs, cells.genotype)
+        call = (self._weights, self._domain, _TABLES, timing, arrays, out)
+        n_threads = get_num_threads() if len(tiles.first) >= PARALLEL_FROM else 1
         if n_threads == 1:
-            step_tiles((order, *tiles), *call)
+            step_tiles(tiles, *call)
             return
-        n_jobs = min(JOBS * n_threads, len(tiles[0]))
-        cuts = [len(tiles[0]) * k // n_jobs for k in range(n_jobs + 1)]
+        n_jobs = min(JOBS * n_threads, len(tiles.first))
+        cuts = [len(tiles.first) * k // n_jobs for k in range(n_jobs + 1)]
         jobs = [
-            _pool(n_threads).submit(step_tiles, (order, *(t[a:b] for t in tiles)), *call)
+            _pool(n_threads).submit(step_tiles, _part(tiles, a, b), *call)
             for a, b in itertools.pairwise(cuts)
         ]
         for job in jobs:
             job.result()
 
-    def _timing(self, n_sweeps: int, length: float, tau: np.ndarray) -> tuple:
+    def _timing(self, n_sweeps: int, length: float, tau: np.ndarray) -> Timing:
         """What a sweep adds, competence x gain x share by type, and what it takes away."""
-        packed = self._packed
         gain = -np.expm1(-length / tau) / len(tau)
-        terms = (gain[..., None] * packed.node_share).swapaxes(0, 1)
-        competence = packed.competence[:, : len(terms), None]
+        terms = (gain[..., None] * self._node_share).swapaxes(0, 1)
+        competence = self._weights.competence[:, : len(terms), None]
         share = competence * terms.reshape(len(terms), -1)
-        return share.astype(np.float32), gain.sum(axis=0).astype(np.float32), n_sweeps
+        return Timing(share.astype(np.float32), gain.sum(axis=0).astype(np.float32), n_sweeps)
 
 
-def tiles_of(cell_type: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Rows of the cells by type, in stable order; first, number and type of each tile's cells."""
+def tiles_of(cell_type: np.ndarray) -> Tiles:
+    """Cells by type, in stable order, and cut into tiles."""
     order = np.argsort(cell_type, kind="stable")
     counts = np.bincount(cell_type)
     ends = np.cumsum(counts)
     first = [np.arange(end - n, end, TILE) for n, end in zip(counts, ends, strict=True)]
     kind = np.repeat(np.arange(len(counts)), [len(rows) for rows in first])
     first = np.concatenate(first) if first else np.zeros(0, np.int64)
-    return order, (first, np.minimum(TILE, ends[kind] - first), kind)
+    return Tiles(order, first, np.minimum(TILE, ends[kind] - first), kind)
+
+
+def _part(tiles: Tiles, begin: int, end: int) -> Tiles:
+    return Tiles(tiles.cell, *(table[begin:end] for table in tiles[1:]))
 
 
 @functools.cache

@@ -21,8 +21,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from surrogates.channels import GENOTYPES, INPUTS
-from surrogates.network.kernels.arithmetic import fma
-from surrogates.network.kernels.drives import add_rows, inner
+from surrogates.network.kernels.arrays import DomainLimits
 from surrogates.transform import transform_inputs
 
 COVERAGE = 0.995
@@ -37,7 +36,6 @@ COUNTED = np.array(
     ]
 )
 BOX_SLACK = 1e-4  # share of the width; float32 round trips of a limit stay inside
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,19 +53,18 @@ class Domain:
         """Arrays by name, as the weight file stores them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def tuple(self) -> tuple:
-        """The values as the kernel takes them; the last is the centre of the whitened cloud."""
+    def as_kernel_arrays(self) -> DomainLimits:
+        """The values as the kernels take them."""
         centre = self.whiten.astype(np.float64) @ self.mean
-        return (
-            self.low,
-            self.high,
-            self.mean,
-            self.whiten,
-            self.limits[0],
-            self.limits[1],
-            self.most,
-            COUNTED,
-            centre.astype(np.float32),
+        return DomainLimits(
+            low=self.low,
+            high=self.high,
+            whiten=self.whiten,
+            centre=centre.astype(np.float32),
+            most_present=self.most,
+            groups=COUNTED,
+            distance=self.limits[0],
+            disagreement=self.limits[1],
         )
 
 
@@ -134,58 +131,3 @@ def distances(domain: Domain, inputs: np.ndarray, genotype: np.ndarray) -> np.nd
 def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
     """Inputs moved into the training box."""
     return np.clip(inputs, domain.low, domain.high)
-
-
-@inner
-def inside_tile(raw, x, first, domain, out):
-    """1 for the lanes whose raw inputs all lie in the box and whose counts are known, else 0.
-
-    `raw`: (n_inputs, lanes); features are rows of x from `first` on. Not a number is outside.
-    """
-    low, high = domain[0], domain[1]
-    for j in range(out.size):
-        out[j] = _ONE
-    for k in range(low.size):
-        row, least, most = raw[k], low[k], high[k]
-        for j in range(out.size):
-            out[j] = out[j] if least <= row[j] <= most else _ZERO
-    count = np.empty(out.size, np.float32)
-    for g in range(domain[6].size):
-        _count_present(x[first + domain[7][g, 0] : first + domain[7][g, 1]], count)
-        limit = domain[6][g]
-        for j in range(out.size):
-            out[j] = out[j] if count[j] <= limit else _ZERO
-
-
-@inner
-def _count_present(rows, out):
-    for j in range(out.size):
-        out[j] = _ZERO
-    for k in range(rows.shape[0]):
-        row = rows[k]
-        for j in range(out.size):
-            out[j] += _ONE if row[j] > PRESENT else _ZERO
-
-
-@inner
-def distance_tile(x, first, live, domain, work):
-    """Squared distances of the lanes of a tile, |L x - L mean|^2; features are rows of x.
-
-    They are the rows from `first` on; those that are not `live` are zero in the whole tile and left
-    out, which changes no bit. `work`: rows for the result and for one sum.
-    """
-    whiten, centre = domain[3], domain[8]
-    out, part = work[0], work[1]
-    features = x[first : first + centre.size]
-    chosen, n_chosen = np.empty(centre.size, np.int64), 0
-    for j in range(out.size):
-        out[j] = _ZERO
-    for r in range(centre.size):
-        if live[first + r]:
-            chosen[n_chosen] = r
-            n_chosen += 1
-        for j in range(out.size):
-            part[j] = -centre[r]
-        add_rows(features, chosen[:n_chosen], whiten[r], part)  # zeros right of the diagonal
-        for j in range(out.size):
-            out[j] = fma(part[j], part[j], out[j])

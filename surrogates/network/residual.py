@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from surrogates.network.kernels.arrays import ResidualWeights
+
 LARGEST = 0.5  # of a drive; the scaffold keeps the larger part
 
 
@@ -29,12 +31,12 @@ class Residual:
         """Arrays by name, as the weight file stores them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def tuple(self) -> tuple:
-        """The arrays as the kernel takes them; the last says whose gate is open."""
-        return (
-            *(np.ascontiguousarray(a, np.float32) for a in self.arrays().values()),
-            (self.write != 0.0).any(axis=1),
+    def as_kernel_arrays(self) -> ResidualWeights:
+        """The arrays as the kernels take them, and whose gate is open."""
+        read, bias, write = (
+            np.ascontiguousarray(a, np.float32) for a in (self.read, self.bias, self.write)
         )
+        return ResidualWeights(read, bias, write, (write != 0.0).any(axis=1))
 
 
 def no_residual(n_nodes: int, n_sources: int) -> Residual:
@@ -62,12 +64,14 @@ def check(residual: Residual, n_nodes: int, n_sources: int) -> str:
     return ""
 
 
-def share(drive: np.ndarray, bent: np.ndarray, mask: np.ndarray, names: tuple[str, ...]) -> dict:
+def share(
+    drive: np.ndarray, with_residual: np.ndarray, mask: np.ndarray, names: tuple[str, ...]
+) -> dict:
     """Mean |residual| over mean |drive|, overall and of the node with the largest share.
 
-    `drive` without and `bent` with the term (n, n_nodes); `mask`: what counts.
+    `drive` without and `with_residual` with the term (n, n_nodes); `mask`: what counts.
     """
-    moved = (np.abs(bent - drive) * mask).sum(axis=0, dtype=np.float64)
+    moved = (np.abs(with_residual - drive) * mask).sum(axis=0, dtype=np.float64)
     whole = (np.abs(drive) * mask).sum(axis=0, dtype=np.float64)
     by_node = moved / np.maximum(whole, 1e-12)
     worst = int(by_node.argmax())

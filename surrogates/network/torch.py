@@ -334,24 +334,29 @@ class Heads(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        scale, low, high, log_ratio, columns = RANGES
-        self.register_buffer("is_log", torch.from_numpy(scale == LOG_SCALE))
-        for name, table in {"low": low, "width": high - low, "log_ratio": log_ratio}.items():
+        width = RANGES.high - RANGES.low
+        self.register_buffer("is_log", torch.from_numpy(RANGES.scale == LOG_SCALE))
+        for name, table in {
+            "low": RANGES.low,
+            "width": width,
+            "log_ratio": RANGES.log_ratio,
+        }.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(table)))
-        self._columns = tuple(int(column) for column in columns)
 
     def forward(self, fraction: Tensor, inputs: Tensor, competence: Tensor) -> Tensor:
         """Physical outputs of fractions, raw inputs and competences."""
-        growth, oxygen, glucose, lactate, oxygen_input, glucose_input = self._columns
+        at = RANGES.columns
         log = self.low * (torch.exp(self.log_ratio * fraction) - 1.0) * competence
         linear = self.low + self.width * fraction * competence
         out = torch.where(self.is_log, log, linear)
-        pyruvate = 2.0 * _realised(out[..., glucose], inputs[..., glucose_input], GLUCOSE_HALF)
-        oxidised = _realised(out[..., oxygen], inputs[..., oxygen_input], OXYGEN_HALF)
-        overflow = pyruvate - oxidised / OXYGEN_PER_PYRUVATE - BIOMASS_PYRUVATE * out[..., growth]
-        wanted = fraction[..., lactate] * competence[..., lactate] * pyruvate
+        glucose = _realised(out[..., at.glucose], inputs[..., at.glucose_input], GLUCOSE_HALF)
+        oxygen = _realised(out[..., at.oxygen], inputs[..., at.oxygen_input], OXYGEN_HALF)
+        pyruvate = 2.0 * glucose
+        built_in = BIOMASS_PYRUVATE * out[..., at.growth]
+        overflow = pyruvate - oxygen / OXYGEN_PER_PYRUVATE - built_in
+        wanted = fraction[..., at.lactate] * competence[..., at.lactate] * pyruvate
         secreted = torch.maximum(wanted, overflow).clamp(min=0.0)
-        out[..., lactate] = torch.minimum(secreted, pyruvate)
+        out[..., at.lactate] = torch.minimum(secreted, pyruvate)
         return out
 
 

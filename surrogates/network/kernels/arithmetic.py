@@ -5,8 +5,10 @@ the order in which it is written, whatever the machine and the width of its vect
 and sums are to be fused, they say so.
 """
 
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
+
+inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 @intrinsic

@@ -1,21 +1,24 @@
 """Step tiles of cells through the ensemble on the CPU: the kernels behind `network.cpu`.
 
 A tile is up to TILE cells of one type, padded to a multiple of LANES by repeating its last cell,
-with one row per source, so that every inner loop runs over lanes side by side. Lanes never mix
-and every loop is a whole number of vectors long: the bits of a cell depend on nothing but itself.
+with one row per source, so that every inner loop runs over lanes side by side. Lanes never mix,
+and no sum or product is left to the compiler to order or to fuse (`network.kernels.arithmetic`):
+the bits of a cell depend on nothing but itself.
 
 What is left out is known to the bit: a type without competence is silent; a parent that is zero
 in the whole tile (an absent drug, a mutation that nobody has) adds nothing; a drive of inputs
-alone is the same in every sweep, and that of the tile before where those inputs are.
+alone is the same in every sweep, and that of the tile before where those inputs are. Arguments are
+described in `network.kernels.arrays`.
 """
 
 import numpy as np
 from numba import njit
 
 from surrogates.channels import LOG, RAMP, SATURATING, transform_value
-from surrogates.network.domain import distance_tile, inside_tile
-from surrogates.network.kernels.arithmetic import fma
-from surrogates.network.kernels.drives import BLOCK, WIDEST, add_drive, add_rows, fill, inner
+from surrogates.network.kernels.arithmetic import fma, inner
+from surrogates.network.kernels.arrays import Lanes, LiveParents, Marks, Rows, Terms
+from surrogates.network.kernels.domain import check_box, measure_distance
+from surrogates.network.kernels.drives import BLOCK, WIDEST, add_drive, add_rows, fill
 from surrogates.network.kernels.heads import disagree, read_heads
 from surrogates.network.parameters import FACTORS, GROUPS
 
@@ -27,127 +30,148 @@ _transform = inner(transform_value)
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
-def step_tiles(tiles, packed, domain, tables, timing, arrays, results):
-    """Advance, read and judge the cells of some tiles; each tile writes its own cells.
-
-    `tiles`: rows of all cells by type, then first, number and type of each tile's cells;
-    `packed`, `tables`, `timing`: see `network.cpu`; `arrays`: state, inputs, genotype; `results`:
-    state, outputs, sigma, in_domain.
-    """
-    order, first, count, cell_type = tiles
-    n_nodes, n_inputs, n_heads = arrays[0].shape[1], arrays[1].shape[1], results[1].shape[1]
-    n_rows, n_members = packed[3].size, packed[5].shape[1] // GROUPS
-    one = n_rows - 1 - packed[2].shape[0]
-    room = (
-        _room(n_rows),
-        _room(n_inputs),
-        _room(n_nodes),
-        _room(FACTORS),
-        _room(n_members),
-        _room(4 * n_members),
-        _room(2 * n_heads),
-        _room(3),
-        _room(packed[7][1].size + 1),
-        _room(n_members),
-    )
-    n_units = packed[0].size
-    wiring = (
-        np.empty(n_units, np.int32),
-        np.empty_like(packed[1]),
-        np.empty(n_units, np.bool_),
-        np.empty(n_units, np.int64),
-        np.empty(packed[4].size, np.float32),
-    )
-    live, fresh = np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_)
-    lane, bits, before = np.empty(TILE, np.int64), np.empty(TILE, np.int32), (0, 0)
-    for t in range(first.size):
-        kind, width = cell_type[t], -(-count[t] // LANES) * LANES
-        x, raw, drive, y = (
-            _rows(room[0], width),
-            _rows(room[1], width),
-            _rows(room[2], width),
-            _rows(room[3], width),
-        )
-        members, carbon, seen, judged = (
-            _rows(room[4], width),
-            _rows(room[5], width),
-            _rows(room[6], width),
-            _rows(room[7], width),
-        )
-        beside, term = _rows(room[8], width), _rows(room[9], width)
+def step_tiles(tiles, weights, domain, tables, timing, cells, decision):
+    """Advance, read and judge the cells of some tiles; each tile writes its own cells."""
+    n_nodes, n_rows = cells.state.shape[1], weights.varies.size
+    space = _allocate_rows(weights, cells, decision)
+    parents = _allocate_parents(weights)
+    lanes = Lanes(np.empty(TILE, np.int64), np.empty(TILE, np.int32))
+    marks = Marks(np.zeros(n_rows, np.bool_), np.empty(n_rows, np.bool_))
+    type_before, width_before = -1, 0
+    for t in range(tiles.first.size):
+        cell_type, count = tiles.cell_type[t], tiles.n_cells[t]
+        width = -(-count // LANES) * LANES
+        rows = _cut_rows(space, width)
         for j in range(width):
-            lane[j] = order[first[t] + min(j, count[t] - 1)]
-        fresh[:] = before[0] != kind or before[1] != width
-        before = (kind, width)
-        _load(lane, arrays, tables[0], (x[:one], raw, bits), fresh)
-        fill(x[one], _ONE)
-        inside_tile(raw, x, n_nodes, domain, judged[0])
-        _wire(kind, packed, x, (live, fresh), wiring)
-        distance_tile(x, n_nodes, live, domain, judged[1:])
-        _relax(kind, packed, wiring, timing, (x, drive, y, beside), (live, fresh))
-        read_heads(kind, packed, wiring, tables[1], (x, raw, y, members, carbon, term), seen)
-        disagree(seen, tables[1], judged[2])
-        _store(lane, count[t], (x, seen, judged), domain, results)
+            lanes.cell[j] = tiles.cell[tiles.first[t] + min(j, count - 1)]
+        marks.fresh[:] = type_before != cell_type or width_before != width
+        type_before, width_before = cell_type, width
+        _load(lanes, cells, tables.transforms, _ones_row(weights), rows, marks.fresh)
+        check_box(rows.raw, rows.source, n_nodes, domain, rows.judgement[0])
+        _find_parents(cell_type, weights, rows.source, marks, parents)
+        measure_distance(rows.source, n_nodes, marks.live, domain, rows.judgement[1:])
+        _relax(cell_type, weights, parents, timing, rows, marks)
+        read_heads(cell_type, weights, parents, tables.ranges, rows)
+        disagree(tables.ranges, rows.output, rows.judgement[2])
+        _store(lanes.cell, count, rows, domain, decision)
 
 
 @inner
-def _room(n_rows):
+def _allocate_rows(weights, cells, decision):
+    """Work space for the widest tile."""
+    n_members = weights.head_share.shape[1] // GROUPS
+    n_nodes, n_heads = cells.state.shape[1], decision.outputs.shape[1]
+    return Rows(
+        _allocate(weights.varies.size),
+        _allocate(cells.inputs.shape[1]),
+        _allocate(n_nodes),
+        _allocate(FACTORS),
+        _allocate(n_members),
+        _allocate(n_members),
+        _allocate(4 * n_members),
+        _allocate(2 * n_heads),
+        _allocate(3),
+        _allocate(weights.residual.bias.size + 1),
+    )
+
+
+@inner
+def _allocate(n_rows):
     return np.empty(n_rows * TILE, np.float32)
 
 
 @inner
-def _rows(room, width):
-    """Work space as contiguous rows of a tile's width."""
-    n_rows = room.size // TILE
-    return room[: n_rows * width].reshape(n_rows, width)
+def _allocate_parents(weights):
+    n_units = weights.n_parents.size
+    return LiveParents(
+        np.empty(n_units, np.int32),
+        np.empty_like(weights.parent),
+        np.empty(n_units, np.bool_),
+        np.empty(n_units, np.int64),
+        np.empty(weights.factor.size, np.float32),
+    )
 
 
 @inner
-def _load(lane, arrays, transforms, rows, fresh):
-    """Raw inputs; then the sources: nodes, transformed inputs, genotype bits.
+def _cut_rows(space, width):
+    """Work space as contiguous rows of a tile's width."""
+    return Rows(
+        _cut(space.source, width),
+        _cut(space.raw, width),
+        _cut(space.drive, width),
+        _cut(space.argument, width),
+        _cut(space.member, width),
+        _cut(space.term, width),
+        _cut(space.carbon, width),
+        _cut(space.output, width),
+        _cut(space.judgement, width),
+        _cut(space.residual, width),
+    )
+
+
+@inner
+def _cut(space, width):
+    n_rows = space.size // TILE
+    return space[: n_rows * width].reshape(n_rows, width)
+
+
+@inner
+def _ones_row(weights):
+    """The source that is one; products of gated parents follow."""
+    return weights.varies.size - 1 - weights.product.shape[0]
+
+
+@inner
+def _load(lanes, cells, transforms, one, rows, fresh):
+    """Raw inputs; then the sources: nodes, transformed inputs, genotype bits, ones.
 
     What is not `fresh` is still there from the tile before; it becomes fresh where it differs.
     """
-    state, inputs, genotype = arrays
-    x, raw, bits = rows
-    kind, a, b = transforms
-    n_nodes, n_inputs = state.shape[1], inputs.shape[1]
+    n_nodes, n_inputs = cells.state.shape[1], cells.inputs.shape[1]
+    x, raw, kind = rows.source, rows.raw, transforms.kind
     fresh[:n_nodes] = True
     for low in range(0, x.shape[1], STRIP):
-        _to_lanes(lane, low, state, x)
-        _compare(lane, low, inputs, raw, fresh[n_nodes:])
-        _to_lanes(lane, low, inputs, raw)
+        _to_lanes(lanes.cell, low, cells.state, x)
+        _compare(lanes.cell, low, cells.inputs, raw, fresh[n_nodes:])
+        _to_lanes(lanes.cell, low, cells.inputs, raw)
     for k in range(n_inputs):
         if fresh[n_nodes + k]:
-            _transform_row(raw[k], kind[k], a[k], b[k], x[n_nodes + k])
+            _transform_row(raw[k], kind[k], transforms.a[k], transforms.b[k], x[n_nodes + k])
     first = n_nodes + n_inputs
-    changed = fresh[first]
+    _load_genotype(lanes, cells.genotype, x[first:one], fresh[first:one])
+    fill(x[one], _ONE)
+
+
+@inner
+def _load_genotype(lanes, genotype, x, fresh):
+    """Bits of the cells as rows of zeros and ones."""
+    bits, changed = lanes.genotype, fresh[0]
     for j in range(x.shape[1]):
-        changed |= bits[j] != genotype[lane[j]]
-        bits[j] = genotype[lane[j]]
+        changed |= bits[j] != genotype[lanes.cell[j]]
+        bits[j] = genotype[lanes.cell[j]]
     if changed:
-        fresh[first : x.shape[0]] = True
-        for k in range(x.shape[0] - first):
-            row = x[first + k]
+        fresh[:] = True
+        for k in range(x.shape[0]):
+            row = x[k]
             for j in range(row.size):
                 row[j] = np.float32((bits[j] >> k) & 1)
 
 
 @inner
-def _to_lanes(lane, low, table, out):
+def _to_lanes(cell, low, table, out):
     """Columns of a strip of cells side by side."""
-    p, q = table[lane[low]], table[lane[low + 1]]
-    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    p, q = table[cell[low]], table[cell[low + 1]]
+    r, s = table[cell[low + 2]], table[cell[low + 3]]
     for k in range(table.shape[1]):
         strip = out[k, low : low + STRIP]
         strip[0], strip[1], strip[2], strip[3] = p[k], q[k], r[k], s[k]
 
 
 @inner
-def _compare(lane, low, table, rows, fresh):
+def _compare(cell, low, table, rows, fresh):
     """Mark the rows that a strip of cells would change."""
-    p, q = table[lane[low]], table[lane[low + 1]]
-    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    p, q = table[cell[low]], table[cell[low + 1]]
+    r, s = table[cell[low + 2]], table[cell[low + 3]]
     for k in range(table.shape[1]):
         strip = rows[k, low : low + STRIP]
         fresh[k] |= (
@@ -172,21 +196,21 @@ def _transform_row(raw, kind, a, b, out):
 
 
 @inner
-def _wire(kind, packed, x, marks, wiring):
-    """Keep of every unit the parents that are not zero in the whole tile.
+def _find_parents(cell_type, weights, x, marks, parents):
+    """Find of every unit the parents that are not zero in the whole tile.
 
     Only inputs, genotype bits and nodes without competence can be; they stay so in the tick. With
     other parents than in the tile before, everything is `fresh`.
     """
-    live, fresh = marks
-    n_nodes, one = packed[6].shape[1] - packed[5].shape[0], x.shape[0] - 1 - packed[2].shape[0]
+    live, fresh, competence = marks.live, marks.fresh, weights.competence
+    n_nodes, one = competence.shape[1] - weights.head_share.shape[0], _ones_row(weights)
     changed = fresh[one]
     for k in range(x.shape[0]):
         if k > one:
-            source, gate = packed[2][k - one - 1, 0], packed[2][k - one - 1, 1]
+            source, gate = weights.product[k - one - 1, 0], weights.product[k - one - 1, 1]
             found = live[source] and live[gate]
             fresh[k] |= fresh[source] or fresh[gate]
-        elif k == one or (k < n_nodes and packed[6][kind, k] > _ZERO):
+        elif k == one or (k < n_nodes and competence[cell_type, k] > _ZERO):
             found = True
         else:
             found = _any(x[k]) if fresh[k] else live[k]
@@ -195,9 +219,9 @@ def _wire(kind, packed, x, marks, wiring):
     if changed:
         fresh[:] = True
         first = 0
-        for unit in range(packed[0].size):
-            if packed[6][kind, unit] > _ZERO:
-                first = _wire_unit(unit, first, packed, live, one, wiring)
+        for unit in range(weights.n_parents.size):
+            if competence[cell_type, unit] > _ZERO:
+                first = _gather_parents(unit, first, weights, live, parents)
 
 
 @inner
@@ -209,131 +233,140 @@ def _any(row):
 
 
 @inner
-def _wire_unit(unit, first, packed, live, one, wiring):
-    """Live parents, and from `first` on their weights; returns where the next unit's begin.
+def _gather_parents(unit, first, weights, live, parents):
+    """Live parents, and their weights from `first` on; returns where the next unit's begin.
 
     None, or more than WIDEST, are filled up with weights of 0.
     """
-    n_parents, parent, _, moving, factor, _, _, _, _ = packed
-    n_kept, kept, fixed, start, weight = wiring
-    n, fixed[unit] = 0, True
-    for k in range(n_parents[unit]):
-        row = parent[unit, k]
-        if live[row]:
-            kept[unit, n] = row
-            fixed[unit] &= not moving[row]
+    n, row = 0, parents.row[unit]
+    parents.is_fixed[unit] = True
+    for k in range(weights.n_parents[unit]):
+        parent = weights.parent[unit, k]
+        if live[parent]:
+            row[n] = parent
+            parents.is_fixed[unit] &= not weights.varies[parent]
             n += 1
     n_live = n
     while n == 0 or (n > WIDEST and n % BLOCK > 0):
-        kept[unit, n] = one
+        row[n] = _ones_row(weights)
         n += 1
-    n_kept[unit], start[unit] = n, first
-    for t in range(factor.shape[1]):
-        source, target = factor[unit, t], weight[first : first + FACTORS * (1 + n)]
-        target[:FACTORS], target[FACTORS * (1 + n_live) :] = source[:FACTORS], _ZERO
-        to = FACTORS
-        for k in range(n_parents[unit]):
-            if live[parent[unit, k]]:
-                for f in range(FACTORS):
-                    target[to + f] = source[FACTORS * (1 + k) + f]
-                to += FACTORS
+    parents.n_live[unit], parents.start[unit] = n, first
+    for t in range(weights.factor.shape[1]):
+        target = parents.factor[first : first + FACTORS * (1 + n)]
+        target[FACTORS * (1 + n_live) :] = _ZERO
+        _gather_weights(unit, weights, weights.factor[unit, t], live, target)
         first += target.size
     return first
 
 
 @inner
-def _relax(kind, packed, wiring, timing, rows, marks):
+def _gather_weights(unit, weights, source, live, target):
+    """Biases of one term, then the weights of live parents."""
+    target[:FACTORS] = source[:FACTORS]
+    to = FACTORS
+    for k in range(weights.n_parents[unit]):
+        if live[weights.parent[unit, k]]:
+            for f in range(FACTORS):
+                target[to + f] = source[FACTORS * (1 + k) + f]
+            to += FACTORS
+
+
+@inner
+def _relax(cell_type, weights, parents, timing, rows, marks):
     """Sweep the nodes of one tile, one after the other: h <- h + competence g F - g h.
 
     A residual moves F towards 0 or 1 where its gate is open.
     """
-    x, drive, y, beside = rows
-    live, fresh = marks
-    competence, fixed, residual = packed[6], wiring[2], packed[7]
-    share, loss, n_sweeps = timing
-    for sweep in range(n_sweeps):
-        _saturate(residual, live, x, beside)
-        for unit in range(loss.size):
-            silent = competence[kind, unit] == _ZERO
-            if silent or not fixed[unit] or (sweep == 0 and _due(unit, wiring, fresh)):
-                fill(drive[unit], _ZERO)
+    residual = weights.residual
+    for sweep in range(timing.n_sweeps):
+        _read_residual(residual, marks.live, rows)
+        for unit in range(timing.loss.size):
+            competence, g = weights.competence[cell_type, unit], timing.loss[unit]
+            silent = competence == _ZERO
+            if silent or _is_due(unit, sweep, parents, marks.fresh):
+                fill(rows.drive[unit], _ZERO)
                 if not silent:
-                    out = drive[unit : unit + 1]
-                    add_drive(unit, packed, wiring, (0, share[kind, unit]), (x, y), out)
-            node, row, g = x[unit], drive[unit], loss[unit]
-            if residual[3][unit] and not silent:
-                rise = competence[kind, unit] * g
-                _advance_beside(node, row, g, rise, (residual[2][unit], beside))
+                    terms, out = (
+                        Terms(0, timing.share[cell_type, unit]),
+                        rows.drive[unit : unit + 1],
+                    )
+                    add_drive(unit, weights, parents, terms, rows, out)
+            node, drive = rows.source[unit], rows.drive[unit]
+            if residual.is_open[unit] and not silent:
+                _move_with_residual(node, drive, g, competence * g, residual.write[unit], rows)
             else:
-                for j in range(row.size):
-                    node[j] += fma(-g, node[j], row[j])
+                for j in range(node.size):
+                    node[j] += fma(-g, node[j], drive[j])
 
 
 @inner
-def _saturate(residual, live, x, beside):
-    """What the residual reads, from the live sources: the first rows of `beside`."""
-    read, bias = residual[0], residual[1]
-    if bias.size > 0:
-        chosen, n = np.empty(read.shape[1], np.int64), 0
-        for k in range(read.shape[1]):
+def _is_due(unit, sweep, parents, fresh):
+    """Whether a drive is not what it was: of nodes always, of inputs where one is `fresh`."""
+    if not parents.is_fixed[unit]:
+        return True
+    found = False
+    if sweep == 0:
+        for k in range(parents.n_live[unit]):
+            found |= fresh[parents.row[unit, k]]
+    return found
+
+
+@inner
+def _read_residual(residual, live, rows):
+    """What the residual reads from the live sources, its first rows."""
+    rank, n_sources = residual.read.shape
+    if rank > 0:
+        chosen, n = np.empty(n_sources, np.int64), 0
+        for k in range(n_sources):
             if live[k]:
                 chosen[n] = k
                 n += 1
-        for r in range(bias.size):
-            row = beside[r]
-            fill(row, bias[r])
-            add_rows(x, chosen[:n], read[r], row)
+        for r in range(rank):
+            row = rows.residual[r]
+            fill(row, residual.bias[r])
+            add_rows(rows.source, chosen[:n], residual.read[r], row)
             for j in range(row.size):
                 row[j] /= _ONE + abs(row[j])
 
 
 @inner
-def _advance_beside(node, drive, g, rise, residual):
-    """h <- h + competence g (F (1 - |rho|) + max(rho, 0)) - g h; `rise` is competence g."""
-    write, rows = residual
-    rho = rows[write.size]
+def _move_with_residual(node, drive, g, gain, write, rows):
+    """h <- h + competence g (F (1 - |rho|) + max(rho, 0)) - g h; `gain` is competence g."""
+    rho = rows.residual[write.size]
     fill(rho, _ZERO)
     for r in range(write.size):
-        row, weight = rows[r], write[r]
+        row, weight = rows.residual[r], write[r]
         for j in range(row.size):
             rho[j] = fma(weight, row[j], rho[j])
     for j in range(node.size):
         up = rho[j] if rho[j] > _ZERO else _ZERO
-        node[j] += fma(-g, node[j], fma(drive[j], _ONE - abs(rho[j]), rise * up))
+        node[j] += fma(-g, node[j], fma(drive[j], _ONE - abs(rho[j]), gain * up))
 
 
 @inner
-def _due(unit, wiring, fresh):
-    """Whether a parent is not as it was."""
-    found = False
-    for k in range(wiring[0][unit]):
-        found |= fresh[wiring[1][unit, k]]
-    return found
-
-
-@inner
-def _store(lane, count, rows, domain, results):
-    """Write the cells of a tile back; `rows`: sources, outputs and sigma, judgements.
+def _store(cell, count, rows, domain, decision):
+    """Write the cells of a tile back.
 
     Lanes past the end write what their cell, the last one, gets anyway.
     """
-    x, seen, judged = rows
-    state, outputs, sigma, known = results
+    output, judgement, n_heads = rows.output, rows.judgement, decision.outputs.shape[1]
     for low in range(0, count, STRIP):
-        _to_cells(lane, low, x, state)
-        _to_cells(lane, low, seen, outputs)
-        _to_cells(lane, low, seen[outputs.shape[1] :], sigma)
+        _to_cells(cell, low, rows.source, decision.state)
+        _to_cells(cell, low, output, decision.outputs)
+        _to_cells(cell, low, output[n_heads:], decision.sigma)
     for j in range(count):
-        known[lane[j]] = not (
-            judged[0, j] == _ZERO or judged[1, j] > domain[4] or judged[2, j] > domain[5]
+        decision.in_domain[cell[j]] = not (
+            judgement[0, j] == _ZERO
+            or judgement[1, j] > domain.distance
+            or judgement[2, j] > domain.disagreement
         )
 
 
 @inner
-def _to_cells(lane, low, rows, table):
+def _to_cells(cell, low, rows, table):
     """A strip of lanes into the columns of its cells."""
-    p, q = table[lane[low]], table[lane[low + 1]]
-    r, s = table[lane[low + 2]], table[lane[low + 3]]
+    p, q = table[cell[low]], table[cell[low + 1]]
+    r, s = table[cell[low + 2]], table[cell[low + 3]]
     for k in range(table.shape[1]):
         strip = rows[k, low : low + STRIP]
         p[k], q[k], r[k], s[k] = strip[0], strip[1], strip[2], strip[3]
