@@ -16,14 +16,18 @@ BLOCK = 3  # of more parents, this many are added at a time; unused places have 
 
 
 @inner
-def add_drive(unit, weights, parents, terms, rows, out):
-    """Add terms of one unit to `out`, with its gated parents as they are now."""
+def add_drive(unit, product, parents, terms, x, argument, out):
+    """Add terms of one unit to `out`, with its gated parents as they are now.
+
+    `x`: sources, `product`: which of them their last rows multiply; `argument`: work space of three
+    rows.
+    """
     n, width = terms.share.size, FACTORS * (1 + parents.n_live[unit])
     first = parents.start[unit] + terms.first * width
     parent = parents.row[unit, : parents.n_live[unit]]
-    _multiply_gates(weights.product, parent, rows.source)
+    _multiply_gates(product, parent, x)
     c = parents.factor[first : first + n * width].reshape(n, width)
-    _add_terms(rows.source, parent, c, terms.share, rows.argument, out)
+    _add_terms(x, parent, c, terms.share, argument, out)
 
 
 @inner

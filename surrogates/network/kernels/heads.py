@@ -53,20 +53,21 @@ def read_heads(cell_type, weights, parents, ranges, rows):
 def _read_fractions(head, cell_type, weights, parents, rows):
     """Every member's fraction of one head, (n_members, lanes); returns the head's competence."""
     members, factors, share = rows.member, rows.term, weights.head_share[head]
+    x, y, product = rows.source, rows.argument, weights.product
     unit = weights.competence.shape[1] - weights.head_share.shape[0] + head
     competence = weights.competence[cell_type, unit]
     _clear(members)
     if competence > _ZERO:
         if weights.is_joint[head]:
             n = members.shape[0]
-            add_drive(unit, weights, parents, Terms(0, share[:n]), rows, members)
+            add_drive(unit, product, parents, Terms(0, share[:n]), x, y, members)
             for first in range(n, share.size, n):
                 _clear(factors)
                 terms = Terms(first, share[first : first + n])
-                add_drive(unit, weights, parents, terms, rows, factors)
+                add_drive(unit, product, parents, terms, x, y, factors)
                 _multiply(members, factors)
         else:
-            add_drive(unit, weights, parents, Terms(0, share), rows, members)
+            add_drive(unit, product, parents, Terms(0, share), x, y, members)
     return competence
 
 

@@ -239,9 +239,9 @@ def _gather_parents(unit, first, weights, live, parents):
     None, or more than WIDEST, are filled up with weights of 0.
     """
     n, row = 0, parents.row[unit]
+    known = weights.parent[unit, : weights.n_parents[unit]]
     parents.is_fixed[unit] = True
-    for k in range(weights.n_parents[unit]):
-        parent = weights.parent[unit, k]
+    for parent in known:
         if live[parent]:
             row[n] = parent
             parents.is_fixed[unit] &= not weights.varies[parent]
@@ -252,23 +252,17 @@ def _gather_parents(unit, first, weights, live, parents):
         n += 1
     parents.n_live[unit], parents.start[unit] = n, first
     for t in range(weights.factor.shape[1]):
+        source = weights.factor[unit, t]
         target = parents.factor[first : first + FACTORS * (1 + n)]
-        target[FACTORS * (1 + n_live) :] = _ZERO
-        _gather_weights(unit, weights, weights.factor[unit, t], live, target)
+        target[:FACTORS], target[FACTORS * (1 + n_live) :] = source[:FACTORS], _ZERO
+        to = FACTORS
+        for k in range(known.size):
+            if live[known[k]]:
+                for f in range(FACTORS):
+                    target[to + f] = source[FACTORS * (1 + k) + f]
+                to += FACTORS
         first += target.size
     return first
-
-
-@inner
-def _gather_weights(unit, weights, source, live, target):
-    """Biases of one term, then the weights of live parents."""
-    target[:FACTORS] = source[:FACTORS]
-    to = FACTORS
-    for k in range(weights.n_parents[unit]):
-        if live[weights.parent[unit, k]]:
-            for f in range(FACTORS):
-                target[to + f] = source[FACTORS * (1 + k) + f]
-            to += FACTORS
 
 
 @inner
@@ -277,23 +271,24 @@ def _relax(cell_type, weights, parents, timing, rows, marks):
 
     A residual moves F towards 0 or 1 where its gate is open.
     """
-    residual = weights.residual
+    x, y, residual = rows.source, rows.argument, weights.residual
     for sweep in range(timing.n_sweeps):
-        _read_residual(residual, marks.live, rows)
+        _read_residual(residual, marks.live, x, rows.residual)
         for unit in range(timing.loss.size):
             competence, g = weights.competence[cell_type, unit], timing.loss[unit]
+            node, drive = x[unit], rows.drive[unit]
             silent = competence == _ZERO
             if silent or _is_due(unit, sweep, parents, marks.fresh):
-                fill(rows.drive[unit], _ZERO)
+                fill(drive, _ZERO)
                 if not silent:
                     terms, out = (
                         Terms(0, timing.share[cell_type, unit]),
                         rows.drive[unit : unit + 1],
                     )
-                    add_drive(unit, weights, parents, terms, rows, out)
-            node, drive = rows.source[unit], rows.drive[unit]
+                    add_drive(unit, weights.product, parents, terms, x, y, out)
             if residual.is_open[unit] and not silent:
-                _move_with_residual(node, drive, g, competence * g, residual.write[unit], rows)
+                write = residual.write[unit]
+                _move_with_residual(node, drive, g, competence * g, write, rows.residual)
             else:
                 for j in range(node.size):
                     node[j] += fma(-g, node[j], drive[j])
@@ -312,8 +307,8 @@ def _is_due(unit, sweep, parents, fresh):
 
 
 @inner
-def _read_residual(residual, live, rows):
-    """What the residual reads from the live sources, its first rows."""
+def _read_residual(residual, live, x, rows):
+    """What the residual reads from the live sources, in the first rows."""
     rank, n_sources = residual.read.shape
     if rank > 0:
         chosen, n = np.empty(n_sources, np.int64), 0
@@ -322,9 +317,9 @@ def _read_residual(residual, live, rows):
                 chosen[n] = k
                 n += 1
         for r in range(rank):
-            row = rows.residual[r]
+            row = rows[r]
             fill(row, residual.bias[r])
-            add_rows(rows.source, chosen[:n], residual.read[r], row)
+            add_rows(x, chosen[:n], residual.read[r], row)
             for j in range(row.size):
                 row[j] /= _ONE + abs(row[j])
 
@@ -332,10 +327,10 @@ def _read_residual(residual, live, rows):
 @inner
 def _move_with_residual(node, drive, g, gain, write, rows):
     """h <- h + competence g (F (1 - |rho|) + max(rho, 0)) - g h; `gain` is competence g."""
-    rho = rows.residual[write.size]
+    rho = rows[write.size]
     fill(rho, _ZERO)
     for r in range(write.size):
-        row, weight = rows.residual[r], write[r]
+        row, weight = rows[r], write[r]
         for j in range(row.size):
             rho[j] = fma(weight, row[j], rho[j])
     for j in range(node.size):
