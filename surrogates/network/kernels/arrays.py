@@ -80,7 +80,7 @@ class Tiles(NamedTuple):
 
 
 class CellArrays(NamedTuple):
-    """What the cells are and meet."""
+    """What the cells are and meet; results go to a `contract.Decision`."""
 
     state: np.ndarray  # (n_cells, n_nodes)
     inputs: np.ndarray  # (n_cells, n_inputs), raw units
