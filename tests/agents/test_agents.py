@@ -9,9 +9,10 @@ import mesa
 import numpy as np
 import pytest
 
-from tme_sim.agents import census
 from tme_sim.agents.cell import CLASSES, CD8TCell, Cell, Fibroblast, TumorCell
 from tme_sim.agents.cell_set import CellSet, columnwise
+from tme_sim.agents.census import Census
+from tme_sim.agents.population_model import PopulationModel, step_agents, use
 from tme_sim.state.columns import Column, Population
 
 try:
@@ -22,11 +23,11 @@ except ImportError:
 TUMOR, FIBROBLAST, CD8 = 0, 1, 2
 
 
-class Dish(mesa.Model):
+class Dish(PopulationModel):
     """A model that holds a population and nothing else."""
 
     def __init__(self, n=6, rng=1):
-        super().__init__(rng=rng)
+        super().__init__(rng=rng, nodes=("ERK", "AKT"))
         self.population = Population(n_nodes=2, n_inputs=1, n_outputs=1)
         self.population.append(
             n,
@@ -36,13 +37,12 @@ class Dish(mesa.Model):
             nodes=np.arange(2 * n).reshape(n, 2) / (2 * n),
         )
         self.tick_index, self.time, self.lineage = 0, 0.0, []
-        census.install(self, nodes=("ERK", "AKT"), born=self.born)
 
-    def born(self, rows):
+    def complete(self, rows):
         self.population["volume"][rows] = 2494.0
 
     def step(self):
-        census.step_agents(self)
+        step_agents(self)
         self.tick_index += 1
         self.time = 6.0 * self.tick_index
 
@@ -281,7 +281,7 @@ def test_many_cells_are_created_at_once():
     twin = Dish(0)
     singly = [TumorCell(twin) for _ in range(3)]
     assert ids(singly) == ids(own)  # a pure function of tick and order
-    census.use(model, Marked)
+    use(model, Marked)
     given = {"volume": [1.0, 2.0], "mark": 7, "position": (3.0, 4.0, 5.0)}
     marked = Marked.create_agents(model, 2, **given)
     assert marked.get(["volume", "group"]) == [[1.0, 7], [2.0, 7]]
@@ -305,8 +305,8 @@ def test_foreign_agents_are_refused():
 
 def test_steps_of_users_subclasses_run():
     model = Dish()
-    census.use(model, Shrinking)
-    census.use(model, Growing)
+    use(model, Shrinking)
+    use(model, Growing)
     model.population["status"][3] = 1  # the dead do not act
     model.step()
     assert model.agents.get("volume") == [300.0, 500.0, 800.0, 300.0, 200.0, 200.0]
@@ -315,7 +315,7 @@ def test_steps_of_users_subclasses_run():
     with pytest.raises(TypeError, match="call use"):
         TumorCell(model)
     with pytest.raises(TypeError, match="must subclass"):
-        census.use(model, Dish)
+        use(model, Dish)
 
 
 def test_a_step_is_one_tick_on_the_models_own_clock():
@@ -379,7 +379,7 @@ def test_long_python_loops_warn_once():
 
 def test_operations_on_columns_make_no_views(monkeypatch):
     model = Dish(20_000)
-    monkeypatch.setattr(census.Census, "view", None)
+    monkeypatch.setattr(Census, "view", None)
     with warnings.catch_warnings(action="error"):
         every = model.agents
         every.set("volume", 1.0)

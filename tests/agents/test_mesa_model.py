@@ -10,7 +10,7 @@ import pytest
 
 import tme_sim
 from tests.model.small import small
-from tme_sim.agents import census
+from tme_sim.agents.population_model import use
 
 DEATH = {"surrogate": {"name": "constant", "rates": {"tumor": {"apoptosis_rate": "1e-3 per min"}}}}
 NOTHING = {"surrogate": {"name": "constant"}, "therapy": None, "evolution": None, "output": None}
@@ -35,7 +35,7 @@ class Budding(tme_sim.TumorCell):
 
 def test_the_step_of_a_users_type_runs_within_the_tick_and_may_remove_cells():
     model = tme_sim.TumorModel(small(**NOTHING))
-    census.use(model, Mortal)
+    use(model, Mortal)
 
     model.run_for("1 h")
     before = model.count("tumor")
@@ -49,7 +49,7 @@ def test_the_step_of_a_users_type_runs_within_the_tick_and_may_remove_cells():
 
 def test_the_step_of_a_users_type_may_add_cells_that_live_like_others():
     model = tme_sim.TumorModel(small(**NOTHING))
-    census.use(model, Budding)
+    use(model, Budding)
 
     model.step()
     buds = model.agents_by_type[Budding].select(lambda cell: cell.mother > 0)
@@ -112,7 +112,7 @@ def test_a_pickled_model_keeps_cells_that_user_code_added():
 
 def test_no_model_survives_its_last_reference_after_use():
     model = tme_sim.TumorModel(small(**NOTHING))
-    census.use(model, Mortal)
+    use(model, Mortal)
     model.on_tick(lambda m: m.agents.agg("volume", np.mean))
     model.run_for("30 min")
     cell = model.agents[0]

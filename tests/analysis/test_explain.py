@@ -58,7 +58,7 @@ def dish(network):
         model = tme_sim.TumorModel(tme_sim.load_scenario(data), cell_model=network)
         population = model.population
         for kind, where in places.items():
-            rows = population["type"] == model.bodies.code(kind)
+            rows = population["type"] == model.cell_types.code(kind)
             population["position"][rows, :2] = where
         return model
 
@@ -146,7 +146,7 @@ def test_a_cell_that_the_drug_does_not_reach_is_saved_by_that(dish):
 
 def test_pdl1_saves_a_cell_from_the_t_cell_at_it(dish):
     model = dish({"tumor": [(100, 100)], "cd8_t": [(112, 100)]}, {"vemurafenib": 0.005})
-    t_cell = model.population["type"] == model.bodies.code("cd8_t")
+    t_cell = model.population["type"] == model.cell_types.code("cd8_t")
     model.population["antigen_contact"][t_cell] = 1.0
     model.population["PDL1_contact"][t_cell] = 6.0
 
@@ -155,8 +155,8 @@ def test_pdl1_saves_a_cell_from_the_t_cell_at_it(dish):
 
 def test_hits_of_an_engaged_t_cell_are_expected_on_its_target_alone(dish):
     model = dish({"tumor": [(88, 100), (112, 100)], "cd8_t": [(100, 100)]})
-    model.outputs["kill_rate"][:] = model.population["type"] == model.bodies.code("cd8_t")
-    tumor = model.population["type"] == model.bodies.code("tumor")
+    model.outputs["kill_rate"][:] = model.population["type"] == model.cell_types.code("cd8_t")
+    tumor = model.population["type"] == model.cell_types.code("tumor")
     model.outputs["MHC1"][:], model.outputs["antigen"][:] = 1.0, 1.0
     free, _ = counterfactual.expected_hits(model)
     assert free[tumor] == pytest.approx([free.sum() / 2] * 2, rel=1e-6)

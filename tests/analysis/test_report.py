@@ -86,7 +86,7 @@ def test_a_run_without_tumor_shows_what_it_has(tmp_path):
     model = StandIn()
     resolved = model.scenario.resolved()
     resolved["cell_types"] = {"tumor": {"network_type": "epithelium"}}  # a type of the user's
-    model.bodies.tumor[:] = False
+    model.cell_types.tumor[:] = False
     model.scenario.resolved = lambda: resolved
     record(tmp_path / "run.h5", model, ticks=10)
     run = open_run(tmp_path / "run.h5")

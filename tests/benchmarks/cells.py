@@ -13,7 +13,7 @@ import time
 import mesa
 import numpy as np
 
-from tme_sim.agents import census
+from tme_sim.agents.population_model import PopulationModel
 from tme_sim.state.columns import Population
 
 ASKED = {  # [ms] at 1e5 cells
@@ -25,7 +25,7 @@ ASKED = {  # [ms] at 1e5 cells
 N_NODES, N_INPUTS, N_OUTPUTS = 97, 60, 60  # about those of the shipped network
 
 
-class Columns(mesa.Model):
+class Columns(PopulationModel):
     """Cells as rows."""
 
     def __init__(self, n):
@@ -33,7 +33,6 @@ class Columns(mesa.Model):
         self.population = Population(N_NODES, N_INPUTS, N_OUTPUTS, capacity=n)
         self.tick_index, self.time, self.lineage = 0, 0.0, []
         self.population.append(n, id=np.arange(1, n + 1), volume=np.linspace(2e3, 4e3, n))
-        census.install(self)
 
 
 class Grown(mesa.Agent):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.reference.bodies import DECAY, GROWTH, outputs, population
+from tests.processes.coupled import clock, decide, run
+from tests.reference.bodies import GROWTH, outputs, population
 from tme_sim.compute import launch
 from tme_sim.processes import cycle, death
+from tme_sim.processes.steady_growth import desynchronise
 
 ROOT = Path(launch.__file__).parents[2]
 RATES = {"growth_rate": 1e-3, "g1s_rate": 0.05, "g2m_rate": 0.1, "s_duration_factor": 0.1}
@@ -26,13 +28,13 @@ np.savez(sys.argv[1], **here.some_ticks())
 
 def some_ticks():
     cells = population(150)
-    key = {"dt": 6.0, "seed": 5}
-    given = outputs(cells, **RATES, **RISKS)
-    cycle.desynchronise(cells, slice(0, 150), outputs=given, growth=GROWTH, seed=5)
+    given = outputs(cells, **RATES)
+    desynchronise(cells, slice(0, 150), outputs=given, growth=GROWTH, seed=5)
+    decide(cells, **RATES, **RISKS)
     dividing = np.zeros(150, int)
     for tick in range(4):
-        dividing += cycle.advance(cells, outputs=given, growth=GROWTH, **key, tick=tick)
-        death.advance(cells, outputs=given, decay=DECAY, **key, tick=tick)
+        dividing += run(cycle, cells, at=clock(tick, seed=5)).dividing
+        run(death, cells, at=clock(tick, seed=5))
     names = {*cycle.WRITES, *death.WRITES}
     return {"dividing": dividing} | {name: cells[name] for name in names}
 

@@ -11,7 +11,7 @@ from surrogates.constant import Constant
 from surrogates.phenotype import stationary_phases
 from tests.model.cell_models import Wrapped
 from tests.reference.front import bramson_distance, fisher_positions, halfway
-from tme_sim.processes import motion
+from tme_sim.processes import integrator
 
 HOUR = 60.0  # [min]
 FORCELESS = {"mechanics": False, "contact": False, "therapy": False}
@@ -120,7 +120,8 @@ def test_a_population_spreads_at_the_speed_of_fishers_front(tmp_path, monkeypatc
         substrates={"HGF": signal},
         cells={"tumor": {"type": "tumor", "placement": {"file": str(tmp_path / "cells.csv")}}},
     )
-    monkeypatch.setattr(motion, "LONGEST_WAY", 1e3)  # there are no contacts to step over
+    # there are no contacts to step over
+    monkeypatch.setattr(integrator, "LONGEST_DISPLACEMENT", 1e3)
     model = tme_sim.TumorModel(scenario, cell_model=Logistic(Constant({"tumor": rates})))
 
     fronts = []

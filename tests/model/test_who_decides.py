@@ -79,7 +79,7 @@ def run(data, duration, cell_model, overrides=None):
 
 def alive(model, kind):
     population = model.population
-    return (population["status"] == ALIVE) & (population["type"] == model.bodies.code(kind))
+    return (population["status"] == ALIVE) & (population["type"] == model.cell_types.code(kind))
 
 
 def test_with_all_rates_zero_physics_alone_is_left():

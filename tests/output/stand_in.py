@@ -61,7 +61,7 @@ class StandIn:
             inputs=channels(INPUTS),
             outputs=channels(OUTPUTS, "1/min"),
         )
-        self.bodies = SimpleNamespace(
+        self.cell_types = SimpleNamespace(
             names=CELL_TYPES,
             network=np.arange(len(CELL_TYPES)),
             tumor=np.array([name == "tumor" for name in CELL_TYPES]),

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from tests.processes.coupled import clock, coupling, decide, run
 from tests.reference.bodies import domain, population
-from tme_sim.processes.arrival import Supply, arrive
+from tme_sim.model.coupling import Supply
+from tme_sim.processes import arrival
+from tme_sim.state.columns import ALIVE, APOPTOTIC
 
 SIZE = (1e3, 1e3)
 
@@ -16,10 +19,15 @@ def vessels(n):
 
 def come(cells, *, expected=0.5, openness=1.0, tick=0, size=SIZE, group=3, rows=None, **how):
     rows = np.arange(cells.n) if rows is None else rows
-    supply = Supply(group=group, expected=expected, radius=5.0)
-    box = domain(*size, **how)
-    given = {"openness": np.full(len(rows), openness), "domain": box, "seed": 2, "tick": tick}
-    return arrive(cells, supply=supply, vessels=rows, **given)
+    cells["status"][:] = APOPTOTIC
+    cells["status"][rows] = ALIVE
+    decide(cells, extravasation_rate=openness)
+    coupled = coupling(
+        types={"vessel_surface": np.ones(1)},
+        domain=domain(*size, **how),
+        supplies=(Supply(group, expected / 6.0, 5.0),),
+    )
+    return run(arrival, cells, coupled=coupled, at=clock(tick, seed=2)).arriving[0]
 
 
 @pytest.mark.parametrize("openness", [0.0, 0.4, 1.0])

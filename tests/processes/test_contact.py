@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from tests.processes.coupled import clock, coupling, pending, run
 from tests.processes.tissue import N_TYPES, box, cells, decided, pass_time
 from tests.reference import contacts
-from tme_sim.processes.contact import contact_weight, display, engulfed, hits, poisson_at
+from tme_sim.processes import contact
+from tme_sim.processes.contact import contact_weight, display, expected_hits
 from tme_sim.processes.mechanics import Bodies
 from tme_sim.state.columns import APOPTOTIC, DEBRIS, NECROTIC
 
@@ -19,12 +21,14 @@ def arena(position, **columns):
 
 
 def shoot(population, report, antigen, rate, *, tick=0, dt=6.0, mhc1=1.0):
-    outputs = decided(population, MHC1=mhc1)
-    outputs["antigen"] = np.asarray(antigen, dtype=np.float32)
-    shown = display(population, outputs, np.zeros(N_TYPES, dtype=np.float32))
-    kill_rate = np.asarray(rate, dtype=np.float32)
-    hits(population, report.cells, shown, kill_rate=kill_rate, dt=dt, seed=4, tick=tick)
+    outputs = decided(population, MHC1=mhc1, antigen=antigen, kill_rate=rate)
+    given = pending(population, motion=report.motion._replace(shown=displayed(population, outputs)))
+    run(contact, population, given=given, coupled=coupling(N_TYPES), at=clock(tick, dt=dt, seed=4))
     return population["granzyme_hits"].copy()
+
+
+def displayed(population, outputs):
+    return display(population, outputs, np.zeros(N_TYPES, dtype=np.float32))
 
 
 def flower(n_petals=4):
@@ -117,12 +121,16 @@ def test_nobody_is_hit_without_a_reason(escape):
     assert shoot(population, report, antigen, [5.0, 0, 0, 0, 0, 0], mhc1=mhc1).sum() == 0
 
 
-def test_poisson_numbers_have_their_mean_and_variance():
-    chance = (np.arange(20_000) + 0.5) / 20_000
-    for mean in (0.0, 0.1, 3.0):
-        number = poisson_at(np.full(20_000, mean), chance)
-        assert number.mean() == pytest.approx(mean, rel=0.01)
-        assert number.var() == pytest.approx(mean, rel=0.01)
+def test_hits_are_expected_where_antigen_and_engagement_send_them():
+    population, report = arena(flower(), type=[T_CELL, 0, 0, 0, 0, 0])
+    antigen, rate = np.array([0, 0.1, 0.2, 0.0, 0.7, 1.0]), np.array([0.5, 0, 0, 0, 0, 0])
+
+    free = expected_hits(population, report.motion.cells, antigen, kill_rate=rate)
+    shoot(population, report, antigen, rate)
+    engaged = expected_hits(population, report.motion.cells, antigen, kill_rate=rate)
+
+    np.testing.assert_allclose(free, 0.5 * np.array([0, 0.1, 0.2, 0, 0.7, 0]))
+    assert np.array_equal(engaged, 0.5 * (population["id"] == population["target"][0]))
 
 
 def eaten_at(status, rates, *, ticks=2000, dt=6.0):
@@ -130,10 +138,18 @@ def eaten_at(status, rates, *, ticks=2000, dt=6.0):
     position = np.array([[100.0, 100, 100], [112.0, 100, 100], [88.0, 100, 100]])
     population, report = arena(position)
     population["status"][0] = status
-    shown = display(population, decided(population), np.zeros(N_TYPES, dtype=np.float32))
-    rate = np.array([0.0, *rates], dtype=np.float32)
-    settings = {"phagocytosis_rate": rate, "dt": dt, "seed": 2}
-    masks = [engulfed(population, report.cells, shown, tick=k, **settings) for k in range(ticks)]
+    outputs = decided(population, phagocytosis_rate=[0.0, *rates])
+    motion = report.motion._replace(shown=displayed(population, outputs))
+    masks = [
+        run(
+            contact,
+            population,
+            given=pending(population, motion=motion),
+            coupled=coupling(N_TYPES),
+            at=clock(k, dt=dt, seed=2),
+        ).cleared
+        for k in range(ticks)
+    ]
     assert not np.array(masks)[:, 1:].any()
     return np.mean(np.array(masks)[:, 0])
 

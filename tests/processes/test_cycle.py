@@ -6,42 +6,44 @@ import numpy as np
 import pytest
 
 from surrogates.phenotype import stationary_phases
+from tests.processes.coupled import clock, decide, output, run
 from tests.reference import cycle as twin
-from tests.reference.bodies import BODY, GROWTH, domain, outputs, population
+from tests.reference.bodies import BODY, GROWTH, outputs, population
 from tme_sim.compute import launch
-from tme_sim.processes import cycle, turnover
+from tme_sim.processes import cycle, division, steady_growth
+from tme_sim.processes.steady_growth import desynchronise
+from tme_sim.processes.volume import set_volumes
 from tme_sim.state.columns import APOPTOTIC, G1, G2M, S
 
 RATES = {"growth_rate": 2e-3, "g1s_rate": 1 / 300, "g2m_rate": 1 / 180}
-BOX = domain(1e3, 1e3, 1e3)
 DOUBLING = 15.3206 * 60.0  # [min] of these rates, S of 8 h
 
 
 def grow(cells, minutes, *, dt=6.0, seed=1, **rates):
+    rates = {"s_duration_factor": 1.0} | RATES | rates
+    decide(cells, **rates)
     for tick in range(round(minutes / dt)):
-        given = outputs(cells, **(RATES | rates))
-        dividing = cycle.advance(cells, outputs=given, growth=GROWTH, dt=dt, seed=seed, tick=tick)
-        where = {"noise": np.zeros(1), "domain": BOX, "time": (tick + 1) * dt}
-        turnover.divide(cells, dividing, **where, seed=seed, tick=tick)
+        at = clock(tick, dt=dt, seed=seed)
+        run(division, cells, given=run(cycle, cells, at=at), at=at)
 
 
 def steady(n, seed=1):
     cells = population(n, position=500.0)
     given = outputs(cells, **RATES)
-    cycle.desynchronise(cells, slice(0, n), outputs=given, growth=GROWTH, seed=seed)
+    desynchronise(cells, slice(0, n), outputs=given, growth=GROWTH, seed=seed)
     return cells
 
 
 def test_one_tick_equals_the_slow_twin():
     cells = steady(400)
     cells["phase_age"][:50] = np.linspace(0.0, 5.9, 50)
-    cycle.set_volumes(cells, slice(50, 80), growth=GROWTH, size=2.5)
+    set_volumes(cells, slice(50, 80), growth=GROWTH, size=2.5)
     names = ("id", *cycle.WRITES)
     before = [{name: cells[name][row].item() for name in names} for row in range(400)]
     rates = RATES | {"g1s_rate": 0.1, "g2m_rate": 0.2, "s_duration_factor": 0.25}
-    given = outputs(cells, **rates)
-    dividing = cycle.advance(cells, outputs=given, growth=GROWTH, dt=6.0, seed=3, tick=8)
-    rates = {name: given[name][0].item() for name in cycle.RATES}
+    decide(cells, **rates)
+    dividing = run(cycle, cells, at=clock(8, seed=3)).dividing
+    rates = {name: output(cells, name)[0].item() for name in steady_growth.RATES}
     for row, cell in enumerate(before):
         divides = twin.live(cell, rates, BODY, dt=6.0, seed=3, tick=8)
         assert divides == dividing[row]
@@ -105,7 +107,7 @@ def test_a_population_of_pure_g1_divides_like_a_yule_process():
 
 def test_solids_stop_at_the_target_of_the_phase_and_fluid_follows():
     cells = population(3, phase=[G1, S, S])
-    cycle.set_volumes(cells, slice(0, 3), growth=GROWTH, size=np.array([0.8, 1.0, 1.0]))
+    set_volumes(cells, slice(0, 3), growth=GROWTH, size=np.array([0.8, 1.0, 1.0]))
     still = {"g1s_rate": 0.0, "g2m_rate": 0.0, "s_duration_factor": 1e3}
     grow(cells, 1440.0, **still)
     np.testing.assert_allclose(cells["volume"], [2494.0, 4988.0, 4988.0], rtol=2e-3)
@@ -119,7 +121,7 @@ def test_solids_stop_at_the_target_of_the_phase_and_fluid_follows():
 
 def test_solids_beyond_the_target_are_lost_at_the_published_rates():
     cells = population(2, phase=[G1, S])
-    cycle.set_volumes(cells, slice(0, 2), growth=GROWTH, size=np.array([2.0, 2.0]))
+    set_volumes(cells, slice(0, 2), growth=GROWTH, size=np.array([2.0, 2.0]))
     grow(cells, 180.0, g1s_rate=0.0, g2m_rate=0.0, s_duration_factor=1e3)
     nucleus = 135.0 * (1.0 + math.exp(-0.33 * 3.0))
     cytoplasm = 488.5 * (1.0 + math.exp(-0.27 * 3.0))
@@ -130,7 +132,7 @@ def test_solids_beyond_the_target_are_lost_at_the_published_rates():
 
 def test_solids_grow_exponentially():
     cells = population(1, phase=S)
-    cycle.set_volumes(cells, slice(0, 1), growth=GROWTH)
+    set_volumes(cells, slice(0, 1), growth=GROWTH)
     grow(cells, 120.0, growth_rate=1e-3, s_duration_factor=1e3)
     assert cells["volume"][0] - cells["fluid_volume"][0] == pytest.approx(
         623.5 * math.exp(0.12), 1e-5
@@ -150,6 +152,7 @@ def test_with_every_rate_zero_nothing_changes():
 def test_dead_cells_are_left_alone():
     cells = steady(100)
     cells["status"][:] = APOPTOTIC
+    grow(cells, 0.0, g1s_rate=1.0, g2m_rate=1.0)
     before = cells.state()
     grow(cells, 60.0, g1s_rate=1.0, g2m_rate=1.0)
     for name, column in before.items():

@@ -5,22 +5,24 @@ import math
 import numpy as np
 import pytest
 
-from tests.reference.bodies import BODY, DECAY, GROWTH, outputs, population
+from tests.processes.coupled import clock, decide, run
+from tests.reference.bodies import BODY, GROWTH, population
 from tests.reference.death import decay
-from tme_sim.processes import cycle, death
+from tme_sim.processes import death
+from tme_sim.processes.volume import set_volumes
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, NECROTIC
 
 
 def cells_of(n, **columns):
     cells = population(n, **columns)
-    cycle.set_volumes(cells, slice(0, n), growth=GROWTH)
+    set_volumes(cells, slice(0, n), growth=GROWTH)
     cells["death_volume"][:] = cells["volume"]
     return cells
 
 
 def advance(cells, *, dt=6.0, tick=0, seed=1, **rates):
-    given = outputs(cells, **rates)
-    return death.advance(cells, outputs=given, decay=DECAY, dt=dt, seed=seed, tick=tick)
+    decide(cells, **rates)
+    return run(death, cells, at=clock(tick, dt=dt, seed=seed))
 
 
 def test_risks_compete_exactly():

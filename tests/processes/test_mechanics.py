@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.processes.tissue import RADIUS, box, cells, crowd, decided, pass_time
+from tests.processes.tissue import RADIUS, box, cells, crowd, pass_time
 from tests.reference import contacts
 from tme_sim.processes import mechanics
 from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
@@ -154,6 +154,6 @@ def test_affinity_scales_the_adhesion_of_a_pair_of_types():
     population = cells([[50.0, 50, 10], [68.0, 50, 10]], type=[0, 1])
     types = Bodies.uniform(2)
     types.affinity[0, 1] = types.affinity[1, 0] = 0.0
-    pass_time(population, box(100, 2), outputs=decided(population), types=types)
+    pass_time(population, box(100, 2), types=types)
 
     assert (population["position"][:, 0] == [50.0, 68.0]).all()

@@ -24,12 +24,12 @@ def crowd_of_walkers(n, dim, **outputs):
     return population, decided(population, **given)
 
 
-def wander(population, outputs, dim, **how):
+def wander(population, dim, **how):
     """Walk without contacts; displacement from the start."""
     start = population["position"].copy()
     # cells without size touch nobody
     population["radius"][:] = 0.0
-    pass_time(population, box(EDGE, dim), outputs=outputs, mechanics=False, **how)
+    pass_time(population, box(EDGE, dim), mechanics=False, **how)
     return population["position"] - start
 
 
@@ -38,9 +38,9 @@ def wander(population, outputs, dim, **how):
     ("minutes", "msd", "tick"), [(1, 85.22, 1), (10, 3205.4, 5), (60, 23200.0, 6)]
 )
 def test_displacement_grows_as_fuerth_said(dim, minutes, msd, tick):
-    population, outputs = crowd_of_walkers(4000, dim)
+    population, _ = crowd_of_walkers(4000, dim)
 
-    moved = wander(population, outputs, dim, minutes=minutes, tick=float(tick))
+    moved = wander(population, dim, minutes=minutes, tick=float(tick))
 
     assert msd == pytest.approx(fuerth_msd(SPEED, PERSISTENCE, minutes), rel=1e-3)
     assert np.mean((moved**2).sum(axis=1)) == pytest.approx(msd, rel=0.05)
@@ -50,9 +50,9 @@ def test_displacement_grows_as_fuerth_said(dim, minutes, msd, tick):
 
 def test_a_walk_agrees_with_its_twin_turn_by_turn():
     for dim in (2, 3):
-        population, outputs = crowd_of_walkers(20, dim)
+        population, _ = crowd_of_walkers(20, dim)
         before = population["direction"].copy()
-        moved = wander(population, outputs, dim, seed=9, tick=6.0)
+        moved = wander(population, dim, seed=9, tick=6.0)
         for i in range(20):
 
             def draw(k, i=i):
@@ -67,21 +67,21 @@ def test_a_walk_agrees_with_its_twin_turn_by_turn():
 def test_a_walk_does_not_depend_on_the_substeps():
     ways = []
     for fastest in (SPEED, 40.0):  # one cell in a hurry makes everyone's substeps shorter
-        population, outputs = crowd_of_walkers(50, 3)
-        outputs["speed"][-1] = fastest
-        ways.append(wander(population, outputs, 3)[:-1])
+        population, walking = crowd_of_walkers(50, 3)
+        walking["speed"][-1] = fastest
+        ways.append(wander(population, 3)[:-1])
 
     np.testing.assert_allclose(ways[0], ways[1], atol=1e-9)
 
 
 def drift(gain, relative_gradient, dim=2):
     """Mean velocity along x over SPEED of cells in a field that rises along x."""
-    population, outputs = crowd_of_walkers(2000, dim, chemotaxis_CXCL10=gain)
+    population, _ = crowd_of_walkers(2000, dim, chemotaxis_CXCL10=gain)
     grid = box(EDGE, dim)
     level = np.full(grid.shape, 2.0)
     slope = np.zeros((*grid.shape, 3))
     slope[..., 0] = relative_gradient * 4.0  # concentration + half saturation
-    moved = wander(population, outputs, dim, minutes=30, gradients={"CXCL10": (level, slope)})
+    moved = wander(population, dim, minutes=30, gradients={"CXCL10": (level, slope)})
     return moved[:, 0].mean() / (30 * SPEED)
 
 
@@ -105,22 +105,22 @@ def test_a_bias_of_one_halves_the_angle_to_the_gradient():
 
 
 def test_dead_and_obstacle_cells_do_not_walk():
-    population, outputs = crowd_of_walkers(3, 2)
+    population, _ = crowd_of_walkers(3, 2)
     population["status"][0] = 1
     population["type"][1] = 4
     types = Bodies.uniform(N_TYPES)
     types.motile[4] = False
 
-    moved = wander(population, outputs, 2, types=types)
+    moved = wander(population, 2, types=types)
 
     assert (np.linalg.norm(moved, axis=1) > 0).tolist() == [False, False, True]
 
 
 def test_a_cell_without_direction_draws_one():
-    population, outputs = crowd_of_walkers(200, 3)
+    population, _ = crowd_of_walkers(200, 3)
     population["direction"][:] = 0.0
 
-    moved = wander(population, outputs, 3, minutes=0.01, tick=0.01)
+    moved = wander(population, 3, minutes=0.01, tick=0.01)
 
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 0.1, rtol=0.02)
     np.testing.assert_allclose(np.linalg.norm(population["direction"], axis=1), 1, rtol=1e-6)

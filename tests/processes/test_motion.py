@@ -6,8 +6,8 @@ from scipy.spatial import cKDTree
 
 from tests.processes.tissue import N_TYPES, RADIUS, box, cells, crowd, decided, pass_time
 from tests.reference import contacts
+from tme_sim.processes.integrator import MOST_STAGES, at_walls, stable_up_to, stage_coefficients
 from tme_sim.processes.mechanics import Bodies
-from tme_sim.processes.motion import MOST_STAGES, kept, stable_up_to, stages_of
 from tme_sim.state.columns import APOPTOTIC
 
 PUBLISHED = {1: 11.672459, 10: 14.670925, 60: 15.957717}  # PhysiCell 1.14.2, from 10 um [um]
@@ -65,7 +65,7 @@ def test_a_pair_follows_the_exact_solution(minutes, held):
 def test_stages_are_of_second_order_and_stable_as_far_as_promised(stages):
     def growth(z):  # of y' = z y over one step of length 1
         before, way, first = 0.0, 0.0, 1.0
-        for mu, nu, share, first_share in stages_of(stages):
+        for mu, nu, share, first_share in stage_coefficients(stages):
             then = 1.0 + way if (mu or nu) else first
             before, way = way, mu * way + nu * before + z * (share * then + first_share)
         return 1.0 + way
@@ -113,14 +113,14 @@ def test_overlapping_newborns_never_explode(n, dim):
     moved = np.linalg.norm(population["position"] - 200.0, axis=1)
     assert 20.0 < moved.max() < 120.0
     assert np.isfinite(population["position"]).all()
-    assert report.substeps < 300
+    assert report.motion.substeps < 300
 
 
 def test_a_quiet_tissue_takes_few_substeps():
     position = np.array([[x * 16.0 + 20, y * 16.0 + 20, 10] for x in range(10) for y in range(10)])
     population = cells(position)
 
-    assert pass_time(population, box(200, 2)).substeps <= 6
+    assert pass_time(population, box(200, 2)).motion.substeps <= 6
 
 
 def test_crowding_is_one_in_equilibrium_packing():
@@ -139,9 +139,9 @@ def test_contacts_show_what_touching_cells_display():
     population["status"][2] = APOPTOTIC
     types = Bodies.uniform(N_TYPES)
     types.b7[1] = 0.7
-    shown = decided(population, antigen=0.5, PDL1=0.25)
+    decided(population, antigen=0.5, PDL1=0.25)
 
-    pass_time(population, box(100, 2), outputs=shown, types=types, mechanics=False)
+    pass_time(population, box(100, 2), types=types, mechanics=False)
 
     names = ("antigen_contact", "PDL1_contact", "B7_contact", "death_contact", "n_contacts")
     seen = [population[name][0] for name in names]
@@ -163,9 +163,9 @@ def test_a_walk_gets_on_with_what_its_speed_exceeds_the_adhesion(speed, headway)
     rest = 40 / 21 * RADIUS
     heading = [[0.0, 1.0, 0.0]] * 2
     population = cells([[95.0, 20, 10], [95.0 + rest, 20, 10]], direction=heading)
-    outputs = decided(population, speed=speed, persistence_time=1e9)
+    decided(population, speed=speed, persistence_time=1e9)
 
-    pass_time(population, box(200, 2), outputs=outputs)
+    pass_time(population, box(200, 2))
 
     np.testing.assert_allclose(population["position"][:, 1], 20 + 6 * headway, atol=1e-5)
     assert apart(population) == pytest.approx(rest, abs=1e-6)
@@ -174,9 +174,9 @@ def test_a_walk_gets_on_with_what_its_speed_exceeds_the_adhesion(speed, headway)
 def spread(adhesion, speed, *, n=60, days=1):
     """Growth of the mean distance from the centre of a disk of cells that walk."""
     population = cells(400.0 + 15.5 * hexagonal(n))
-    outputs = decided(population, speed=speed, persistence_time=43.0, adhesion=adhesion)
+    decided(population, speed=speed, persistence_time=43.0, adhesion=adhesion)
     radius = [np.linalg.norm(population["position"][:, :2] - 400.0, axis=1).mean()]
-    pass_time(population, box(800, 2), minutes=1440 * days, tick=12.0, outputs=outputs)
+    pass_time(population, box(800, 2), minutes=1440 * days, tick=12.0)
     radius.append(np.linalg.norm(population["position"][:, :2] - 400.0, axis=1).mean())
     return radius[1] / radius[0]
 
@@ -198,38 +198,36 @@ def test_adhesive_cells_stay_together_and_others_walk_apart():
 )
 def test_a_walker_meets_a_wall(walls, x, turned):
     population = cells([[5.0, 100.0, 10.0]], direction=[[-1.0, 0.0, 0.0]])
-    outputs = decided(population, speed=8.0, persistence_time=1e9)
+    decided(population, speed=8.0, persistence_time=1e9)
 
-    report = pass_time(population, box(200, 2), tick=1.0, minutes=1.0, walls=walls, outputs=outputs)
+    report = pass_time(population, box(200, 2), tick=1.0, minutes=1.0, walls=walls)
 
     np.testing.assert_allclose(population["position"][0], [x, 100, 10], rtol=1e-6)
     np.testing.assert_allclose(population["direction"][0], [turned, 0, 0])
-    assert not report.left.any()
+    assert not report.cleared.any()
 
 
 def test_who_walks_out_of_open_walls_has_left():
     population = cells([[5.0, 100, 10], [100.0, 100, 10]], direction=[[-1.0, 0, 0]] * 2)
-    outputs = decided(population, speed=8.0, persistence_time=1e9)
+    decided(population, speed=8.0, persistence_time=1e9)
 
-    report = pass_time(
-        population, box(200, 2), tick=1.0, minutes=1.0, walls="open", outputs=outputs
-    )
+    report = pass_time(population, box(200, 2), tick=1.0, minutes=1.0, walls="open")
 
-    assert report.left.tolist() == [True, False]
+    assert report.cleared.tolist() == [True, False]
 
 
 def test_walls_keep_any_displacement_inside():
     for x in (-1e4, -7.0, -1e-18, 0.0, 55.5, 100.0, 107.0, 1e4 + 3):
         for walls in (0, 1):
-            assert 0.0 <= kept(x, 100.0, walls)[0] <= 100.0
+            assert 0.0 <= at_walls(x, 100.0, walls)[0] <= 100.0
 
 
 def test_switched_off_processes_leave_cells_where_they_are():
     position, grid = crowd(50, 2)
     population = cells(position)
-    outputs = decided(population, speed=1.0, persistence_time=5.0)
+    decided(population, speed=1.0, persistence_time=5.0)
 
-    pass_time(population, grid, outputs=outputs, mechanics=False, motility=False)
+    pass_time(population, grid, mechanics=False, motility=False)
 
     np.testing.assert_array_equal(population["position"], position)
     assert population["n_contacts"].sum() > 0
@@ -238,15 +236,15 @@ def test_switched_off_processes_leave_cells_where_they_are():
 def test_without_mechanics_nobody_is_held():
     population, types = pair(distance=15.0)
     population["direction"][:] = [1.0, 0.0, 0.0]
-    outputs = decided(population, speed=0.3, persistence_time=1e9)
+    decided(population, speed=0.3, persistence_time=1e9)
 
-    pass_time(population, box(200, 2), outputs=outputs, types=types, mechanics=False)
+    pass_time(population, box(200, 2), types=types, mechanics=False)
 
     np.testing.assert_allclose(population["position"][:, 0], [96.8, 111.8])
 
 
 def test_an_empty_tissue_has_nothing_to_move():
-    assert pass_time(cells(np.empty((0, 3))), box(100, 2)).left.size == 0
+    assert pass_time(cells(np.empty((0, 3))), box(100, 2)).cleared.size == 0
 
 
 @pytest.mark.parametrize(("n", "dim"), [(500, 2), (21_000, 3)])
@@ -255,8 +253,8 @@ def test_one_and_two_threads_give_the_same_bits(n, dim):
         numba.set_num_threads(threads)
         position, grid = crowd(n, dim, spacing=15.0)
         population = cells(position)
-        outputs = decided(population, speed=2.0, persistence_time=2.0, antigen=0.3)
-        pass_time(population, grid, tick=1.0, minutes=1.0, outputs=outputs)
+        decided(population, speed=2.0, persistence_time=2.0, antigen=0.3)
+        pass_time(population, grid, tick=1.0, minutes=1.0)
         return population.state()
 
     available = numba.config.NUMBA_NUM_THREADS
@@ -281,12 +279,12 @@ def test_cells_that_adhere_better_to_their_own_type_sort_out(across, sorts):
     population = cells(position, type=np.arange(100) % 2)
     types = Bodies.uniform(2)
     types.affinity[0, 1] = types.affinity[1, 0] = across
-    outputs = decided(population, speed=1.5, persistence_time=20.0)
+    decided(population, speed=1.5, persistence_time=20.0)
     mixed = mixing(population, grid)
 
     later = []
     for seed in (1, 2, 3, 4):
-        walk = {"minutes": 720.0, "tick": 30.0, "outputs": outputs, "walls": "periodic"}
+        walk = {"minutes": 720.0, "tick": 30.0, "walls": "periodic"}
         pass_time(population, grid, types=types, seed=seed, **walk)
         later.append(mixing(population, grid) / mixed)
 

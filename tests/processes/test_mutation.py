@@ -3,18 +3,26 @@
 import numpy as np
 import pytest
 
+from tests.processes.coupled import clock, coupling, pending, run
 from tests.reference.bodies import population
 from tme_sim.compute.random import initial_id
-from tme_sim.processes.mutation import clone_sizes, mutate, standing_clones
+from tme_sim.processes import mutation
+from tme_sim.processes.mutation import clone_sizes, standing_clones
+
+
+def mutate(cells, rows, rates, tick=0):
+    given = pending(cells, born=rows)
+    coupled = coupling(mutation_rates=rates)
+    return run(mutation, cells, given=given, coupled=coupled, at=clock(tick)).mutants
 
 
 def test_daughters_mutate_at_the_rate_and_once_each():
     cells = population(40_000, genotype=1)
-    found = mutate(cells, slice(10_000, 40_000), rates={2: 0.01, 5: 0.03}, seed=1, tick=4)
-    bits = np.array([mutation.bit for mutation in found])
+    found = mutate(cells, slice(10_000, 40_000), {2: 0.01, 5: 0.03}, tick=4)
+    bits = np.array([mutant.bit for mutant in found])
     assert (bits == 2).sum() == pytest.approx(300, abs=70)
     assert (bits == 5).sum() == pytest.approx(900, abs=120)
-    rows = [mutation.row for mutation in found]
+    rows = [mutant.row for mutant in found]
     assert rows == sorted(set(rows))
     assert min(rows) >= 10_000
     assert all(cells["genotype"][m.row] == 1 | 1 << m.bit for m in found)
@@ -23,12 +31,12 @@ def test_daughters_mutate_at_the_rate_and_once_each():
 
 def test_a_mutation_that_is_there_is_not_gained_again():
     cells = population(100, genotype=1 << 3)
-    assert mutate(cells, slice(0, 100), rates={3: 1.0}, seed=1, tick=0) == []
+    assert mutate(cells, slice(0, 100), {3: 1.0}) == ()
 
 
 def test_without_rates_nobody_mutates():
     cells = population(100)
-    assert mutate(cells, slice(0, 100), rates={3: 0.0}, seed=1, tick=0) == []
+    assert mutate(cells, slice(0, 100), {3: 0.0}) == ()
 
 
 @pytest.mark.parametrize(

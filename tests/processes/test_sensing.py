@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from tests.processes.coupled import clock, coupling, run
+from tests.reference.bodies import GROWTH
 from tme_sim.compute import launch
 from tme_sim.fields import Microenvironment, Substrate
 from tme_sim.fields.grid import Grid
-from tme_sim.processes.sensing import sense
-from tme_sim.processes.signaling import decide
+from tme_sim.processes import sensing, signaling
 from tme_sim.processes.voxels import voxels
 from tme_sim.state.columns import ALIVE, APOPTOTIC, G2M, Population, S
 
@@ -54,15 +55,11 @@ def test_every_input_comes_from_where_it_should(cells):
     env = Microenvironment(GRID, [Substrate("gas", diffusivity=1.0, initial=7.0)])
     env["gas"][:] = np.random.default_rng(1).random(GRID.shape)
     reference = np.array([2.0, 4.0])
-    sense(
-        cells,
-        env,
-        basal=BASAL,
-        substrates={"oxygen": "gas"},
-        potency={"gas": 1.0},
-        reference_volume=reference,
-        dt=12.0,
+    growth = GROWTH._replace(volume=reference)
+    coupled = coupling(
+        types={"growth": growth}, basal=BASAL, sensed={"oxygen": "gas"}, potency={"gas": 1.0}
     )
+    run(sensing, cells, env=env, coupled=coupled, at=clock(dt=12.0))
     expected = {
         "oxygen": env["gas"].ravel()[GRID.voxel_of(cells["position"])],
         "HGF": 0.1,
@@ -93,15 +90,12 @@ def test_the_dead_keep_their_state_and_decide_nothing(cells):
     cells["status"][::3] = APOPTOTIC
     before, dead = cells["nodes"].copy(), cells["status"] == APOPTOTIC
     silent = np.array([0.0, 1.0, 0.0], np.float32)
-    decide(
+    width = np.array([1.0, 2.0, 1.0], np.float32)
+    types = {"network": np.arange(2, dtype=np.int8)}
+    run(
+        signaling,
         cells,
-        Mind(),
-        dt=6.0,
-        seed=1,
-        tick=0,
-        network_type=np.arange(2, dtype=np.int8),
-        silent=silent,
-        output_range=np.array([1.0, 2.0, 1.0], np.float32),
+        coupled=coupling(cell_model=Mind(), types=types, silent=silent, output_range=width),
     )
     assert np.array_equal(cells["nodes"][dead], before[dead])
     assert np.array_equal(cells["nodes"][~dead], before[~dead] + 1.0)

@@ -2,20 +2,21 @@
 
 import numpy as np
 
+from tests.processes.coupled import OUTPUTS, clock, coupling, decide, medium, output, run
+from tests.reference.bodies import domain
 from tme_sim.fields.grid import Grid
+from tme_sim.processes import motion
 from tme_sim.processes.mechanics import Bodies
-from tme_sim.processes.motion import move
 from tme_sim.state.columns import Population
 
 RADIUS = 8.412710548  # [um] of a sphere of 2494 um3
 N_TYPES = 6
-NAMES = ("speed", "persistence_time", "adhesion", "contraction", "MHC1", "antigen", "PDL1")
 
 
 def cells(position, radius=RADIUS, **columns):
     """A population at these positions."""
     position = np.asarray(position, dtype=float)
-    population = Population(1, 1, 1)
+    population = Population(1, 1, len(OUTPUTS))
     ids = np.arange(1, len(position) + 1)
     population.append(
         len(position), **{"id": ids, "position": position, "radius": radius, **columns}
@@ -24,11 +25,10 @@ def cells(position, radius=RADIUS, **columns):
 
 
 def decided(population, **outputs):
-    """Outputs by name: adhesion and MHC1 are 1, all else 0 unless given."""
-    values = {name: np.zeros(population.n, dtype=np.float32) for name in NAMES}
-    for name, value in {"adhesion": 1.0, "MHC1": 1.0, **outputs}.items():
-        values[name] = np.full(population.n, value, dtype=np.float32)
-    return values
+    """Outputs by name, to be handed on: adhesion and MHC1 are 1, all else 0 unless given."""
+    population["outputs"][:] = 0.0
+    decide(population, **{"adhesion": 1.0, "MHC1": 1.0, **outputs})
+    return {name: output(population, name) for name in OUTPUTS}
 
 
 def box(edge, dim):
@@ -37,19 +37,20 @@ def box(edge, dim):
     return Grid((1 if dim == 2 else n, n, n))
 
 
-def pass_time(population, grid, *, minutes=6.0, tick=6.0, outputs=None, **more):
-    """Move through `minutes` in ticks; report of the last one."""
-    settings = {"gradients": {}, "types": Bodies.uniform(N_TYPES), "seed": 1, **more}
+def pass_time(population, grid, *, minutes=6.0, tick=6.0, seed=1, **more):
+    """Move through `minutes` in ticks, as decided before; what the last one found."""
+    if not population["outputs"].any():
+        decided(population)
+    gradients = more.pop("gradients", {})
+    types = {"contact": more.pop("types", Bodies.uniform(N_TYPES))}
+    size = [grid.size[axis] for axis in range(grid.dim)]
+    box = domain(*size, walls=more.pop("walls", "reflecting"))
+    sensed = {name: name for name in gradients}
+    coupled = coupling(N_TYPES, types=types, domain=box, sensed=sensed, **more)
     for k in range(round(minutes / tick)):
-        report = move(
-            population,
-            grid,
-            outputs=outputs or decided(population),
-            dt=tick,
-            tick=k,
-            **settings,
-        )
-    return report
+        at = clock(k, dt=tick, seed=seed)
+        moved = run(motion, population, env=medium(grid, **gradients), coupled=coupled, at=at)
+    return moved
 
 
 def crowd(n, dim, seed=0, spacing=14.0):

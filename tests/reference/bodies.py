@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from tme_sim.compute.random import initial_id
-from tme_sim.processes.cycle import RATES, Growth
+from tme_sim.processes.cycle import Growth
 from tme_sim.processes.death import Decay
+from tme_sim.processes.steady_growth import RATES
 from tme_sim.scenario.scenario import Domain
 from tme_sim.state.columns import Population
 
@@ -28,12 +29,19 @@ BODY = SimpleNamespace(
     lysis_volume_factor=2.0,
     debris_clearance_time=2880.0,
 )
+OUTPUTS = (  # what processes read of the cell model's
+    *("growth_rate", "g1s_rate", "g2m_rate", "s_duration_factor"),
+    *("apoptosis_rate", "necrosis_rate"),
+    *("kill_rate", "phagocytosis_rate", "MHC1", "antigen", "PDL1"),
+    *("speed", "persistence_time", "adhesion", "contraction", "chemotaxis_CXCL10"),
+    *("extravasation_rate", "vessel_PS"),
+)
 GROWTH, DECAY = Growth.of([BODY]), Decay.of([BODY])
 
 
 def population(n, **columns):
     """n cells of one type, with two nodes."""
-    cells = Population(n_nodes=2, n_inputs=1, n_outputs=1)
+    cells = Population(n_nodes=2, n_inputs=1, n_outputs=len(OUTPUTS))
     cells.append(n, **({"id": initial_id(0, np.arange(n))} | columns))
     return cells
 

@@ -35,7 +35,7 @@ HITS = (0.25, 0.5, 1.0, 2.0, 4.0)  # per hour
 def dead_and_alive(model):
     """Ids of dying tumor cells (they stay 8.6 h), numbers of living tumor and T cells."""
     columns = model.population
-    dying = (columns["status"] == 1) & model.bodies.tumor[columns["type"]]
+    dying = (columns["status"] == 1) & model.cell_types.tumor[columns["type"]]
     return {
         "dying": columns["id"][dying].tolist(),
         "tumor": model.burden,

@@ -46,8 +46,8 @@ def responses(model):
     """Position [um] and PD-L1 of living tumor cells, position of living T cells."""
     columns = model.population
     alive = columns["status"] == 0
-    tumor = alive & model.bodies.tumor[columns["type"]]
-    t_cell = alive & (columns["type"] == model.bodies.code("cd8_t"))
+    tumor = alive & model.cell_types.tumor[columns["type"]]
+    t_cell = alive & (columns["type"] == model.cell_types.code("cd8_t"))
     return {
         "tumor": columns["position"][tumor, :2].round(1).tolist(),
         "PDL1": model.outputs["PDL1"][tumor].round(4).tolist(),

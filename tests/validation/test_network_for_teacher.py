@@ -25,7 +25,7 @@ QUANTITIES = ("growth_rate", "G1", "S", "G2M", "radius_of_gyration")
 def tumor_now(model):
     """Living tumor cells in G1, S and G2M, and their radius of gyration [um]."""
     columns = model.population
-    tumor = (columns["status"] == 0) & model.bodies.tumor[columns["type"]]
+    tumor = (columns["status"] == 0) & model.cell_types.tumor[columns["type"]]
     position = columns["position"][tumor]
     spread = ((position - position.mean(axis=0)) ** 2).sum(axis=1).mean() ** 0.5
     return [*np.bincount(columns["phase"][tumor], minlength=3).tolist(), float(spread)]

@@ -33,7 +33,7 @@ PATCH = 130  # [um], radius of a patch of as many fibroblasts as there are tumor
 def living(model):
     """Living tumor cells, and the mean of HGF [nM] and active ERK in them."""
     columns = model.population
-    tumor = (columns["status"] == 0) & model.bodies.tumor[columns["type"]]
+    tumor = (columns["status"] == 0) & model.cell_types.tumor[columns["type"]]
     names = [channel.name for channel in model.cell_model.nodes]
     inputs = [channel.name for channel in model.cell_model.inputs]
     return {

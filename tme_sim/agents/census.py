@@ -1,17 +1,18 @@
-"""Lead from a model to views of its cells and back, and make rows the agents of a Mesa model."""
+"""Lead from a model to views of its cells and back."""
 
 import difflib
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import mesa
 import numpy as np
 
-from tme_sim.agents.cell import CLASSES, Cell
-from tme_sim.agents.cell_set import CellSet
+from tme_sim.agents.cell import Cell
 from tme_sim.compute.random import arrival_id
-from tme_sim.state.columns import ALIVE, Population
+from tme_sim.scenario.units import DAY, HOUR
+from tme_sim.state.columns import Population
+
+if TYPE_CHECKING:
+    from tme_sim.agents.population_model import PopulationModel
 
 _USER_BORN = 0  # stands for the vessel in ids of cells that user code adds
 
@@ -27,22 +28,14 @@ class Census:
         model: the model; ``model.population`` holds its cells.
         kinds: class of each type code.
         nodes: names of the network's nodes, in the order of the column ``nodes``.
-        born: called with the rows of a cell that user code added, to give it volumes and network
-            state; values that the user gave are written after that.
     """
 
     def __init__(
-        self,
-        model: mesa.Model,
-        *,
-        kinds: Sequence[type[Cell]],
-        nodes: Sequence[str],
-        born: Callable[[slice], None] | None,
+        self, model: "PopulationModel", *, kinds: Sequence[type[Cell]], nodes: Sequence[str]
     ) -> None:
         self.model = model
         self.kinds = list(kinds)
         self.nodes = {name: place for place, name in enumerate(nodes)}
-        self.born = born
         self.warned_about_loops = False
         self._added = (-1, 0)  # tick, number of cells that user code added in it
 
@@ -120,10 +113,9 @@ class Census:
         ids = self._new_ids(n)
         columns = {"type": self.kinds.index(kind), "birth_time": self.model.time} | columns
         rows = self.population.append(n, id=ids, **columns)
-        if self.born is not None:
-            self.born(rows)
-            for name, value in columns.items():
-                self.population[name][rows] = value
+        self.model.complete(rows)
+        for name, value in columns.items():
+            self.population[name][rows] = value
         self._record(rows, "arrival")
         return ids
 
@@ -161,81 +153,9 @@ class Census:
         return f"there is no cell {cell_id} in this model"
 
 
-class _ByType(dict):
-    """Live sets by class; a base class finds the sets of its subclasses."""
-
-    def __missing__(self, kind: type) -> CellSet:
-        agents = next(iter(self.values()))
-        codes = agents._census.codes(kind) if isinstance(kind, type) else []
-        if not codes:
-            raise KeyError(kind)
-        return CellSet.following(agents._census, codes, agents.random)
-
-
-def install(
-    model: mesa.Model,
-    *,
-    kinds: Sequence[type[Cell]] = CLASSES,
-    nodes: Sequence[str] = (),
-    born: Callable[[slice], None] | None = None,
-) -> None:
-    """Make the rows of ``model.population`` the agents of a Mesa model; see ``Census``.
-
-    Call it after ``super().__init__()``. The model also has ``tick_index``, ``time`` and
-    ``lineage``. Mesa's own registration, which would keep every agent as an object and every model
-    in ``Agent._ids`` for ever, is not used; nor is its wrapping of ``step``, whose clock of 1 per
-    step is not the model's.
-    """
-    model.__dict__.pop("step", None)
-    model.census = Census(model, kinds=kinds, nodes=nodes, born=born)
-    model.register_agent = _refuse
-    model.deregister_agent = functools.partial(_deregister, model)
-    model.remove_all_agents = functools.partial(_remove_all, model)
-    _make_sets(model)
-
-
-def use(model: mesa.Model, kind: type[Cell]) -> None:
-    """Make all cells of a type, present and future, agents of a user's subclass of it."""
-    base = next((own for own in kind.__mro__[1:] if own in model.census.kinds), None)
-    if base is None:
-        choices = sorted({own.__name__ for own in model.census.kinds})
-        msg = f"{kind.__name__} must subclass one of {', '.join(choices)}"
-        raise TypeError(msg)
-    model.census.kinds = [kind if own is base else own for own in model.census.kinds]
-    _make_sets(model)
-
-
-def step_agents(model: mesa.Model) -> None:
-    """Run ``step`` of the living cells whose class has one, class by class in row order."""
-    for kind, agents in list(model.agents_by_type.items()):
-        if kind.step is not mesa.Agent.step:
-            agents.select(agents.values("status") == ALIVE).do("step")
-
-
-def _make_sets(model: mesa.Model) -> None:
-    census = model.census
-    model._all_agents = CellSet.following(census, range(len(census.kinds)), model.random)
-    model._agents_by_type = _ByType(
-        (kind, CellSet.following(census, codes, model.random))
-        for kind, codes in census.classes().items()
-    )
-
-
-def _refuse(agent: mesa.Agent) -> None:
-    msg = f"{type(agent).__name__} is no cell type; agents of this model subclass tme_sim.Cell"
-    raise TypeError(msg)
-
-
-def _deregister(model: mesa.Model, agent: Cell) -> None:
-    model.census.remove(model.census.population["id"][[agent.row]])
-
-
-def _remove_all(model: mesa.Model) -> None:
-    model.census.remove(model.population["id"])
-
-
 def _words(minutes: float) -> str:
     """Time in days, hours and minutes, as in ``4 d 6 h``."""
-    days, rest = divmod(round(minutes), 24 * 60)
-    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
+    days, rest = divmod(round(minutes), round(DAY))
+    hours, rest = divmod(rest, round(HOUR))
+    parts = [(days, "d"), (hours, "h"), (rest, "min")]
     return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 min"

@@ -8,7 +8,6 @@ import argparse
 import json
 import math
 import statistics
-import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -122,22 +121,17 @@ def packed_radius(n: int, dim: int) -> float:
 
 
 def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Timing:
-    """Advance a model by some ticks and time every process of each.
-
-    The loop is that of ``tme_sim.model.tick.advance``, which keeps no times of single ticks.
-    """
+    """Advance a model by some ticks; the wall time of every process of each is in its timers."""
     from tme_sim.model import tick
 
-    processes = {name: process for name, process in tick.PROCESSES.items() if name not in off}
-    timing = Timing({name: [] for name in processes})
+    timing = Timing({name: [] for name in tick.PROCESSES if name not in off})
     for _ in range(ticks):
-        queue = tick.Queue()
+        before = dict(model.timers)
         timing.n_cells.append(model.population.n)
-        for name, process in processes.items():
-            start = time.perf_counter()
-            process(model, queue)
-            timing.seconds[name].append(time.perf_counter() - start)
-        timing.substeps.append(queue.moved.substeps if queue.moved is not None else 1)
+        motion = tick.advance(model).motion
+        for name, seconds in timing.seconds.items():
+            seconds.append(model.timers[name] - before[name])
+        timing.substeps.append(motion.substeps if motion is not None else 1)
         model.tick_index += 1
         model.time = model.tick_index * model.dt
     return timing

@@ -1,4 +1,4 @@
-"""The bodies of all cell types of a run, as arrays indexed by the column ``type``.
+"""What the cell model does not decide, by cell type: arrays indexed by the column ``type``.
 
 A type's code is its place among the scenario's cell types.
 """
@@ -21,12 +21,12 @@ TUMOR = "tumor"
 
 
 @dataclass(frozen=True)
-class Bodies:
-    """What the cell model does not decide, by type code.
+class CellTypes:
+    """The cell types of a run.
 
     Attributes:
         names: of the types.
-        network: the cell model's type code.
+        network: the cell model's code of each.
         growth, decay, contact: what growth, dying and contact need to know.
         vessel_surface: surface of the vessel segment that a cell stands for [um2], 0 for others.
         inheritance_noise: standard deviation of node levels between mother and daughter.
@@ -44,7 +44,7 @@ class Bodies:
 
     @classmethod
     def of(cls, scenario: Scenario) -> Self:
-        """Gather the bodies of a scenario's cell types."""
+        """Gather a scenario's cell types."""
         types = list(scenario.cell_types.values())
         kinds = [spec.network_type for spec in types]
         radius = np.array([spec.vessel_radius or 0.0 for spec in types])

@@ -12,8 +12,9 @@ import numpy as np
 
 from tme_sim.compute.random import initial_id
 from tme_sim.model import newcomers, tick
-from tme_sim.processes import cycle, mutation
-from tme_sim.processes.volume import radii
+from tme_sim.processes import mutation
+from tme_sim.processes.steady_growth import KNOWN, desynchronise
+from tme_sim.processes.volume import radii, set_volumes
 from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import Placed, place_all
 from tme_sim.state.columns import ALIVE
@@ -50,17 +51,17 @@ def seed(model: "TumorModel") -> None:
 def _desynchronise(model: "TumorModel", tables: list[tuple[slice, Columns]]) -> None:
     """Give all cells phases of steady growth; each rate is asked for at the size where it acts."""
     rows = slice(0, model.population.n)
-    growth = model.bodies.growth
-    given = {name: np.full(model.population.n, np.nan) for name in cycle.KNOWN}
+    growth = model.cell_types.growth
+    given = {name: np.full(model.population.n, np.nan) for name in KNOWN}
     for group, columns in tables:
         for name in given.keys() & columns.keys():
             given[name][group] = columns[name]
     rates = {}
     for size, names in SIZES.items():
-        cycle.set_volumes(model.population, rows, growth=growth, size=size)
+        set_volumes(model.population, rows, growth=growth, size=size)
         tick.decide_now(model)
         rates |= {name: model.outputs[name].copy() for name in names}
-    cycle.desynchronise(
+    desynchronise(
         model.population, rows, outputs=rates, growth=growth, seed=model.seed, given=given
     )
 
@@ -98,7 +99,7 @@ def _found_clones(model: "TumorModel", rows: slice, name: str, labels: np.ndarra
     """Clones and network states of the genotypes and clone labels of a table."""
     population = model.population
     genotype = population["genotype"][rows]
-    kind = model.bodies.network[population["type"][rows]]
+    kind = model.cell_types.network[population["type"][rows]]
     population["nodes"][rows] = model.cell_model.initial_state(kind, genotype)
     founder = newcomers.founder(model, name)
     if founder == newcomers.NO_CLONE:
@@ -140,7 +141,7 @@ def _add_standing_clones(model: "TumorModel", rows: slice, name: str, group: "Ce
             mutants = rows.start + np.flatnonzero(number == k)
             population["clone"][mutants] = clone.index
             population["genotype"][mutants] = clone.genotype
-            kind = model.bodies.network[population["type"][mutants]]
+            kind = model.cell_types.network[population["type"][mutants]]
             population["nodes"][mutants] = model.cell_model.initial_state(
                 kind, population["genotype"][mutants]
             )

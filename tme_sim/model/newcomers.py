@@ -13,7 +13,7 @@ NO_CLONE = -1  # of cells that are no tumor cells
 def founder(model: "TumorModel", name: str) -> int:
     """Clone of the cells that a group starts with; made on first use, none for other tissue."""
     group = model.scenario.cells[name]
-    if not model.bodies.tumor[model.bodies.code(group.type)]:
+    if not model.cell_types.tumor[model.cell_types.code(group.type)]:
         return NO_CLONE
     bits = model.scenario.genotype_bits(group.genotype)
     known = next((c for c in model.clones if c.name == name), None)
@@ -24,8 +24,8 @@ def columns(model: "TumorModel", index: int, ids: np.ndarray) -> dict[str, objec
     """Columns of cells of a scenario group that are new in the tissue."""
     name = list(model.scenario.cells)[index]
     group = model.scenario.cells[name]
-    code = model.bodies.code(group.type)
-    types = np.full(len(ids), model.bodies.network[code], np.int8)
+    code = model.cell_types.code(group.type)
+    types = np.full(len(ids), model.cell_types.network[code], np.int8)
     genotype = np.full(len(ids), model.scenario.genotype_bits(group.genotype), np.int32)
     return {
         "id": ids,

@@ -2,34 +2,33 @@
 
 from collections.abc import Callable
 
-import mesa
 import numpy as np
 
 import surrogates
 from surrogates.channels import CELL_TYPES, GENOTYPES
 from surrogates.contract import CellModel
-from tme_sim.agents import census
 from tme_sim.agents.cell import CLASSES
+from tme_sim.agents.population_model import PopulationModel
 from tme_sim.compute.launch import resolve_device
 from tme_sim.errors import InputError
 from tme_sim.fields import Grid, Microenvironment, Substrate
 from tme_sim.model import founders, tick
-from tme_sim.model.cell_types import Bodies
 from tme_sim.model.clones import Clones
-from tme_sim.processes import cycle, exchange
+from tme_sim.model.coupling import Coupling
+from tme_sim.processes.process import Clock
+from tme_sim.processes.volume import set_volumes
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.memory import refuse_if_too_large
 from tme_sim.scenario.units import minutes
-from tme_sim.state.columns import Population
+from tme_sim.state.columns import ALIVE, Population
 from tme_sim.therapy import Therapy
 from tme_sim.therapy.balance import TissueBalance
 
-ALIVE = 0
 EPITHELIUM = CELL_TYPES.index("epithelium")
 FIELD_TOLERANCE = 1e-2  # relative error in time per tick; cells sense with half-saturations
 
 
-class TumorModel(mesa.Model):
+class TumorModel(PopulationModel):
     """A tissue of cells on substrates, stepped by one tick at a time.
 
     ``step()`` runs the processes of ``tme_sim.model.tick`` in their order. Between ticks the
@@ -56,33 +55,33 @@ class TumorModel(mesa.Model):
         device: str = "auto",
         state: dict | None = None,
     ) -> None:
-        super().__init__(rng=scenario.seed)
         refuse_if_too_large(scenario)
-        self.scenario = scenario
-        self.seed = scenario.seed
-        self.device = resolve_device(device)
-        self.cell_model = cell_model or _load_cell_model(scenario, self.device)
-        _check_genotypes(scenario, self.cell_model)
-        self.bodies = Bodies.of(scenario)
+        device = resolve_device(device)
+        cell_model = cell_model or _load_cell_model(scenario, device)
+        _check_genotypes(scenario, cell_model)
+        coupling = Coupling.of(scenario, cell_model)
+        super().__init__(
+            rng=scenario.seed,
+            kinds=[CLASSES[code] for code in coupling.cell_types.network],
+            nodes=[channel.name for channel in cell_model.nodes],
+        )
+        self.scenario, self.seed, self.device = scenario, scenario.seed, device
+        self.cell_model, self.coupling = cell_model, coupling
+        self.cell_types = coupling.cell_types
         self.grid = Grid(shape=scenario.grid_shape(), voxel=scenario.domain.voxel)
         self.env = Microenvironment(self.grid, _substrates(scenario), tolerance=FIELD_TOLERANCE)
         self.therapy = Therapy(scenario)
         self.drug_balance = TissueBalance(self.therapy.drugs, self.env)
         self.clones = Clones()
-        self._describe_channels()
-        self.population = Population(len(self.cell_model.nodes), len(self.basal), len(self.silent))
+        self.population = Population(
+            len(self.cell_model.nodes), len(self.coupling.basal), len(self.coupling.silent)
+        )
         self._set_clock(0)
         self.lineage: list[tuple] = []
         self.events: list[tuple[float, str, str]] = []
         self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
         self._hooks: list[Callable[[TumorModel], object]] = []
         self._stopped: str | None = None
-        census.install(
-            self,
-            kinds=[CLASSES[code] for code in self.bodies.network],
-            nodes=[channel.name for channel in self.cell_model.nodes],
-            born=self._complete,
-        )
         if state is None:
             founders.seed(self)
         else:
@@ -96,8 +95,12 @@ class TumorModel(mesa.Model):
     @property
     def outputs(self) -> dict[str, np.ndarray]:
         """What the cell model decided last, by name: views of one column each, (n_cells,)."""
-        values = self.population["outputs"]
-        return {c.name: values[:, k] for k, c in enumerate(self.cell_model.outputs)}
+        return self.coupling.outputs(self.population)
+
+    @property
+    def clock(self) -> Clock:
+        """The present tick, and what keys its draws."""
+        return Clock(self.tick_index, self.time, self.dt, self.seed)
 
     def is_on(self, process: str) -> bool:
         """Whether the scenario leaves a process of the tick switched on."""
@@ -153,19 +156,19 @@ class TumorModel(mesa.Model):
         groups = list(self.scenario.cells)
         if name in groups:
             return int(np.sum(alive & (self.population["group"] == groups.index(name))))
-        return int(np.sum(alive & (self.population["type"] == self.bodies.code(name))))
+        return int(np.sum(alive & (self.population["type"] == self.cell_types.code(name))))
 
     @property
     def burden(self) -> int:
         """Living tumor cells (not apoptotic, necrotic or debris)."""
         alive = self.population["status"] == ALIVE
-        return int(np.sum(alive & self.bodies.tumor[self.population["type"]]))
+        return int(np.sum(alive & self.cell_types.tumor[self.population["type"]]))
 
     @property
     def healthy(self) -> int:
         """Living epithelial cells: what the toxicity of a drug is judged by."""
         alive = self.population["status"] == ALIVE
-        return int(np.sum(alive & (self.bodies.network[self.population["type"]] == EPITHELIUM)))
+        return int(np.sum(alive & (self.cell_types.network[self.population["type"]] == EPITHELIUM)))
 
     def branch(self) -> "TumorModel":
         """A second future from this state: an independent copy of the model."""
@@ -205,34 +208,14 @@ class TumorModel(mesa.Model):
         self.tick_index = self.steps = tick_index
         self.time = tick_index * self.scenario.time.tick  # [min]
 
-    def _complete(self, rows: slice) -> None:
+    def complete(self, rows: slice) -> None:
         """Give cells that user code added the volumes and the network state of their type."""
         population = self.population
-        cycle.set_volumes(population, rows, growth=self.bodies.growth)
+        set_volumes(population, rows, growth=self.cell_types.growth)
         population["nodes"][rows] = self.cell_model.initial_state(
-            self.bodies.network[population["type"][rows]], population["genotype"][rows]
+            self.cell_types.network[population["type"][rows]], population["genotype"][rows]
         )
-        population["outputs"][rows] = self.silent
-
-    def _describe_channels(self) -> None:
-        """Work out, once, how the scenario and the cell model meet."""
-        model, scenario = self.cell_model, self.scenario
-        names = tuple(channel.name for channel in model.outputs)
-        self.basal = {channel.name: channel.basal for channel in model.inputs}
-        self.sensed = {s.input: name for name, s in scenario.substrates.items() if s.input}
-        self.potency = {name: drug.potency for name, drug in scenario.drugs.items()}
-        self.ports = exchange.ports(scenario.substrates, names)
-        self.walls = {
-            name: exchange.Wall(spec.permeability, spec.plasma)
-            for name, spec in scenario.substrates.items()
-            if spec.permeability > 0.0
-        }
-        self.most = {channel.name: channel.high for channel in model.outputs}
-        self.output_range = np.array([c.high - c.low for c in model.outputs], np.float32)
-        self.silent = np.array([name == "s_duration_factor" for name in names], np.float32)
-        self.mutation_rates = {
-            scenario.genotypes.index(gene): spec.rate for gene, spec in scenario.evolution.items()
-        }
+        population["outputs"][rows] = self.coupling.silent
 
 
 def _rebuild(scenario: Scenario, cell_model: CellModel, device: str, state: dict) -> TumorModel:

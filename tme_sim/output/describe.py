@@ -69,7 +69,7 @@ def recorded_quantities(model: "TumorModel") -> tuple[Quantity, ...]:
 
 def _all_quantities(model: "TumorModel") -> list[Quantity]:
     categories = {
-        "type": model.bodies.names,
+        "type": model.cell_types.names,
         "group": tuple(model.scenario.cells),
         "status": STATUS_NAMES,
         "phase": PHASE_NAMES,

@@ -111,7 +111,7 @@ def _cells(model: "TumorModel") -> dict[str, float]:
     alive = pop["status"] == ALIVE
     n_alive = int(np.count_nonzero(alive))
     per_group = np.bincount(pop["group"][alive], minlength=len(model.scenario.cells))
-    tumor = alive & model.bodies.tumor[pop["type"]]
+    tumor = alive & model.cell_types.tumor[pop["type"]]
     burden = int(np.count_nonzero(tumor))
     n_outside = int(np.count_nonzero(alive & ~pop["in_domain"]))
     phases = np.bincount(pop["phase"][tumor], minlength=len(PHASE_NAMES)) / (burden or np.nan)
@@ -132,7 +132,7 @@ def _cells(model: "TumorModel") -> dict[str, float]:
 def _drugs(model: "TumorModel") -> dict[str, float]:
     """Drug in plasma, and drug and oxygen where the living tumor cells are."""
     pop = model.population
-    tumor = (pop["status"] == ALIVE) & model.bodies.tumor[pop["type"]]
+    tumor = (pop["status"] == ALIVE) & model.cell_types.tumor[pop["type"]]
     voxel = model.grid.voxel_of(pop["position"][tumor])
     found = {}
     if OXYGEN in model.env.names:

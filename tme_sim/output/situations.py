@@ -55,7 +55,7 @@ def write(file: h5py.File, model: "TumorModel", frame: int) -> None:
     values = {
         "inputs": population["inputs"][rows],
         "genotype": population["genotype"][rows],
-        "type": model.bodies.network[population["type"][rows]],
+        "type": model.cell_types.network[population["type"][rows]],
     }
     for name, found in values.items():
         dataset = group[name]

@@ -9,26 +9,28 @@ it goes, or until a phagocyte has engulfed it.
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels: no annotations, a column per argument
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
+from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform
-from tme_sim.processes.volume import radius_of, relaxed, swollen
+from tme_sim.fields import Microenvironment
+from tme_sim.processes.process import Clock, Pending
+from tme_sim.processes.volume import Sizes, radius_of, relaxed, swollen
+from tme_sim.scenario.units import HOUR
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, NECROTIC, Population
 
-READS = ("id", "type", "outputs")
-WRITES = (
-    *("status", "death_time", "death_cause", "death_volume"),
-    *("volume", "fluid_volume", "nuclear_volume", "radius"),
-)
+if TYPE_CHECKING:
+    from tme_sim.model.coupling import Coupling
+
 CAUSES = ("", "apoptosis", "necrosis")  # by the codes of the column `death_cause`
 _APOPTOSIS, _NECROSIS = 1, 2
 _FATE = int(Stream.FATE)
-_DEBRIS_FLUID_RATE = 0.05 / 60.0  # [1/min] PhysiCell 1.14 standard necrosis model, after lysis
+_DEBRIS_FLUID_RATE = 0.05 / HOUR  # [1/min] PhysiCell 1.14 standard necrosis model, after lysis
 
 
 class Decay(NamedTuple):
@@ -50,113 +52,83 @@ class Decay(NamedTuple):
         return cls(*(np.array([getattr(t, f) for t in types], float) for f in cls._fields))
 
 
-class Fates(NamedTuple):
-    """Masks of the cells that died in this tick, and of the dead that are to be removed."""
+class Fate(NamedTuple):
+    """Columns of the end of a cell."""
 
-    died: np.ndarray
-    cleared: np.ndarray
+    status: NDArray[np.int8]
+    death_time: NDArray[np.float32]
+    death_volume: NDArray[np.float32]
+    death_cause: NDArray[np.int8]
 
 
-# places in a row of the table that the kernel reads; rates follow as fluid, cytoplasm, nucleus
-_APOPTOSIS_RATES = Decay._fields.index("apoptosis_fluid_rate")
-_NECROSIS_RATES = Decay._fields.index("necrosis_fluid_rate")
-_APOPTOSIS_DURATION = Decay._fields.index("apoptosis_duration")
-_LYSIS_FACTOR = Decay._fields.index("lysis_volume_factor")
-_CLEARANCE_TIME = Decay._fields.index("debris_clearance_time")
+READS = ("id", "type", "outputs", *Fate._fields[:-1], *Sizes._fields[:-1])
+WRITES = (*Fate._fields, *Sizes._fields)
 
 
 def advance(
     population: Population,
+    env: Microenvironment,
+    pending: Pending,
     *,
-    outputs: Mapping[str, np.ndarray],
-    decay: Decay,
-    dt: float,
-    seed: int,
-    tick: int,
-) -> Fates:
-    """Decide who dies within ``dt`` [min], and let those who were dead before go on decaying."""
-    fates = Fates(*np.zeros((2, population.n), dtype=np.bool_))
-    dead = np.flatnonzero(population["status"] != ALIVE)  # few: they have a loop of their own
-    launch(
-        _die,
-        population.n,
-        population["id"],
-        *(np.ascontiguousarray(outputs[name]) for name in ("apoptosis_rate", "necrosis_rate")),
-        *(population[name] for name in WRITES[:5]),
-        float(dt),
-        seed,
-        tick,
-        fates.died,
-    )
-    launch(
-        _decay,
-        dead.size,
-        dead,
-        population["type"],
-        *(population[name] for name in (*WRITES[:2], *WRITES[3:])),
-        np.stack(decay, axis=1),
-        float(dt),
-        fates.cleared,
-    )
-    return fates
+    coupling: "Coupling",
+    clock: Clock,
+) -> Pending:
+    """Decide who dies within the tick, and let those who were dead before go on decaying.
+
+    Notes who died, and which of the dead are to be removed.
+    """
+    n, outputs = population.n, coupling.outputs(population)
+    fate, sizes = population.gather(Fate), population.gather(Sizes)
+    hazards = (np.ascontiguousarray(outputs[name]) for name in ("apoptosis_rate", "necrosis_rate"))
+    died, cleared = np.zeros((2, n), dtype=np.bool_)
+    dead = np.flatnonzero(fate.status != ALIVE)  # few: they have a loop of their own
+    launch(_die, n, population["id"], *hazards, fate, sizes.volume, clock, died)
+    decay = coupling.cell_types.decay
+    launch(_decay, dead.size, dead, population["type"], fate, sizes, decay, clock.dt, cleared)
+    return pending._replace(died=died, cleared=pending.cleared | cleared)
 
 
-def _die(
-    i,
-    cell_id,
-    apoptosis_rate,
-    necrosis_rate,
-    status,
-    death_time,
-    death_cause,
-    death_volume,
-    volume,
-    dt,
-    seed,
-    tick,
-    died,
-):
+def _die(i, cell_id, apoptosis_rate, necrosis_rate, fate, volume, clock, died):
     """Whether one living cell dies in a tick, and of what."""
-    if status[i] == ALIVE:
-        u = uniform(seed, _FATE, tick, cell_id[i], 0)
-        cause = cause_of_death(u, apoptosis_rate[i], necrosis_rate[i], dt)
+    if fate.status[i] == ALIVE:
+        u = uniform(clock.seed, _FATE, clock.tick, cell_id[i], 0)
+        cause = cause_of_death(u, apoptosis_rate[i], necrosis_rate[i], clock.dt)
         if cause != 0:
             died[i] = True
-            death_cause[i], death_time[i], death_volume[i] = cause, 0.0, volume[i]
-            status[i] = APOPTOTIC if cause == _APOPTOSIS else NECROTIC
+            fate.death_cause[i], fate.death_time[i] = cause, 0.0
+            fate.death_volume[i] = volume[i]
+            fate.status[i] = APOPTOTIC if cause == _APOPTOSIS else NECROTIC
 
 
-def _decay(
-    i,
-    dead,
-    kind,
-    status,
-    death_time,
-    death_volume,
-    volume,
-    fluid_volume,
-    nuclear_volume,
-    radius,
-    bodies,
-    dt,
-    cleared,
-):
+def _decay(i, dead, kind, fate, sizes, decay, dt, cleared):
     """One tick of one cell that was dead before."""
     row = dead[i]
-    body, state = kind[row], status[row]
-    first = _APOPTOSIS_RATES if state == APOPTOTIC else _NECROSIS_RATES
-    rates = bodies[body, first], bodies[body, first + 1], bodies[body, first + 2]
-    solid = volume[row] - fluid_volume[row]
-    parts = fluid_volume[row], solid - nuclear_volume[row], nuclear_volume[row]
+    body, state = kind[row], fate.status[row]
+    if state == APOPTOTIC:
+        rates = (
+            decay.apoptosis_fluid_rate[body],
+            decay.apoptosis_cytoplasm_rate[body],
+            decay.apoptosis_nucleus_rate[body],
+        )
+        limit = decay.apoptosis_duration[body]
+    else:
+        rates = (
+            decay.necrosis_fluid_rate[body],
+            decay.necrosis_cytoplasm_rate[body],
+            decay.necrosis_nucleus_rate[body],
+        )
+        limit = decay.debris_clearance_time[body]
+    solid = sizes.volume[row] - sizes.fluid_volume[row]
+    parts = sizes.fluid_volume[row], solid - sizes.nuclear_volume[row], sizes.nuclear_volume[row]
     fluid, cytoplasm, nucleus = decayed(state, parts, rates, dt)
-    fluid_volume[row], nuclear_volume[row] = fluid, nucleus
-    volume[row] = fluid + cytoplasm + nucleus
-    radius[row] = radius_of(volume[row])
-    death_time[row] += dt
-    if state == NECROTIC and volume[row] > bodies[body, _LYSIS_FACTOR] * death_volume[row]:
-        status[row], death_time[row] = DEBRIS, 0.0
-    limit = bodies[body, _APOPTOSIS_DURATION if state == APOPTOTIC else _CLEARANCE_TIME]
-    cleared[row] = status[row] != NECROTIC and death_time[row] >= limit
+    sizes.fluid_volume[row], sizes.nuclear_volume[row] = fluid, nucleus
+    sizes.volume[row] = fluid + cytoplasm + nucleus
+    sizes.radius[row] = radius_of(sizes.volume[row])
+    fate.death_time[row] += dt
+    burst = decay.lysis_volume_factor[body] * fate.death_volume[row]
+    if state == NECROTIC and sizes.volume[row] > burst:
+        fate.status[row], fate.death_time[row] = DEBRIS, 0.0
+    cleared[row] = fate.status[row] != NECROTIC and fate.death_time[row] >= limit
 
 
 @register_jitable

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.processes.contact import CONTACTS, contact_weight
-from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours, nearest
+from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours, minimum_image
 
 REPULSION_SPEED = 10.0  # [um/min] PhysiCell 1.14.2 default, Ghaffarizadeh 2018
 ADHESION_SPEED = 0.4  # [um/min] the same
@@ -148,7 +148,7 @@ def interact(
     counting: bool = True,
 ) -> None:
     """Velocity of every cell and, if counting, what else its neighbours do to it and show it."""
-    known = (near.order, near.begin, near.number, near.listed, near.cells.bins.size)
+    known = (*near.lists, np.array(near.space.size, dtype=float))
     launch(
         _interact,
         -(-len(bodies) // BLOCK),
@@ -198,7 +198,7 @@ def _interact(
     gather(low, high, order, begin, number, listed, bodies, pair)
     if periodic:
         for axis in range(axes):
-            come_near(size[axis], pair[axis])
+            take_minimum_images(size[axis], pair[axis])
     if coincident(pair[_X], pair[_Y], pair[_Z]):
         part(low, high, order, begin, number, listed, identity, axes, pair)
     reciprocate(pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_INVERSE])
@@ -262,10 +262,10 @@ def weigh_types(low, high, order, begin, number, listed, bodies, adhesion, pair)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def come_near(size, difference):
+def take_minimum_images(size, difference):
     """Replace differences along one axis by those to the nearest image in a periodic box."""
     for k in range(difference.size):
-        difference[k] = nearest(difference[k], size)
+        difference[k] = minimum_image(difference[k], size)
 
 
 @nb.njit(error_model="numpy", forceinline=True)

@@ -11,11 +11,10 @@ T cells, fast and hardly adhesive, pass. The bonds between two cells bear up to 
 10.1073/pnas.1521151113).
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
+# ruff: noqa: ANN001, ANN201, ANN202 - kernels carry no annotations, and many columns
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform
-from tme_sim.processes.neighbours import Space, taken
+from tme_sim.processes.neighbours import Space, take_rows
+from tme_sim.processes.process import Clock, Mask, Outputs
 from tme_sim.state.columns import Population
 
 SENSED_LENGTH = 15.0  # [um] a cell compares concentrations over about its own length
@@ -40,62 +40,61 @@ _UNDRAWN = -1.0  # wait of a cell whose first turn of the tick is still to be dr
 _DRAWS_PER_TURN = 3  # two for the direction, one for the time until the next turn
 
 
-@dataclass
-class Walk:
-    """Where every cell of the population is heading, and for how long, within one tick.
+class Walk(NamedTuple):
+    """Where every cell of the population is heading, and for how long, within one tick."""
 
-    `direction` unit vectors, `wait` time to the next turn [min], `turns` made in this tick.
-    """
+    direction: NDArray[np.float64]  # unit vectors
+    wait: NDArray[np.float64]  # [min] to the next turn
+    turns: NDArray[np.int32]  # made in this tick
 
-    direction: NDArray[np.float64]
-    wait: NDArray[np.float64]
-    turns: NDArray[np.int32]
-
-    def like(self) -> Self:
+    def like(self) -> "Walk":
         """A copy to try a substep in."""
-        return type(self)(self.direction.copy(), self.wait.copy(), self.turns.copy())
+        return Walk(self.direction.copy(), self.wait.copy(), self.turns.copy())
 
 
-@dataclass(frozen=True)
-class Gait:
-    """How every cell walks in this tick: `speed` [um/min], 0 for those that do not walk."""
+class Gait(NamedTuple):
+    """How every cell walks in this tick."""
 
-    speed: NDArray[np.float64]
-    persistence: NDArray[np.float64]
+    speed: NDArray[np.float64]  # [um/min], 0 for those that do not walk
+    persistence: NDArray[np.float64]  # [min]
     bias: NDArray[np.float64]
     identity: NDArray[np.int64]
     planar: bool
     seed: int
     tick: int
 
-    def of(self, rows: NDArray[np.int64]) -> Self:
+    def of(self, rows: NDArray[np.int64]) -> "Gait":
         """The gait of some cells, in this order."""
-        each = ("speed", "persistence", "bias", "identity")
-        return replace(self, **{name: taken(getattr(self, name), rows) for name in each})
+        return self._replace(
+            speed=take_rows(self.speed, rows),
+            persistence=take_rows(self.persistence, rows),
+            bias=take_rows(self.bias, rows),
+            identity=take_rows(self.identity, rows),
+        )
 
 
 def gait_of(
     population: Population,
     space: Space,
     *,
-    walking: NDArray[np.bool_],
-    outputs: Mapping[str, NDArray],
+    walking: Mask,
+    outputs: Outputs,
     bias: NDArray[np.float64],
-    key: tuple[int, int],
+    clock: Clock,
 ) -> Gait:
-    """Read speed and persistence of the cells that walk; `key` is (seed, tick)."""
+    """Read speed and persistence of the cells that walk."""
     speed = np.where(walking, outputs["speed"], 0.0)
-    persistence = np.maximum(outputs["persistence_time"], SHORTEST_PERSISTENCE)
+    persistence = np.maximum(outputs["persistence_time"], SHORTEST_PERSISTENCE).astype(float)
     identity = population["id"]
-    return Gait(speed, persistence.astype(float), bias, identity, space.planar, *key)
+    return Gait(speed, persistence, bias, identity, space.planar, clock.seed, clock.tick)
 
 
 def bias_of(
     population: Population,
     voxel: NDArray[np.int32],
     *,
-    outputs: Mapping[str, NDArray],
-    gradients: Mapping[str, tuple[NDArray, NDArray]],
+    outputs: Outputs,
+    gradients: Mapping[str, tuple[NDArray[np.floating], NDArray[np.floating]]],
 ) -> NDArray[np.float64]:
     """Vector that pulls each cell's new directions: sum over substrates of gain x response.
 
@@ -113,7 +112,7 @@ def bias_of(
 def depart(population: Population, rows: NDArray[np.int64]) -> Walk:
     """State of the walk at the start of a tick: waiting times have no memory and are drawn anew."""
     n = rows.size
-    heading = taken(population["direction"], rows).astype(float)
+    heading = take_rows(population["direction"], rows).astype(float)
     return Walk(heading, np.full(n, _UNDRAWN), np.zeros(n, dtype=np.int32))
 
 
@@ -130,10 +129,7 @@ def stride(
 
     `hold` [um/min] is the adhesion of those a cell touches: it gets on with max(speed - hold, 0).
     """
-    walked = (gait.speed, hold, gait.persistence, gait.bias, gait.identity, gait.planar)
-    before = (walk.direction, walk.wait, walk.turns)
-    after = (trial.direction, trial.wait, trial.turns)
-    launch(_stride, len(step), *walked, gait.seed, gait.tick, dt, *before, *after, step, weight=6)
+    launch(_stride, len(step), gait, hold, dt, walk, trial, step, weight=6)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -155,30 +151,12 @@ def _attract(i, gain, voxel, concentration, gradient, half_saturation, bias):
         bias[i, 2] += pull * g_z
 
 
-def _stride(
-    i,
-    speed,
-    hold,
-    persistence,
-    bias,
-    identity,
-    planar,
-    seed,
-    tick,
-    dt,
-    direction,
-    wait,
-    turns,
-    new_direction,
-    new_wait,
-    new_turns,
-    step,
-):
+def _stride(i, gait, hold, dt, walk, trial, step):
     """Walk one cell through `dt`, turn by turn; who heads nowhere yet turns at once."""
-    x, y, z = direction[i, 0], direction[i, 1], direction[i, 2]
-    left, until, turn = dt, wait[i], turns[i]
+    x, y, z = walk.direction[i, 0], walk.direction[i, 1], walk.direction[i, 2]
+    left, until, turn = dt, walk.wait[i], walk.turns[i]
     s_x, s_y, s_z = 0.0, 0.0, 0.0
-    while speed[i] > 0.0 and until < left:
+    while gait.speed[i] > 0.0 and until < left:
         undrawn = until == _UNDRAWN
         if not undrawn:
             s_x += until * x
@@ -187,32 +165,33 @@ def _stride(
             left -= until
             turn += 1
         if not undrawn or x * x + y * y + z * z < 0.5:
-            x, y, z = turned(seed, tick, identity[i], turn, planar, bias, i)
-        until = waiting(seed, tick, identity[i], turn, persistence[i])
-    headway = max(speed[i] - hold[i], 0.0)
+            x, y, z = new_direction(gait, i, turn)
+        until = waiting_time(gait, i, turn)
+    headway = max(gait.speed[i] - hold[i], 0.0)
     step[i, 0] = headway * (s_x + left * x)
     step[i, 1] = headway * (s_y + left * y)
     step[i, 2] = headway * (s_z + left * z)
-    new_direction[i, 0], new_direction[i, 1], new_direction[i, 2] = x, y, z
-    new_wait[i], new_turns[i] = until - left, turn
+    trial.direction[i, 0], trial.direction[i, 1], trial.direction[i, 2] = x, y, z
+    trial.wait[i], trial.turns[i] = until - left, turn
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def waiting(seed, tick, identity, turn, persistence):
+def waiting_time(gait, i, turn):
     """Time [min] until the next turn, exponential."""
-    draw = _DRAWS_PER_TURN * turn + 2
-    return -persistence * np.log(uniform(seed, _STREAM, tick, identity, draw))
+    u = uniform(gait.seed, _STREAM, gait.tick, gait.identity[i], _DRAWS_PER_TURN * turn + 2)
+    return -gait.persistence[i] * np.log(u)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def turned(seed, tick, identity, turn, planar, bias, i):
-    """New direction: a random unit vector plus the bias, of length 1."""
+def new_direction(gait, i, turn):
+    """A random unit vector plus the bias, of length 1."""
     draw = _DRAWS_PER_TURN * turn
+    seed, tick, identity = gait.seed, gait.tick, gait.identity[i]
     around = 2.0 * np.pi * uniform(seed, _STREAM, tick, identity, draw)
-    up = 0.0 if planar else 2.0 * uniform(seed, _STREAM, tick, identity, draw + 1) - 1.0
+    up = 0.0 if gait.planar else 2.0 * uniform(seed, _STREAM, tick, identity, draw + 1) - 1.0
     side = np.sqrt(1.0 - up * up)
-    x = side * np.cos(around) + bias[i, 0]
-    y = side * np.sin(around) + bias[i, 1]
-    z = 0.0 if planar else up + bias[i, 2]
+    x = side * np.cos(around) + gait.bias[i, 0]
+    y = side * np.sin(around) + gait.bias[i, 1]
+    z = 0.0 if gait.planar else up + gait.bias[i, 2]
     length = np.sqrt(x * x + y * y + z * z)
     return x / length, y / length, z / length

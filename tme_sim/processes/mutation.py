@@ -7,45 +7,47 @@ rates: its mutants are a Luria-Delbruck jackpot, of which the patch is a sample.
 Reference: Lea and Coulson 1949, doi:10.1007/BF02986080.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tme_sim.compute.random import Stream, poisson, uniforms
+from tme_sim.fields import Microenvironment
+from tme_sim.processes.process import Clock, Mutant, Pending
 from tme_sim.state.columns import Population
+
+if TYPE_CHECKING:
+    from tme_sim.model.coupling import Coupling
 
 READS = ("id", "genotype")
 WRITES = ("genotype",)
 _CLONE_SIZE, _MEMBERSHIP = 0, 1  # draws of a clone, and of a cell of the patch
 
 
-class Mutation(NamedTuple):
-    """A cell that founded a clone."""
+def advance(
+    population: Population,
+    env: Microenvironment,
+    pending: Pending,
+    *,
+    coupling: "Coupling",
+    clock: Clock,
+) -> Pending:
+    """Let the daughters of the tick mutate; notes the mutants in the order of rows.
 
-    row: int
-    bit: int
-
-
-def mutate(
-    population: Population, rows: slice, *, rates: Mapping[int, float], seed: int, tick: int
-) -> list[Mutation]:
-    """Let daughters mutate; ``rates`` per division by bit of the genotype.
-
-    Returns the mutants in row order, at most one new mutation each: a second one in the same
-    division is left to a later one.
+    Each gains one mutation at most: a second one in the same division is left to a later one.
     """
+    rows = pending.born
     ids = population["id"][rows]
     genotype = population["genotype"][rows]
-    fresh = np.ones(ids.size, dtype=bool)
-    found = []
-    for bit, rate in rates.items():
-        hit = fresh & (uniforms(seed, Stream.MUTATION, tick, ids, bit) < rate)
+    unchanged = np.ones(ids.size, dtype=bool)
+    mutants: list[Mutant] = []
+    for bit, rate in coupling.mutation_rates.items():
+        hit = unchanged & (uniforms(clock.seed, Stream.MUTATION, clock.tick, ids, bit) < rate)
         hit &= (genotype >> bit) & 1 == 0
         genotype[hit] |= np.int32(1 << bit)
-        fresh &= ~hit
-        found += [Mutation(rows.start + int(k), bit) for k in np.flatnonzero(hit)]
-    return sorted(found)
+        unchanged &= ~hit
+        mutants += [Mutant(rows.start + int(k), bit) for k in np.flatnonzero(hit)]
+    return pending._replace(mutants=tuple(sorted(mutants)))
 
 
 def standing_clones(

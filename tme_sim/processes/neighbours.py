@@ -13,7 +13,7 @@ found without looking at anyone out of reach.
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self, TypeVar
 
 import numba as nb
 import numpy as np
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tme_sim.compute.launch import launch
 
 Walls = Literal["reflecting", "periodic", "open"]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 CONTACT_RANGE = 1.25  # of the sum of two radii: further apart, two cells do not touch
 SLACK = 1.5  # [um] a cell may move before its list of neighbours needs a look
@@ -57,16 +58,39 @@ class Space:
 
 
 class Bins(NamedTuple):
-    """How space is cut, as arrays that kernels read.
+    """How space is cut."""
 
-    `counts`: bins along x, y, z, and 1 if space is periodic; `scale`: bins per um along x, y, z,
-    then um per bin; `size`: the box, the largest radius, and how far beyond contact two cells are
-    neighbours still [um].
-    """
+    n_x: int
+    n_y: int
+    n_z: int
+    periodic: int  # 1 or 0
+    per_um_x: float
+    per_um_y: float
+    per_um_z: float
+    width_y: float  # [um]
+    width_z: float
+    size_x: float  # [um] of the box
+    size_y: float
+    size_z: float
+    largest: float  # [um] radius
+    spare: float  # [um] how far beyond contact two cells are neighbours still
 
-    counts: NDArray[np.int64]
-    scale: NDArray[np.float64]
-    size: NDArray[np.float64]
+
+class Slots(NamedTuple):
+    """Cells sorted into bins, as kernels read them; see ``CellList``."""
+
+    start: NDArray[np.int64]
+    order: NDArray[np.int64]
+    place: NDArray[np.float64]  # x, y, z and radius [um] of the cell in each slot
+
+
+class Lists(NamedTuple):
+    """Neighbours of the cell in each slot: see ``Neighbours``."""
+
+    order: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    number: NDArray[np.int64]
+    listed: NDArray[np.int32]
 
 
 def cut(space: Space, largest: float, n_cells: int, *, slack: float = 0.0) -> Bins:
@@ -84,13 +108,20 @@ def cut(space: Space, largest: float, n_cells: int, *, slack: float = 0.0) -> Bi
     while np.prod(counts.astype(float)) > most:
         width *= 1.25
         counts = _counts(space, width)
-    size = np.array([*space.size, largest, 2.0 * slack])
-    per_um = counts / size[:3]
-    scale = np.array([*per_um, *(1.0 / per_um)])
-    return Bins(np.array([*counts, space.periodic], dtype=np.int64), scale, size)
+    size = np.array(space.size, dtype=np.float64)
+    per_um = counts / size
+    return Bins(
+        *counts.tolist(),
+        int(space.periodic),
+        *per_um.tolist(),
+        *(1.0 / per_um[1:]).tolist(),
+        *size.tolist(),
+        largest,
+        2.0 * slack,
+    )
 
 
-def _counts(space: Space, width: NDArray) -> NDArray:
+def _counts(space: Space, width: NDArray[np.float64]) -> NDArray[np.int64]:
     counts = np.maximum(np.asarray(space.size) // width, 1).astype(np.int64)
     if space.planar:
         counts[2] = 1
@@ -124,7 +155,7 @@ def beyond(b, count, size, periodic):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def nearest(difference, size):
+def minimum_image(difference, size):
     """The same difference to the nearest image in a periodic box."""
     return difference - size * np.rint(difference / size)
 
@@ -136,66 +167,69 @@ def aside(position, b, offset, width):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def run(counts, scale, size, start, x, y, z, reach, image, o_y, o_z):
+def run(bins, start, x, y, z, reach, image, o_y, o_z):
     """Slots [low, high) of one row of bins around a position, and how far off its image is [um].
 
     The row is that `o_y`, `o_z` (-1, 0, 1) bins on; `image` -1 and 1 look beyond a periodic wall
     along x. Slots further than `reach` [um] are left out as far as whole bins can be.
     """
-    n_x, n_y, n_z, periodic = counts[0], counts[1], counts[2], counts[3]
-    own_y, own_z = coordinate(y, scale[1], n_y), coordinate(z, scale[2], n_z)
-    b_y, shift_y = beyond(own_y + o_y, n_y, size[1], periodic)
-    b_z, shift_z = beyond(own_z + o_z, n_z, size[2], periodic)
-    d_y, d_z = aside(y, own_y, o_y, scale[4]), aside(z, own_z, o_z, scale[5])
+    own_y = coordinate(y, bins.per_um_y, bins.n_y)
+    own_z = coordinate(z, bins.per_um_z, bins.n_z)
+    b_y, shift_y = beyond(own_y + o_y, bins.n_y, bins.size_y, bins.periodic)
+    b_z, shift_z = beyond(own_z + o_z, bins.n_z, bins.size_z, bins.periodic)
+    d_y, d_z = aside(y, own_y, o_y, bins.width_y), aside(z, own_z, o_z, bins.width_z)
     away = d_y * d_y + d_z * d_z
     if b_y < 0 or b_z < 0 or away > reach * reach:
         return 0, 0, 0.0, 0.0, 0.0
     along = reach - (0.5 / reach) * away  # at least the half chord of the sphere of reach
-    x -= image * size[0]
-    if periodic and (x + along < 0.0 or x - along > size[0]):
+    x -= image * bins.size_x
+    if bins.periodic and (x + along < 0.0 or x - along > bins.size_x):
         return 0, 0, 0.0, 0.0, 0.0
-    line = (b_z * n_y + b_y) * n_x
-    low = start[np.uint64(line + coordinate(x - along, scale[0], n_x))]
-    high = start[np.uint64(line + coordinate(x + along, scale[0], n_x) + 1)]
-    return low, high, -image * size[0], shift_y, shift_z
+    line = (b_z * bins.n_y + b_y) * bins.n_x
+    low = start[np.uint64(line + coordinate(x - along, bins.per_um_x, bins.n_x))]
+    high = start[np.uint64(line + coordinate(x + along, bins.per_um_x, bins.n_x) + 1)]
+    return low, high, -image * bins.size_x, shift_y, shift_z
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def segment(counts, scale, size, start, rows, row, slots, slot):
+def segment(bins, cells, rows, row, slot):
     """Slots [low, high) of one row of bins around a cell, and the cell as seen from there.
 
     Beyond a periodic wall stands the image of the other side: the position is shifted by one box.
     """
-    x, y, z = slots[slot, 0], slots[slot, 1], slots[slot, 2]
-    reach = CONTACT_RANGE * (slots[slot, RADIUS] + size[3]) + size[4]
+    place = cells.place
+    x, y, z = place[slot, 0], place[slot, 1], place[slot, 2]
+    reach = CONTACT_RANGE * (place[slot, RADIUS] + bins.largest) + bins.spare
     offset = (rows[row, 0], rows[row, 1], rows[row, 2])
-    low, high, s_x, s_y, s_z = run(counts, scale, size, start, x, y, z, reach, *offset)
+    low, high, s_x, s_y, s_z = run(bins, cells.start, x, y, z, reach, *offset)
     return low, high, x + s_x, y + s_y, z + s_z
 
 
 class CellList:
     """Cells sorted into bins: `order[start[b]:start[b + 1]]` are the rows of bin `b`.
 
-    `slots` repeats position and radius [um] of each cell in that order.
+    `place` repeats position and radius [um] of each cell in that order.
     """
 
-    def __init__(self, space: Space, radius: NDArray, *, slack: float = 0.0) -> None:
+    def __init__(self, space: Space, radius: NDArray[np.floating], *, slack: float = 0.0) -> None:
         """Room for `len(radius)` cells; `slack` [um] is what neighbours have beyond contact."""
         n = len(radius)
         self.bins = cut(space, float(radius.max(initial=1.0)), n, slack=slack)
         self.rows = rows_around(space)
         self.radius = np.ascontiguousarray(radius, dtype=np.float64)
-        self.start = np.empty(int(self.bins.counts[:3].prod()) + 1, dtype=np.int64)
+        n_bins = self.bins.n_x * self.bins.n_y * self.bins.n_z
+        self.start = np.empty(n_bins + 1, dtype=np.int64)
         self.order = np.empty(n, dtype=np.int64)
-        self.slots = np.empty((n, 4))
+        self.place = np.empty((n, 4))
+        self.slots = Slots(self.start, self.order, self.place)
         self._bin = np.empty(n, dtype=np.int64)
 
     def build(self, position: NDArray[np.float64]) -> Self:
         """Sort the cells by where they are now: columns x, y, z, of which there may be more."""
         n = len(position)
-        launch(_assign, n, self.bins.counts, self.bins.scale, position, self._bin)
+        launch(_assign, n, self.bins, position, self._bin)
         _sort(self._bin, self.start, self.order)
-        launch(_gather, n, self.order, position, self.radius, self.slots)
+        launch(_gather, n, self.order, position, self.radius, self.place)
         return self
 
     def slot_of(self) -> NDArray[np.int64]:
@@ -214,7 +248,7 @@ class Neighbours:
     `listed[begin[s]:begin[s] + number[s]]`.
     """
 
-    def __init__(self, space: Space, radius: NDArray, *, slack: float = SLACK) -> None:
+    def __init__(self, space: Space, radius: NDArray[np.floating], *, slack: float = SLACK) -> None:
         """Room for `len(radius)` cells."""
         n = len(radius)
         self.space, self.slack = space, slack - _ROUNDING
@@ -230,15 +264,19 @@ class Neighbours:
         """Row of every slot."""
         return self.cells.order
 
+    @property
+    def lists(self) -> Lists:
+        """Who is listed, as kernels read it."""
+        return Lists(self.order, self.begin, self.number, self.listed)
+
     def build(self, position: NDArray[np.float64]) -> Self:
         """List anew, from where cells are now: columns x, y, z, of which there may be more."""
         cells = self.cells.build(position)
         self.origin[:] = position[:, :3]
-        found = (self.begin, self.number, self._needed)
-        where = (*cells.bins, cells.start, cells.slots, cells.order)
+        where = (cells.bins, cells.slots)
         while True:
-            lists = (self._room, self.listed, *found)
-            launch(_list, self._needed.size, *where, *lists, weight=BLOCK * 15)
+            found = (self._room, self.lists, self._needed)
+            launch(_list, self._needed.size, *where, *found, weight=BLOCK * 15)
             room = np.diff(self._room)
             if (self._needed <= room).all():
                 break
@@ -252,16 +290,15 @@ class Neighbours:
         Cells that are within the slack cannot miss each other; the few others are looked at.
         """
         far = float(strayed.max(initial=0.0))
-        wide = 2.0 * CONTACT_RANGE * self.cells.bins.size[3]  # less than a bin is along y and z
+        wide = 2.0 * CONTACT_RANGE * self.cells.bins.largest  # less than a bin is along y and z
         if far <= self.slack or far > wide or self.slack < 0.0:
             return far <= self.slack
         loose = np.flatnonzero(strayed[self.order] > self.slack)
         if loose.size > LOOSE * strayed.size:
             return False
         missed = np.zeros(loose.size, dtype=np.bool_)
-        where = (*self.cells.bins, self.cells.start, self.cells.slots, self.order)
-        lists = (self.begin, self.number, self.listed)
-        launch(_miss, loose.size, loose, far, *where, *lists, position, missed, weight=200)
+        where = (self.cells.bins, self.cells.slots, self.lists)
+        launch(_miss, loose.size, loose, far, *where, position, missed, weight=200)
         return not missed.any()
 
     def _make_room(self, room: NDArray[np.int64]) -> None:
@@ -270,7 +307,7 @@ class Neighbours:
         self.listed = np.empty(self._room[-1], dtype=np.int32)
 
 
-def taken(array: NDArray, rows: NDArray[np.int64]) -> NDArray:
+def take_rows(array: NDArray[Scalar], rows: NDArray[np.int64]) -> NDArray[Scalar]:
     """Copy of some rows of an array of one or two dimensions, in this order."""
     width = int(np.prod(array.shape[1:], dtype=int))
     source = np.ascontiguousarray(array).reshape(len(array), width)
@@ -279,12 +316,12 @@ def taken(array: NDArray, rows: NDArray[np.int64]) -> NDArray:
     return out.reshape(rows.size, *array.shape[1:])
 
 
-def _assign(i, counts, scale, position, out):
+def _assign(i, bins, position, out):
     """Bin of cell i."""
-    b_x = coordinate(position[i, 0], scale[0], counts[0])
-    b_y = coordinate(position[i, 1], scale[1], counts[1])
-    b_z = coordinate(position[i, 2], scale[2], counts[2])
-    out[i] = (b_z * counts[1] + b_y) * counts[0] + b_x
+    b_x = coordinate(position[i, 0], bins.per_um_x, bins.n_x)
+    b_y = coordinate(position[i, 1], bins.per_um_y, bins.n_y)
+    b_z = coordinate(position[i, 2], bins.per_um_z, bins.n_z)
+    out[i] = (b_z * bins.n_y + b_y) * bins.n_x + b_x
 
 
 @nb.njit(error_model="numpy", cache=True)
@@ -317,110 +354,88 @@ def _take(k, rows, source, out):
         out[k, column] = source[rows[k], column]
 
 
-def _list(block, counts, scale, size, start, slots, order, room, listed, begin, number, needed):
+def _list(block, bins, cells, room, lists, needed):
     """Neighbours of the cells of one block; where there is no room they are only counted."""
     maybe = np.empty(AT_ONCE, dtype=np.int32)
-    periodic = counts[3]
-    deep = min(counts[2] - 1, 1)  # whether there are layers of bins above and below
+    deep = min(bins.n_z - 1, 1)  # whether there are layers of bins above and below
+    place, end = cells.place, room[block + 1]
     at, most = room[block], room[block]
-    for slot in range(block * BLOCK, min((block + 1) * BLOCK, len(order))):
-        begin[slot] = at
-        x, y, z = slots[slot, 0], slots[slot, 1], slots[slot, 2]
-        reach = CONTACT_RANGE * (slots[slot, RADIUS] + size[3]) + size[4]
+    for slot in range(block * BLOCK, min((block + 1) * BLOCK, len(cells.order))):
+        lists.begin[slot] = at
+        x, y, z = place[slot, 0], place[slot, 1], place[slot, 2]
+        reach = CONTACT_RANGE * (place[slot, RADIUS] + bins.largest) + bins.spare
         n = 0
         for o_z in range(-deep, deep + 1):
             for o_y in range(-1, 2):
-                for image in range(-periodic, periodic + 1):
+                for image in range(-bins.periodic, bins.periodic + 1):
                     low, high, s_x, s_y, s_z = run(
-                        counts, scale, size, start, x, y, z, reach, image, o_y, o_z
+                        bins, cells.start, x, y, z, reach, image, o_y, o_z
                     )
                     while low < high:
                         for k in range(_TOGETHER):
                             maybe[np.uint64(n + k)] = np.int32(low) + np.int32(k)
                         n += min(_TOGETHER, high - low)
                         low += _TOGETHER
-                        if periodic or n > AT_ONCE - _TOGETHER:
+                        if bins.periodic or n > AT_ONCE - _TOGETHER:
                             most = max(most, at + n)
                             seen_from = (x + s_x, y + s_y, z + s_z)
-                            at = take(
-                                slot,
-                                seen_from,
-                                maybe[:n],
-                                most,
-                                room[block + 1],
-                                size,
-                                slots,
-                                order,
-                                listed,
-                                at,
+                            at = list_near(
+                                slot, seen_from, maybe[:n], most <= end, bins, cells, lists, at
                             )
                             n = 0
         most = max(most, at + n)
-        at = take(slot, (x, y, z), maybe[:n], most, room[block + 1], size, slots, order, listed, at)
-        number[slot] = at - begin[slot]
+        at = list_near(slot, (x, y, z), maybe[:n], most <= end, bins, cells, lists, at)
+        lists.number[slot] = at - lists.begin[slot]
     needed[block] = most - room[block]
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def take(slot, position, maybe, most, end, size, slots, order, listed, at):
+def list_near(slot, position, maybe, fits, bins, cells, lists, at):
     """List those of some slots that are near; the end of the list afterwards."""
-    span = CONTACT_RANGE * slots[slot, RADIUS] + size[4]
-    fits = most <= end
+    place, listed = cells.place, lists.listed
+    from_x, from_y, from_z = position
+    span = CONTACT_RANGE * place[slot, RADIUS] + bins.spare
     free = np.uint64(at if fits else 0)
     for k in range(maybe.size):
         other = np.uint64(maybe[k])  # signed, every access would be checked for wrapping
         d_x, d_y, d_z = (
-            position[0] - slots[other, 0],
-            position[1] - slots[other, 1],
-            position[2] - slots[other, 2],
+            from_x - place[other, 0],
+            from_y - place[other, 1],
+            from_z - place[other, 2],
         )
-        reach = span + CONTACT_RANGE * slots[other, RADIUS]
+        reach = span + CONTACT_RANGE * place[other, RADIUS]
         near = (d_x * d_x + d_y * d_y + d_z * d_z < reach * reach) & (other != np.uint64(slot))
         if fits:
-            listed[free] = order[other]
+            listed[free] = cells.order[other]
         free += np.uint64(near)
     return at + np.int64(free - np.uint64(at if fits else 0))
 
 
-def _miss(
-    k,
-    loose,
-    far,
-    counts,
-    scale,
-    size,
-    start,
-    slots,
-    order,
-    begin,
-    number,
-    listed,
-    position,
-    missed,
-):
+def _miss(k, loose, far, bins, cells, lists, position, missed):
     """Whether a cell is within reach of somebody who is not on its list."""
     slot = loose[k]
-    i = order[slot]
-    radius = slots[slot, RADIUS]
+    i = cells.order[slot]
+    radius = cells.place[slot, RADIUS]
     x, y, z = position[i, 0], position[i, 1], position[i, 2]
-    reach = CONTACT_RANGE * (radius + size[3]) + far
-    periodic, wide = counts[3], 2 if far > size[4] else 1  # bins to look through on either side
-    deep = min(counts[2] - 1, wide)
+    reach = CONTACT_RANGE * (radius + bins.largest) + far
+    wide = 2 if far > bins.spare else 1  # bins to look through on either side
+    deep = min(bins.n_z - 1, wide)
     for o_z in range(-deep, deep + 1):
         for o_y in range(-wide, wide + 1):
-            for image in range(-periodic, periodic + 1):
-                low, high, _, _, _ = run(
-                    counts, scale, size, start, x, y, z, reach, image, o_y, o_z
-                )
+            for image in range(-bins.periodic, bins.periodic + 1):
+                low, high, _, _, _ = run(bins, cells.start, x, y, z, reach, image, o_y, o_z)
                 for other in range(low, high):
-                    j = order[other]
+                    j = cells.order[other]
                     d_x, d_y, d_z = x - position[j, 0], y - position[j, 1], z - position[j, 2]
-                    if periodic:
-                        d_x, d_y = nearest(d_x, size[0]), nearest(d_y, size[1])
-                        d_z = nearest(d_z, size[2])
-                    near = CONTACT_RANGE * (radius + slots[other, RADIUS])
+                    if bins.periodic:
+                        d_x = minimum_image(d_x, bins.size_x)
+                        d_y = minimum_image(d_y, bins.size_y)
+                        d_z = minimum_image(d_z, bins.size_z)
+                    near = CONTACT_RANGE * (radius + cells.place[other, RADIUS])
                     if j != i and d_x * d_x + d_y * d_y + d_z * d_z < near * near:
                         known = False
-                        for place in range(begin[slot], begin[slot] + number[slot]):
-                            known |= listed[place] == j
+                        for place in range(
+                            lists.begin[slot], lists.begin[slot] + lists.number[slot]
+                        ):
+                            known |= lists.listed[place] == j
                         missed[k] |= not known

@@ -6,101 +6,107 @@ column averaged over the last tick, what the body tells the cell about itself, o
 basal value where the scenario has no such thing.
 """
 
-# ruff: noqa: ANN001, ANN202, PLR0913 - kernels carry no annotations and take many columns
+# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.fields import Microenvironment
+from tme_sim.processes.process import Clock, Pending
 from tme_sim.processes.voxels import voxels
+from tme_sim.scenario.units import HOUR
 from tme_sim.state.columns import G2M, Population, S
 
-READS = ("position", "type", "volume", "phase", "phase_age", "contacts")
-WRITES = ("inputs",)
+if TYPE_CHECKING:
+    from tme_sim.model.coupling import Coupling
 
-CONTACTS = {  # input of the cell model: column that the contact process fills
-    "antigen": "antigen_contact",
-    "PDL1_contact": "PDL1_contact",
-    "B7_contact": "B7_contact",
-    "death_contact": "death_contact",
-    "crowding": "crowding",
-}
-BODY = ("granzyme_hits", "volume_ratio", "phase_age", "phase_S", "phase_G2M")
-MINUTES_PER_HOUR = 60.0
 HITS_PER = 6.0  # [min] the input counts hits in this time, whatever the length of the tick
 
 
-def sense(
+class Own(NamedTuple):
+    """Columns of a cell that its inputs are made of."""
+
+    type: NDArray[np.int8]
+    volume: NDArray[np.float32]
+    phase: NDArray[np.int8]
+    phase_age: NDArray[np.float32]
+    antigen_contact: NDArray[np.float32]
+    PDL1_contact: NDArray[np.float32]
+    B7_contact: NDArray[np.float32]
+    death_contact: NDArray[np.float32]
+    crowding: NDArray[np.float32]
+    granzyme_hits: NDArray[np.float32]
+
+
+class Places(NamedTuple):
+    """Where among the inputs is what a cell knows of itself and its contacts; -1: nowhere."""
+
+    antigen: int
+    PDL1_contact: int
+    B7_contact: int
+    death_contact: int
+    crowding: int
+    granzyme_hits: int
+    volume_ratio: int
+    phase_age: int
+    phase_S: int
+    phase_G2M: int
+
+
+READS = ("position", *Own._fields)
+WRITES = ("inputs",)
+
+
+def advance(
     population: Population,
     env: Microenvironment,
+    pending: Pending,
     *,
-    basal: Mapping[str, float],
-    substrates: Mapping[str, str],
-    potency: Mapping[str, float],
-    reference_volume: np.ndarray,
-    dt: float,
-) -> None:
-    """Write the column ``inputs`` (n_cells, n_inputs).
-
-    Args:
-        population: the cells.
-        env: the substrates.
-        basal: every input of the cell model in order, with its basal value.
-        substrates: input name -> name of the substrate that stands for it.
-        potency: substrate -> how much of its input one of it stands for; 1 where it is absent.
-        reference_volume: volume of a newborn cell [um3] by type.
-        dt: length of the tick [min].
-    """
-    inputs = population["inputs"]
-    names = list(basal)
-    places = [
-        -1 if name in substrates or name not in names else names.index(name)
-        for name in (*CONTACTS, *BODY)
-    ]
+    coupling: "Coupling",
+    clock: Clock,
+) -> Pending:
+    """Write the column ``inputs`` (n_cells, n_inputs)."""
+    names, sensed = list(coupling.basal), coupling.sensed
+    own = (name if name in names and name not in sensed else None for name in Places._fields)
     launch(
         _know_itself,
         population.n,
-        np.fromiter(basal.values(), np.float32),
-        np.array(places),
-        *(population[column] for column in CONTACTS.values()),
-        population["granzyme_hits"],
-        HITS_PER / dt,
-        population["volume"],
-        np.asarray(reference_volume, float),
-        population["type"],
-        population["phase"],
-        population["phase_age"],
-        inputs,
+        np.fromiter(coupling.basal.values(), np.float32),
+        Places(*(-1 if name is None else names.index(name) for name in own)),
+        population.gather(Own),
+        HITS_PER / clock.dt,
+        coupling.cell_types.growth.volume,
+        population["inputs"],
     )
     voxel = voxels(population, env.grid)
-    for name, substrate in substrates.items():
+    for name, substrate in sensed.items():
         if name in names:
+            factor = np.float32(coupling.potency.get(substrate, 1.0))
             field = env[substrate].ravel()
-            factor = np.float32(potency.get(substrate, 1.0))
-            launch(_sample, population.n, voxel, field, factor, names.index(name), inputs)
+            place = names.index(name)
+            launch(_sample, population.n, voxel, field, factor, place, population["inputs"])
+    return pending
 
 
-def _know_itself(
-    i, basal, place, antigen, checkpoint, costimulus, dead, crowding, hits, hits_scale,
-    volume, reference_volume, cell_type, phase, phase_age, inputs,
-):  # fmt: skip
-    """Basal values, then what contacts and the body tell; ``place`` is -1 for no such input."""
+def _know_itself(i, basal, places, own, hits_scale, newborn_volume, inputs):
+    """Basal values, then what contacts and the body tell."""
     row = inputs[i]
     for k in range(basal.size):
         row[k] = basal[k]
-    _put(place[0], antigen[i], row)
-    _put(place[1], checkpoint[i], row)
-    _put(place[2], costimulus[i], row)
-    _put(place[3], dead[i], row)
-    _put(place[4], crowding[i], row)
-    _put(place[5], hits[i] * hits_scale, row)
-    _put(place[6], volume[i] / reference_volume[cell_type[i]], row)
-    _put(place[7], phase_age[i] / MINUTES_PER_HOUR, row)
-    _put(place[8], 1.0 if phase[i] == S else 0.0, row)
-    _put(place[9], 1.0 if phase[i] == G2M else 0.0, row)
+    _put(places.antigen, own.antigen_contact[i], row)
+    _put(places.PDL1_contact, own.PDL1_contact[i], row)
+    _put(places.B7_contact, own.B7_contact[i], row)
+    _put(places.death_contact, own.death_contact[i], row)
+    _put(places.crowding, own.crowding[i], row)
+    _put(places.granzyme_hits, own.granzyme_hits[i] * hits_scale, row)
+    _put(places.volume_ratio, own.volume[i] / newborn_volume[own.type[i]], row)
+    _put(places.phase_age, own.phase_age[i] / HOUR, row)
+    _put(places.phase_S, 1.0 if own.phase[i] == S else 0.0, row)
+    _put(places.phase_G2M, 1.0 if own.phase[i] == G2M else 0.0, row)
 
 
 @nb.njit(error_model="numpy", forceinline=True)

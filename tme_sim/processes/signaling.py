@@ -2,39 +2,47 @@
 
 # ruff: noqa: ANN001, ANN202 - kernels carry no annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
-from surrogates.contract import CellModel, Cells, Decision, Key
+from surrogates.contract import Cells, Decision, Key
 from tme_sim.compute.launch import launch
-from tme_sim.state.columns import Population
+from tme_sim.fields import Microenvironment
+from tme_sim.processes.process import Clock, Pending
+from tme_sim.state.columns import ALIVE, Population
 
-READS = ("nodes", "inputs", "genotype", "type", "status")
-WRITES = ("nodes", "outputs", "sigma", "in_domain")
-ALIVE = 0
+if TYPE_CHECKING:
+    from tme_sim.model.coupling import Coupling
+
+READS = ("id", "nodes", "inputs", "genotype", "type", "status")
 
 
-def decide(  # noqa: PLR0913 - all but the first two by keyword
+class Decided(NamedTuple):
+    """Columns that a decision goes to."""
+
+    nodes: NDArray[np.float32]
+    outputs: NDArray[np.float32]
+    sigma: NDArray[np.float32]
+    in_domain: NDArray[np.bool_]
+
+
+READS = ("id", "nodes", "inputs", "genotype", "type", "status")
+WRITES = Decided._fields
+
+
+def advance(
     population: Population,
-    cell_model: CellModel,
+    env: Microenvironment,
+    pending: Pending,
     *,
-    dt: float,
-    seed: int,
-    tick: int,
-    network_type: np.ndarray,
-    silent: np.ndarray,
-    output_range: np.ndarray,
-) -> None:
-    """Advance the state of every cell by ``dt`` [min] and store what it decides.
+    coupling: "Coupling",
+    clock: Clock,
+) -> Pending:
+    """Advance the state of every cell and store what it decides.
 
-    Args:
-        population: the cells; inputs as left by sensing.
-        cell_model: decides; see ``surrogates.contract``.
-        dt: length of the tick [min]; 0 asks for the outputs of the present state.
-        seed: of the run; with the tick and a cell's id the key of what the cell model draws.
-        tick: number of the tick.
-        network_type: the cell model's type code by body type.
-        silent: outputs of a dead cell (n_outputs,): it decides nothing.
-        output_range: width of the clamped range by output, the scale of ``sigma``.
+    A clock whose ``dt`` is 0 asks for the outputs of the present state.
     """
     nodes, outputs = population["nodes"], population["outputs"]
     decision = Decision(  # outputs go where they belong; the old state is still read meanwhile
@@ -44,37 +52,35 @@ def decide(  # noqa: PLR0913 - all but the first two by keyword
         nodes,
         population["inputs"],
         population["genotype"],
-        network_type[population["type"]],
-        key=Key(population["id"], tick, seed),
+        coupling.cell_types.network[population["type"]],
+        key=Key(population["id"], clock.tick, clock.seed),
     )
-    cell_model.step(cells, dt, out=decision)
+    coupling.cell_model.step(cells, clock.dt, out=decision)
     launch(
         _accept,
         population.n,
         population["status"],
         decision.state,
         decision.sigma,
-        np.asarray(silent, np.float32),
-        np.asarray(output_range, np.float32),
-        nodes,
-        outputs,
-        population["sigma"],
-        population["in_domain"],
+        coupling.silent,
+        coupling.output_range,
+        population.gather(Decided),
     )
+    return pending
 
 
-def _accept(i, status, state, spread, silent, width, nodes, outputs, sigma, in_domain):  # noqa: PLR0913
+def _accept(i, status, state, spread, silent, width, decided):
     """Take over the decision of a living cell; a dead one keeps its state and decides nothing."""
     largest = np.float32(0.0)
     if status[i] == ALIVE:
-        old, new, spreads = nodes[i], state[i], spread[i]
+        old, new, spreads = decided.nodes[i], state[i], spread[i]
         for k in range(old.size):
             old[k] = new[k]
         for k in range(width.size):
             largest = max(largest, spreads[k] / width[k])
     else:
-        in_domain[i] = True
-        row = outputs[i]
+        decided.in_domain[i] = True
+        row = decided.outputs[i]
         for k in range(row.size):
             row[k] = silent[k]
-    sigma[i] = largest
+    decided.sigma[i] = largest

@@ -11,9 +11,25 @@ Reference: Ghaffarizadeh et al. 2018, PhysiCell, doi:10.1371/journal.pcbi.100599
 # ruff: noqa: ANN001, ANN201 - kernels carry no annotations
 
 import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
+from numpy.typing import NDArray
+
+from tme_sim.state.columns import Population
+
+if TYPE_CHECKING:
+    from tme_sim.processes.cycle import Growth
+
+
+class Sizes(NamedTuple):
+    """Columns of a cell's volumes [um3] and its radius [um]."""
+
+    volume: NDArray[np.float32]
+    fluid_volume: NDArray[np.float32]
+    nuclear_volume: NDArray[np.float32]
+    radius: NDArray[np.float32]
 
 
 @register_jitable
@@ -44,6 +60,19 @@ def swollen(fluid, solid, solid_rate, rate, dt):
 def radius_of(volume):
     """Radius [um] of a sphere of this volume [um3]."""
     return (0.75 / math.pi * volume) ** (1.0 / 3.0)
+
+
+def set_volumes(
+    population: Population, rows: slice, *, growth: "Growth", size: np.ndarray | float = 1.0
+) -> None:
+    """Give rows the volumes of a newborn of their type times ``size``."""
+    kind = population["type"][rows]
+    volume = growth.volume[kind] * size
+    population["volume"][rows] = volume
+    population["fluid_volume"][rows] = volume * growth.fluid_fraction[kind]
+    solid = volume * (1.0 - growth.fluid_fraction[kind])
+    population["nuclear_volume"][rows] = solid * growth.nuclear_fraction[kind]
+    population["radius"][rows] = radii(volume)
 
 
 def radii(volume: np.ndarray) -> np.ndarray:

@@ -10,6 +10,9 @@ from tme_sim.scenario.errors import ScenarioError, nearest
 if TYPE_CHECKING:
     import pint
 
+DAY, HOUR = 1440.0, 60.0
+"""Lengths of time in minutes, the unit of time of everything inside."""
+
 OXYGEN_SOLUBILITY = 1.35e-3
 """Oxygen solubility of tissue at 37 C [mM/mmHg]; assumed (from memory, order 1.3-1.4e-3)."""
 

@@ -6,7 +6,7 @@ survivors. A view ``population["volume"]`` is the memory itself, valid until row
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ ALIVE, APOPTOTIC, NECROTIC, DEBRIS = range(4)  # codes of the column `status`
 G1, S, G2M = range(3)  # codes of the column `phase`
 STATUS_NAMES = ("alive", "apoptotic", "necrotic", "debris")
 PHASE_NAMES = ("G1", "S", "G2M")
+Columns = TypeVar("Columns", bound=NamedTuple)
 _GROWTH = 1.5  # capacity grows by half
 _BLOCK = 4096  # rows moved at a time: small enough to stay in cache
 
@@ -80,6 +81,7 @@ COLUMNS = (
     _column("in_domain", "?", "1", "inside the network's training domain", fill=1),
     _column("sigma", "f4", "1", "largest ensemble spread of an output, over its range"),
 )
+MODEL_COLUMNS = ("nodes", "inputs", "outputs")  # as wide as the cell model has them
 
 
 class Population:
@@ -116,6 +118,10 @@ class Population:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)
+
+    def gather(self, kind: type[Columns]) -> Columns:
+        """Views of the columns that a NamedTuple names, as that NamedTuple: what kernels take."""
+        return kind._make(self[name] for name in kind._fields)
 
     @property
     def bytes_per_cell(self) -> int:

@@ -18,6 +18,7 @@ class Therapy:
     Attributes:
         events: (time [min], kind, text) of what happened so far; kind is ``dose``, ``missed``,
             ``visit``, ``therapy`` (an adaptive rule decided) or ``toxicity`` (a dose is held).
+        vessel_levels: drug -> what vessels carry in the present tick, see ``advance``.
 
     Raises:
         ScenarioError: A user's policy cannot be found.
@@ -35,6 +36,7 @@ class Therapy:
             for k, entry in enumerate(scenario.therapy)
         ]
         self.events: list[Event] = []
+        self.vessel_levels: dict[str, float] = {}
         self._time = 0.0
 
     def advance(
@@ -65,10 +67,11 @@ class Therapy:
             self._give(schedule.entry, moment, amount)
         for name, body in self.bodies.items():
             exposure[name] += body.advance(now[name], end)
-        return {
+        self.vessel_levels = {
             name: nominal_concentration(exposure[name] / dt, drug)
             for name, drug in self.drugs.items()
         }
+        return self.vessel_levels
 
     def plasma(self) -> dict[str, float]:
         """Total concentration of each drug in plasma now [mg/L]."""
@@ -78,6 +81,7 @@ class Therapy:
         """What the future depends on, and the events so far."""
         return {
             "time": self._time,
+            "vessel_levels": dict(self.vessel_levels),
             "bodies": {name: body.state() for name, body in self.bodies.items()},
             "schedules": [schedule.state() for schedule in self.schedules],
             "events": [list(event) for event in self.events],
@@ -89,6 +93,8 @@ class Therapy:
         A branch may bring other entries: they start from now on, what was due before stays undone.
         """
         self._time = float(state["time"])
+        levels = state.get("vessel_levels", {})  # a checkpoint of version 0.1 has none
+        self.vessel_levels = {name: levels[name] for name in self.drugs if name in levels}
         for name, body in self.bodies.items():
             if name in state["bodies"]:
                 body.restore(state["bodies"][name])

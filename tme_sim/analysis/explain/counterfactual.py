@@ -120,9 +120,9 @@ def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
     now, without = expected_hits(model)
     cells = _cells(model, rows)
     for name in BODY:
-        cells.inputs[:, INPUTS.index(name)] = model.basal[name]
+        cells.inputs[:, INPUTS.index(name)] = model.coupling.basal[name]
     cells.inputs[:, _HITS] = now[rows]
-    drugs = {s: supplied(model, s) for i, s in model.sensed.items() if i in DRUGS}
+    drugs = {s: supplied(model, s) for i, s in model.coupling.sensed.items() if i in DRUGS}
     ligands = stromal_ligands(model)
     unfed = {name: _supply(model, name) for name in ligands}
     put_back = [PutBack(STROMA, _levels(unfed, model, np.minimum))]
@@ -138,7 +138,9 @@ def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
 def tumor_rows(model: TumorModel) -> np.ndarray:
     """Rows of the living tumor cells."""
     population = model.population
-    return np.flatnonzero((population["status"] == ALIVE) & model.bodies.tumor[population["type"]])
+    return np.flatnonzero(
+        (population["status"] == ALIVE) & model.cell_types.tumor[population["type"]]
+    )
 
 
 def everything(put_back: Sequence[PutBack]) -> PutBack:
@@ -176,12 +178,12 @@ def _wall_levels(spec: Any) -> list[float]:
 def stromal_ligands(model: TumorModel) -> tuple[str, ...]:
     """Ligands of which stroma now secretes more than tumor and T cells together."""
     population = model.population
-    names = model.bodies.names
+    names = model.cell_types.names
     network = [model.scenario.cell_types[name].network_type for name in names]
     stroma = np.array([kind not in NOT_STROMA for kind in network])[population["type"]]
     alive = population["status"] == ALIVE
     found = []
-    for port in model.ports:
+    for port in model.coupling.ports:
         spec = model.scenario.substrates[port.substrate]
         if port.secretion is None or spec.unit != "nM":
             continue
@@ -208,7 +210,7 @@ def origins(model: TumorModel, clones: np.ndarray, genotype: np.ndarray) -> tupl
     groups = [
         model.scenario.genotype_bits(group.genotype)
         for group in model.scenario.cells.values()
-        if model.bodies.tumor[model.bodies.code(group.type)]
+        if model.cell_types.tumor[model.cell_types.code(group.type)]
     ]
     shared = reduce(int.__and__, groups) if groups else 0
     return genotype & ~acquired & ~shared, acquired
@@ -265,7 +267,7 @@ def _cells(model: TumorModel, rows: np.ndarray) -> Cells:
         population["nodes"][rows],
         population["inputs"][rows],
         population["genotype"][rows],
-        model.bodies.network[population["type"][rows]],
+        model.cell_types.network[population["type"][rows]],
         key=Key(population["id"][rows], model.tick_index, model.seed),
     )
 

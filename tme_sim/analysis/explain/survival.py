@@ -375,7 +375,7 @@ def _cost(model: TumorModel, cells: int | None, members: Sequence[CellModel]) ->
     n_tumor = tumor_rows(model).size
     n = min(n_tumor, cells or n_tumor)
     code, bits = np.zeros(_TRIAL, np.int8), np.zeros(_TRIAL, np.int32)
-    inputs = np.tile(np.array(list(model.basal.values()), np.float32), (_TRIAL, 1))
+    inputs = np.tile(np.array(list(model.coupling.basal.values()), np.float32), (_TRIAL, 1))
     state, out = model.cell_model.initial_state(code, bits), model.cell_model.allocate(_TRIAL)
     trial = Cells(state, inputs, bits, code, key=Key(np.arange(_TRIAL), 0, seed=0))
     model.cell_model.step(trial, STEP, out=out)

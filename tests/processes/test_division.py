@@ -1,4 +1,4 @@
-"""Births and removals: conservation, ids, inheritance, the lineage."""
+"""Births: conservation, ids, inheritance."""
 
 import numpy as np
 import pytest
@@ -6,24 +6,28 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.processes.coupled import coupling, pending, run
 from tests.reference.bodies import GROWTH, domain, population
 from tme_sim.compute.random import arrival_id, daughter_id
-from tme_sim.processes import cycle, turnover
+from tme_sim.processes import division
+from tme_sim.processes.process import Clock
+from tme_sim.processes.volume import set_volumes
 
 NODES = np.array([[0.5, 0.98]], np.float32)
 
 
 def mothers(n, **columns):
     cells = population(n, nodes=NODES, position=[500.0, 400.0, 300.0], clone=7, **columns)
-    cycle.set_volumes(cells, slice(0, n), growth=GROWTH, size=np.linspace(1.1, 2.0, n))
+    set_volumes(cells, slice(0, n), growth=GROWTH, size=np.linspace(1.1, 2.0, n))
     return cells
 
 
 def divide(cells, dividing=None, *, noise=0.1, size=(1e3, 1e3, 1e3), tick=5, **how):
     dividing = np.ones(cells.n, bool) if dividing is None else np.asarray(dividing)
-    box = domain(*size, **how)
-    given = {"noise": np.array([noise]), "domain": box, "time": 36.0, "seed": 3, "tick": tick}
-    return turnover.divide(cells, dividing, **given)
+    types = {"inheritance_noise": np.array([noise])}
+    coupled = coupling(types=types, domain=domain(*size, **how))
+    given = pending(cells, dividing=dividing)
+    return run(division, cells, given=given, coupled=coupled, at=Clock(tick, 30.0, 6.0, 3)).born
 
 
 class Lives(RuleBasedStateMachine):
@@ -58,13 +62,13 @@ class Lives(RuleBasedStateMachine):
         mask = self.masks(data)
         for cell in self.cells["id"][mask].tolist():
             del self.volume[cell]
-        turnover.remove(self.cells, mask)
+        self.cells.keep(~mask)
 
     @rule(n=st.integers(0, 5))
     def enter(self, n):
         self.tick += 1
         ids = arrival_id(1, self.tick, np.arange(n))
-        turnover.enter(self.cells, n, id=ids, volume=100.0, position=[1.0, 2.0, 3.0])
+        self.cells.append(n, id=ids, volume=100.0, position=[1.0, 2.0, 3.0])
         self.volume |= dict.fromkeys(ids.tolist(), np.float32(100.0))
         self.ever |= set(ids.tolist())
 
@@ -82,7 +86,7 @@ TestLives = Lives.TestCase
 
 def test_division_conserves_every_amount_to_the_bit():
     cells = mothers(500)
-    before = {name: cells[name].copy() for name in turnover.AMOUNTS}
+    before = {name: cells[name].copy() for name in division.AMOUNTS}
     rows = divide(cells)
     assert rows == slice(500, 1000)
     for name, amount in before.items():
@@ -145,7 +149,7 @@ def test_daughters_come_in_at_the_other_side_of_periodic_walls(size):
 
 def test_nothing_lies_on_the_far_face_of_periodic_walls():
     box = domain(1e3, 1e3, walls="periodic")
-    held = turnover.inside(np.array([[-1e-18, 1e3, -1.0]]), box)
+    held = division.inside(np.array([[-1e-18, 1e3, -1.0]]), box)
     assert held.tolist() == [[0.0, 0.0, -1.0]]
 
 
@@ -182,18 +186,3 @@ def test_no_division_changes_nothing():
     generation = cells.generation
     assert divide(cells, [False] * 3) == slice(3, 3)
     assert cells.generation == generation
-
-
-def test_removal_keeps_the_order_and_lineage_tells_who():
-    cells = mothers(4)
-    cells["death_cause"][1] = 1
-    rows = np.flatnonzero(cells["death_cause"])
-    told = turnover.lineage(cells, rows, time=36.0, event="cleared", cause=["apoptosis"])
-    assert told == [(36.0, 2, 0, "cleared", "apoptosis", 7)]
-    turnover.remove(cells, cells["death_cause"] > 0)
-    assert cells["id"].tolist() == [1, 3, 4]
-    born = turnover.enter(cells, 2, id=[90, 91], clone=1)
-    assert turnover.lineage(cells, born, time=42.0, event="arrival") == [
-        (42.0, 90, 0, "arrival", "", 1),
-        (42.0, 91, 0, "arrival", "", 1),
-    ]
