@@ -33,7 +33,6 @@ USERS_CODE = {  # these import what a user names
     "tme_sim.therapy.policies",
 }
 LAZY_NAMES = {"tme_sim", "tme_sim.scenario", "tme_sim.therapy"}  # tables of names and their homes
-ALL_OF_A_PACKAGE = {"surrogates.evaluation.real_data": "surrogates.data"}  # one module a data set
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, others read names
     "cli": ("registry", "evaluation", "training"),
@@ -52,10 +51,8 @@ CELL_MODELS = sorted(name for name in FILES if name.split(".")[0] == "surrogates
 
 @functools.cache
 def imported(module):
-    """Modules of ours that a module depends on, by statement, by string, or as a whole package."""
-    package = f"{ALL_OF_A_PACKAGE[module]}." if module in ALL_OF_A_PACKAGE else None
-    others = {name for name in FILES if package and name.startswith(package)}
-    return dependencies(module, FILES) | others
+    """Modules of ours that a module depends on, by statement or by string."""
+    return dependencies(module, FILES)
 
 
 def part(module):
@@ -102,7 +99,7 @@ def test_no_modules_import_one_another_in_a_circle():
 def test_only_lazy_names_and_users_code_are_imported_by_name():
     by_name = {name for name, file in FILES.items() if imports(file).by_name}
 
-    assert by_name == LAZY_NAMES | USERS_CODE | ALL_OF_A_PACKAGE.keys()
+    assert by_name == LAZY_NAMES | USERS_CODE
 
 
 def test_a_run_needs_nothing_of_training_and_evaluation():

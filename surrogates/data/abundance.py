@@ -22,7 +22,10 @@ N_FOLDS = 5  # of lines, to choose the penalty
 
 def products(sensitivity: np.ndarray, covariates: np.ndarray) -> np.ndarray:
     """Products (n, n_nodes n_covariates) of scale J (n, n_nodes) and z (n, n_covariates)."""
-    return (sensitivity[:, :, None] * covariates[:, None, :]).reshape(len(sensitivity), -1)
+    pairs: np.ndarray = (sensitivity[:, :, None] * covariates[:, None, :]).reshape(
+        len(sensitivity), -1
+    )
+    return pairs
 
 
 def fit(
@@ -56,7 +59,8 @@ def scores(table: np.ndarray, train: np.ndarray, n: int) -> np.ndarray:
     centred = table - table[train].mean(axis=0)
     _, _, axes = np.linalg.svd(centred[train], full_matrices=False)
     found = centred @ axes[:n].T
-    return found / found[train].std(axis=0)
+    scaled: np.ndarray = found / found[train].std(axis=0)
+    return scaled
 
 
 __all__ = ["STEP", "fit", "products", "scores"]

@@ -7,13 +7,15 @@ makes more or less of a protein is a variant of the model, see `variants.with_ab
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from surrogates.channels import INPUTS, basal_inputs, cell_type_code, find, genotype_bits
 from surrogates.contract import CellModel, Cells
 
-MEDIUM = -1440.0  # [min] cells are a day in their medium before the first treatment
+DAY = 1440.0  # [min]
+MEDIUM = -DAY  # cells are a day in their medium before the first treatment
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,14 @@ class Condition:
     steps: tuple[tuple[float, Mapping[str, float]], ...]
     cell_type: str = "tumor"
     genotype: tuple[str, ...] = ()
+
+
+class Change(NamedTuple):
+    """An input of one condition from some minute on."""
+
+    condition: int
+    input: int
+    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,22 +75,23 @@ def follow(
     return Reading(np.array(nodes), np.array(outputs))
 
 
-def _changes(conditions: Sequence[Condition]) -> list[tuple[float, list[tuple[int, int, float]]]]:
-    """All changes of inputs by time: (minute, [(condition, input, value)])."""
-    table: dict[float, list[tuple[int, int, float]]] = {}
+def _changes(conditions: Sequence[Condition]) -> list[tuple[float, list[Change]]]:
+    """All changes of inputs by time: (minute, changes)."""
+    table: dict[float, list[Change]] = {}
     for row, condition in enumerate(conditions):
         for minute, values in condition.steps:
             table.setdefault(minute, []).extend(
-                (row, find(name, INPUTS, "input"), value) for name, value in values.items()
+                Change(row, find(name, INPUTS, "input"), value) for name, value in values.items()
             )
     return sorted(table.items())
 
 
-def _agenda(changes: list, times: Sequence[float]) -> list[tuple[float, list | None]]:
+def _agenda(
+    changes: Sequence[tuple[float, list[Change]]], times: Sequence[float]
+) -> list[tuple[float, list[Change] | None]]:
     """Changes and readings in order of time, readings (None) before a change of the same time."""
-    events = [(m, 1, change) for m, change in changes] + [(t, 0, None) for t in times]
-    events.sort(key=lambda event: event[:2])
-    return [(moment, change) for moment, _, change in events]
+    events: list[tuple[float, list[Change] | None]] = [(time, None) for time in times]
+    return sorted([*events, *changes], key=lambda event: (event[0], event[1] is not None))
 
 
 __all__ = ["MEDIUM", "Condition", "Reading", "follow"]

@@ -103,7 +103,7 @@ def _drug_panel(rng: np.random.Generator, kind: np.ndarray, *, held_out: bool) -
     favour = np.isin(DRUGS, CLINIC_DRUGS) * 2.0 + (np.array(DRUGS) == "vemurafenib") * 0.5
     lot = rng.random(panel.shape) - np.where(kind[:, None] == CLINIC, favour, 0.0)
     order = lot.argsort(axis=1).argsort(axis=1)
-    panel = order < count[:, None]
+    panel[:] = order < count[:, None]
     for a, b in pairs:
         panel[panel[:, a] & panel[:, b], b] = False
     return panel
@@ -119,7 +119,8 @@ def _segment(rng: np.random.Generator, kind: np.ndarray, drugs: np.ndarray) -> n
     _contacts(rng, kind, inputs)
     _body(rng, inputs)
     low, high = (np.array([getattr(c, side) for c in INPUT_CHANNELS]) for side in ("low", "high"))
-    return np.clip(inputs, low, high).astype(np.float32)
+    within: np.ndarray = np.clip(inputs, low, high).astype(np.float32)
+    return within
 
 
 def _ligands(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:

@@ -1,14 +1,13 @@
-"""Tumor and primary hepatocytes after ligands and inhibitors: new pairs, new inhibitors.
+"""Phosphoproteins of tumor and primary hepatocytes after ligands and inhibitors.
 
-Phosphoproteins of HepG2 cells and primary human hepatocytes at 0, 30 and 180 min, seven ligands by
+HepG2 cells and primary human hepatocytes at 0, 30 and 180 min, seven ligands by
 seven inhibitors (Alexopoulos 2010, Mol Cell Proteomics 9:1849, doi:10.1074/mcp.M110.000406), as
-MIDAS tables: TR: what was done, DA: when [min], DV: fluorescence. Scored is its log2, one plate per
-phosphoprotein and kind of cell; the cell models see HepG2 as tumor cells with a RAS mutation (NRAS
-Q61L) and primary hepatocytes as epithelium.
+MIDAS tables: TR: what was done, DA: when [min], DV: fluorescence. The cell models see HepG2 as
+tumor cells with a RAS mutation (NRAS Q61L) and primary hepatocytes as epithelium.
 
 Inhibitors of MEK and PI3K are inputs; of IKK, JNK and mTOR there is none, so their nodes lose most
-of their abundance instead. LPS, p38 and GSK3 have neither input nor node and are left out for all
-contenders, as are readouts without a node.
+of their abundance instead. LPS, p38 and GSK3 have neither input nor node and are left out, as are
+readouts without a node.
 """
 
 from collections.abc import Sequence
@@ -19,19 +18,15 @@ import numpy as np
 import pandas as pd
 
 from surrogates.channels import NODES
-from surrogates.data import observation
 from surrogates.data.assay import MEDIUM, Condition, follow
-from surrogates.evaluation import baselines
-from surrogates.evaluation.folds import FoldCache, Models, Progress
-from surrogates.evaluation.table import Row
-from surrogates.variants import with_abundance
+from surrogates.variants import NetworkModel, with_abundance
 
 FOLDER = "cellnopt_data"
 CELLS = {  # file -> title, cell type, genotype
     "MCP_HepG2mod4.csv": ("HepG2", "tumor", ("NRAS_Q61",)),
     "MCP_PriHumod5.csv": ("primary hepatocytes", "epithelium", ()),
 }
-LIGANDS = {  # column -> input and a saturating level [nM]
+LIGANDS: dict[str, dict[str, float]] = {  # column -> input and a saturating level [nM]
     "NOCYTO": {},
     "IFNG": {"IFNg": 1.0},
     "TNFA": {"TNF": 1.0},
@@ -40,7 +35,9 @@ LIGANDS = {  # column -> input and a saturating level [nM]
     "IGF1": {"IGF1": 10.0},
     "TGFA": {"EGF": 10.0},
 }
-INHIBITORS = {  # column -> inputs [uM], or a node that loses abundance
+INHIBITORS: dict[
+    str, dict[str, float] | str
+] = {  # column -> inputs [uM], or a node that loses abundance
     "NOINHIB": {},
     "MP2K2/MP2K1i": {"trametinib": 0.5},
     "pi3ki": {"pictilisib": 5.0},
@@ -67,7 +64,6 @@ READOUTS = {  # phosphoprotein -> node
 TIMES = (0.0, 30.0, 180.0)  # [min]
 BEFORE = -30.0  # [min] of an inhibitor before the ligand
 STARVED = {"EGF": 0.0, "IGF1": 0.0, "FGF2": 0.0}
-N_FOLDS, SEED = 5, 1
 SPLITS = ("new pairs of ligand and inhibitor", "new inhibitors")
 
 
@@ -85,7 +81,8 @@ class Table:
         """What a split holds out together (n,)."""
         if split == SPLITS[1]:
             return self.inhibitor
-        return self.ligand * len(INHIBITORS) + self.inhibitor
+        pair: np.ndarray = self.ligand * len(INHIBITORS) + self.inhibitor
+        return pair
 
 
 def load(path: Path) -> Table:
@@ -114,39 +111,7 @@ def _which(done: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     return np.where(table.any(axis=1), table.argmax(axis=1), -1)
 
 
-def rows(
-    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
-) -> list[Row]:
-    """Error of log2 fluorescence for both kinds of cells and both splits."""
-    report = progress or (lambda _what, _share: None)
-    out = []
-    for k, (file, (title, cell_type, genotype)) in enumerate(CELLS.items()):
-        path = folder / FOLDER / file
-        kept = FoldCache(
-            cache,
-            FOLDER,
-            [path, Path(__file__), Path(observation.__file__), Path(baselines.__file__)],
-        )
-        table, found = load(path), {}
-        for name, model in models.items():
-            report(f"{title}, {name}", 0.5 * k)
-            found[name] = np.array(
-                kept.get(
-                    title,
-                    lambda m=model, c=cell_type, g=genotype: readings(m, c, g).tolist(),
-                    contender=model.hash,
-                )
-            )
-        for split in SPLITS:
-            report(f"{title}, {split}", 0.5 * k + 0.2)
-            rivals = kept.get(f"rivals {title} {split}", lambda t=table, s=split: _rivals(t, s))
-            predicted = {name: _observed(table, nodes, split) for name, nodes in found.items()}
-            predicted |= {name: np.array(values) for name, values in rivals.items()}
-            out.append(_row(title, split, table, predicted))
-    return sorted(out, key=lambda row: row.split)
-
-
-def readings(model, cell_type: str, genotype: tuple[str, ...]) -> np.ndarray:
+def readings(model: NetworkModel, cell_type: str, genotype: tuple[str, ...]) -> np.ndarray:
     """Nodes (n_ligands, n_inhibitors, n_times, n_readouts) of a cell model."""
     columns = [NODES.index(node) for node in READOUTS.values()]
     parts = []
@@ -163,71 +128,3 @@ def readings(model, cell_type: str, genotype: tuple[str, ...]) -> np.ndarray:
         ]
         parts.append(follow(treated, dishes, TIMES).nodes[:, :, columns].transpose(1, 0, 2))
     return np.stack(parts, axis=1)
-
-
-def folds(table: Table, split: str) -> np.ndarray:
-    """Fold of every row: inhibitors one by one, or pairs in five parts."""
-    group = table.groups(split)
-    if split == SPLITS[1]:
-        return group
-    n_pairs = len(LIGANDS) * len(INHIBITORS)
-    return (np.random.default_rng(SEED).permutation(n_pairs) % N_FOLDS)[group]
-
-
-def _observed(table: Table, nodes: np.ndarray, split: str) -> np.ndarray:
-    """Log2 fluorescence expected from nodes, offset and scale from the other folds."""
-    node = nodes[table.ligand, table.inhibitor, table.time, table.readout][:, None]
-    fold, out = folds(table, split), np.empty(len(node))
-    for k in np.unique(fold):
-        train = fold != k
-        layer = observation.fit(node[train], table.y[train, None], plate=table.readout[train])
-        out[~train] = layer.predict(node, table.readout)[~train, 0]
-    return out
-
-
-def _rivals(table: Table, split: str) -> dict[str, list[float]]:
-    """Mean of readout and time, ridge and boosting: all of them and what they do to each other."""
-    readout, time, ligand, inhibitor = (
-        (codes[:, None] == np.arange(size)).astype(float)
-        for codes, size in (
-            (table.readout, len(READOUTS)),
-            (table.time, len(TIMES)),
-            (table.ligand, len(LIGANDS)),
-            (table.inhibitor, len(INHIBITORS)),
-        )
-    )
-    crossed = [
-        (readout[:, :, None] * other[:, None]).reshape(len(readout), -1)
-        for other in (time, ligand, inhibitor)
-    ]
-    x = np.column_stack([readout, time, ligand, inhibitor, *crossed])
-    fold, group = folds(table, split), table.groups(split)
-    condition = (table.readout * len(TIMES) + table.time).tolist()
-    out = {name: np.empty(len(fold)) for name in ("mean", "ridge", "boosting")}
-    for k in np.unique(fold):
-        held = fold == k
-        found = baselines.rivals(x, table.y, ~held, condition=condition, group=group)
-        for name, values in found.items():
-            out[name][held] = values[held]
-    return {name: values.round(5).tolist() for name, values in out.items()}
-
-
-def _row(title: str, split: str, table: Table, predicted: dict[str, np.ndarray]) -> Row:
-    error = {
-        name: float(np.sqrt(((values - table.y) ** 2).mean())) for name, values in predicted.items()
-    }
-    n_readouts = len(np.unique(table.readout))
-    return Row(
-        FOLDER,
-        title,
-        split,
-        "RMSE",
-        **error,
-        n=len(table.y),
-        note=f"Log2 fluorescence of {n_readouts} phosphoproteins. IKK, JNK and mTOR "
-        "inhibitors act as a loss of their node; LPS, p38 and GSK3 inhibitors left "
-        "out (no input, no node).",
-    )
-
-
-__all__ = ["FOLDER", "load", "readings", "rows"]

@@ -16,19 +16,16 @@ parental line.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from surrogates.channels import NODES, cell_type_code, genotype_bits, genotype_names, read_table
-from surrogates.data import observation
 from surrogates.data.assay import MEDIUM, Condition, follow
-from surrogates.evaluation.baselines import rivals
-from surrogates.evaluation.folds import FoldCache, Models, Progress
-from surrogates.evaluation.table import CONTENDERS, Row
 from surrogates.prior.graph import UNITS
-from surrogates.variants import with_abundance
+from surrogates.variants import NetworkModel, with_abundance
 
 FOLDER = "marm_melanoma_pERK"
 STEM = "processed_EGF_EGFR_MEKi_PRAFi_RAFi"
@@ -49,25 +46,6 @@ LIGAND_NM = {"EGF": 1.0 / 6.2, "HGF": 1.0 / 83.0}  # [nM per ng/ml]: 6.2 kDa and
 SINGLE, COMBINATION = "_singleprediction", "_comboprediction"
 MAIN, COURSES = "main", "courses"  # plates of the training split; D5 has its own zero
 TICK = 0.5  # [min]; ligand acts within minutes
-CONSISTENT = 0.7  # R2 between a plate and training on the conditions they share
-PLATES = {  # (EGF [ng/ml], minutes after it) -> plate of the combination file, RAFi x MEKi
-    (0.0, 5.0): "no EGF",
-    (0.0, 480.0): "high EGFR, no EGF",
-    (100.0, 5.0): "EGF 5 min",
-    (100.0, 480.0): "high EGFR, EGF 8 h",
-}
-PAN_RAF_NOTE = (
-    "20 rows of pan-RAF inhibitors with EGF went to training after a first scoring of "
-    "all 230 (R2 0.36): the potency on RAF dimers assumed until then was wrong."
-)
-TICK_NOTE = (
-    "Models are stepped by half a minute. The held-out rows were scored several times "
-    "while the fit still changed: they are not blind."
-)
-NOTES = {
-    "HGF pulse (E3)": "A375 forgets HGF within 2 h; the model keeps part of the signal, since "
-    "other melanomas are rescued by HGF for days."
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +71,7 @@ class Conditions:
         """Rows by index or mask."""
         return Conditions(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def protocols(self) -> list[tuple]:
+    def protocols(self) -> list[tuple[float, ...]]:
         """What was done to the cells, one hashable key per row."""
         table = np.column_stack(
             [
@@ -143,7 +121,7 @@ def held_out(folder: Path, which: str) -> Conditions:
     return rows.take(keep)
 
 
-def shared(folder: Path, which: str) -> tuple[Conditions, np.ndarray]:
+def repeated(folder: Path, which: str) -> tuple[Conditions, np.ndarray]:
     """Rows of a prediction file that repeat a training condition, and what training measured."""
     first = training(folder)
     table = dict(zip(first.protocols(), first.pERK, strict=True))
@@ -232,7 +210,7 @@ def ligand_courses(folder: Path, ligand: str) -> Conditions:
     return _on_vemurafenib(rows)
 
 
-def _on_vemurafenib(rows: list[tuple]) -> Conditions:
+def _on_vemurafenib(rows: Sequence[tuple[float | str, ...]]) -> Conditions:
     before, now, adapted, time, egf, hgf, plate, measured = zip(*rows, strict=True)
     first = np.arange(len(DRUGS)) == DRUGS.index("Vemurafenib")
     n = len(rows)
@@ -266,7 +244,7 @@ def potencies() -> dict[str, tuple[str, float]]:
     return {row["drug"]: (row["channel"], float(row["potency"])) for row in read_table("potency")}
 
 
-def nominal(doses: np.ndarray, table: dict[str, tuple[str, float]]) -> dict[str, np.ndarray]:
+def nominal_doses(doses: np.ndarray, table: dict[str, tuple[str, float]]) -> dict[str, np.ndarray]:
     """Doses (n, n_drugs) as concentrations [uM] of the model's channels."""
     channels: dict[str, np.ndarray] = {}
     for k, drug in enumerate(DRUGS):
@@ -283,7 +261,7 @@ def egfr_competence(fold: float, parental: float) -> float:
 def treatments(rows: Conditions) -> list[Condition]:
     """What was done, minute 0 being the ligand; the medium holds no EGF before."""
     table = potencies()
-    before, now = nominal(rows.before, table), nominal(rows.now, table)
+    before, now = nominal_doses(rows.before, table), nominal_doses(rows.now, table)
     return [
         Condition(
             steps=(
@@ -300,7 +278,7 @@ def treatments(rows: Conditions) -> list[Condition]:
     ]
 
 
-def predicted(model, rows: Conditions, tick: float = TICK) -> np.ndarray:
+def predict(model: NetworkModel, rows: Conditions, tick: float = TICK) -> np.ndarray:
     """ERK (n,) of a cell model at the end of every condition; a line has its own competence."""
     erk = np.empty(len(rows))
     parental = float(model.network.competence[cell_type_code("tumor"), UNITS.index("EGFR")])
@@ -314,225 +292,3 @@ def predicted(model, rows: Conditions, tick: float = TICK) -> np.ndarray:
             np.searchsorted(times, part.time), np.arange(len(part)), NODES.index("ERK")
         ]
     return erk
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The splits, and what each contender makes of them: ERK of models, pERK of rivals."""
-
-    training: Conditions
-    single: Conditions
-    combination: Conditions
-    repeats: Conditions  # rows of the combination file that repeat training conditions
-    trained: np.ndarray  # what training measured in `repeats`
-
-    @property
-    def all(self) -> Conditions:
-        """Every row, in the order of the fields."""
-        return join(self.training, self.single, self.combination, self.repeats)
-
-    def cut(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Values of `all` by split."""
-        names = ("training", "single", "combination", "repeats")
-        ends = np.cumsum([len(getattr(self, name)) for name in names])
-        return dict(zip(names, np.split(values, ends[:-1]), strict=True))
-
-
-def load(folder: Path) -> Table:
-    """All splits; rows of training without pERK are left out."""
-    first = training(folder)
-    again, trained = shared(folder, COMBINATION)
-    return Table(
-        first.take(np.isfinite(first.pERK)),
-        held_out(folder, SINGLE),
-        held_out(folder, COMBINATION),
-        again,
-        trained,
-    )
-
-
-def rows(
-    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
-) -> list[Row]:
-    """Scores on the held-out conditions, and of the courses after ligand (E2, E3)."""
-    table = load(folder)
-    files = [
-        folder / FOLDER / name
-        for name in (
-            f"{STEM}.csv",
-            f"{STEM}{SINGLE}.csv",
-            f"{STEM}{COMBINATION}.csv",
-            "D1.csv",
-            "D5.csv",
-        )
-    ]
-    kept = FoldCache(cache, FOLDER, [*files, Path(__file__)], {"tick": TICK})
-    found = {}
-    for k, (name, model) in enumerate(models.items()):
-        if progress:
-            progress(f"melanoma pERK, {name}", k / 3)
-        erk = kept.get(
-            "erk", lambda m=model: predicted(m, table.all).tolist(), contender=model.hash
-        )
-        found[name] = table.cut(_seen(table, np.array(erk)))
-    if progress:
-        progress("melanoma pERK, rivals", 2 / 3)
-    for name, values in kept.get("rivals", lambda: _rivals(table)).items():
-        found[name] = table.cut(np.array(values))
-    return [_single(table, found), *combination_rows(table, found), *_courses(table, found)]
-
-
-def _seen(table: Table, erk: np.ndarray) -> np.ndarray:
-    """pERK that a model expects: offset and scale fitted per plate on the training split."""
-    first = table.training
-    plates = np.unique(first.plate)
-    layer = observation.fit(
-        table.cut(erk)["training"][:, None],
-        first.pERK[:, None],
-        plate=np.searchsorted(plates, first.plate),
-    )
-    return layer.predict(erk[:, None], np.searchsorted(plates, table.all.plate))[:, 0]
-
-
-def _rivals(table: Table) -> dict[str, list[float]]:
-    """Mean, ridge and boosting, fitted on the training split, on every row."""
-    every = table.all
-    train = np.arange(len(every)) < len(table.training)
-    drugs = np.argmax(np.column_stack([every.now > 0.0, np.ones(len(every))]), axis=1)
-    found = rivals(_features(every), every.pERK, train, condition=every.protocols(), group=drugs)
-    return {name: values.tolist() for name, values in found.items()}
-
-
-def _features(rows: Conditions) -> np.ndarray:
-    """Log doses before and now, log times, ligands with and without time, log EGFR."""
-    log_time = np.log10(rows.time + 1.0)
-    return np.column_stack(
-        [
-            np.log10(rows.before + 1e-5),
-            np.log10(rows.now + 1e-5),
-            np.log10(rows.adapted + 1.0),
-            log_time,
-            rows.EGF > 0.0,
-            np.log10(rows.EGF + 1e-3),
-            rows.HGF > 0.0,
-            (rows.EGF > 0.0) * log_time,
-            (rows.HGF > 0.0) * log_time,
-            np.log10(rows.EGFR),
-        ]
-    ).astype(float)
-
-
-def _single(table: Table, found: dict) -> Row:
-    y = table.single.pERK
-    return Row(
-        FOLDER,
-        "drugs, lines, pairs",
-        "unseen conditions",
-        "R2",
-        **{name: r2(y, values["single"]) for name, values in found.items()},
-        target=">= 0.90",
-        n=len(y),
-        note=f"Drugs, CRISPR lines and fixed-ratio pairs; repeats dropped. {PAN_RAF_NOTE} "
-        + TICK_NOTE,
-    )
-
-
-def combination_rows(table: Table, found: dict) -> list[Row]:
-    """Rows of a plate of vemurafenib x cobimetinib; whether it agrees with training goes first.
-
-    A plate that does is scored through the layer of the training plate, as a plate that nobody has
-    calibrated would be, and through its own, of the conditions that it shares with training.
-    """
-    scored = []
-    for (egf, minutes), what in PLATES.items():
-        held, again = (
-            np.equal(part.EGF, egf) & np.equal(part.time, minutes)
-            for part in (table.combination, table.repeats)
-        )
-        if not (held.any() and again.any()):
-            continue
-        agreement = r2(table.trained[again], table.repeats.pERK[again])
-        sane = agreement >= CONSISTENT
-        y, target = table.combination.pERK[held], ">= 0.88" if sane and egf == 0.0 else ""
-        through = {name: values["combination"][held] for name, values in found.items()}
-        note = (
-            f"Agrees with training on {again.sum()} shared conditions with R2 "
-            f"{agreement:.2f}: {'consistent' if sane else 'not consistent, no target'}."
-        )
-        scored.append(_plate(what, y, through, target, note))
-        if sane:
-            own = {name: _calibrated(values, table, held, again) for name, values in found.items()}
-            note = f"The same with the plate's own offset and scale, from the {again.sum()}."
-            scored.append(_plate(f"{what}, own", y, own, target, note))
-    return scored
-
-
-def _plate(what: str, y: np.ndarray, seen: dict, target: str, note: str) -> Row:
-    return Row(
-        FOLDER,
-        what,
-        "RAFi x MEKi, unseen pairs of doses",
-        "R2",
-        **{name: r2(y, values) for name, values in seen.items()},
-        target=target,
-        n=len(y),
-        note=note,
-    )
-
-
-def _calibrated(values: dict, table: Table, held: np.ndarray, again: np.ndarray) -> np.ndarray:
-    """pERK of held-out conditions after the plate's own offset and scale."""
-    layer = observation.fit(values["repeats"][again][:, None], table.repeats.pERK[again][:, None])
-    return layer.predict(values["combination"][held][:, None])[:, 0]
-
-
-def _courses(table: Table, found: dict) -> list[Row]:
-    """Root mean square errors of recovery (E2) and pulse (E3), on conditions of training."""
-    first = table.training
-    on_vemurafenib = first.now[:, DRUGS.index("Vemurafenib")] == 1.0
-    alone = (first.plate == COURSES) & on_vemurafenib
-    pulse = (first.plate == MAIN) & (first.EGFR == 1.0) & on_vemurafenib
-    masks = {
-        "EGF recovery (E2)": alone & (first.EGF == 100.0) & (first.time == 15.0),
-        "HGF recovery (E2)": alone & (first.HGF > 0.0) & (first.time == 15.0),
-        "EGF pulse (E3)": pulse & (first.EGF == 100.0) & (first.time > 0.0),
-        "EGF doses (E3)": pulse & (first.EGF > 0.0) & (first.EGF < 100.0),
-        "HGF pulse (E3)": alone & (first.HGF > 0.0) & (first.time > 15.0),
-    }
-    return [
-        Row(
-            FOLDER,
-            what,
-            "training, no test",
-            "RMSE",
-            *(
-                None
-                if name not in ("network", "teacher")
-                else float(np.sqrt(((found[name]["training"] - first.pERK)[mask] ** 2).mean()))
-                for name in CONTENDERS
-            ),
-            target="<= 0.2" if "E2" in what else "",
-            n=int(mask.sum()),
-            note=NOTES.get(what, ""),
-        )
-        for what, mask in masks.items()
-    ]
-
-
-def r2(truth: np.ndarray, found: np.ndarray) -> float:
-    """1 - squared error / variance of the measurements scored."""
-    return float(1.0 - ((found - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
-
-
-__all__ = [
-    "Conditions",
-    "Table",
-    "combination_rows",
-    "held_out",
-    "load",
-    "predicted",
-    "read",
-    "rows",
-    "shared",
-    "training",
-]

@@ -33,15 +33,18 @@ class Observation:
         A plate without training measurements of a readout, or no plate, takes the pooled fit.
         """
         row = self._row(len(node), plate)
-        return self.offset[row] + self.scale[row] * node
+        expected: np.ndarray = self.offset[row] + self.scale[row] * node
+        return expected
 
     def gain(self, n: int, plate: np.ndarray | None = None) -> np.ndarray:
         """Scale (n, n_readouts) of `n` measurements on plates (n,)."""
-        return self.scale[self._row(n, plate)]
+        gain: np.ndarray = self.scale[self._row(n, plate)]
+        return gain
 
     def sd(self, n: int, plate: np.ndarray | None = None) -> np.ndarray:
         """Noise (n, n_readouts) of `n` measurements on plates (n,)."""
-        return self.noise[self._row(n, plate)]
+        noise: np.ndarray = self.noise[self._row(n, plate)]
+        return noise
 
     def _row(self, n: int, plate: np.ndarray | None) -> np.ndarray:
         n_plates = len(self.offset) - 1

@@ -1,4 +1,4 @@
-"""Published time courses in the PEtab format: new doses and treatments of known experiments.
+"""Published time courses in the PEtab format.
 
 PEtab (Schmiester 2021, PLoS Comput Biol 17:e1008646, doi:10.1371/journal.pcbi.1008646) keeps the
 measurements, conditions and observables of a model apart from the model; only the tables are read,
@@ -10,11 +10,9 @@ no model of the collection is simulated. Studies of the benchmark collection (BS
     Lucarelli 2018, Cell Syst 6:75            phospho-SMAD and target genes of Hepa1-6 after TGFb
     Raia 2011, Cancer Res 71:693              JAK2, STAT5, SOCS3 of lymphoma lines after IL13
 
-Whole conditions are held out (a treatment, a dose, or a dose in one line). Every gel, array or
-absolute scale is a plate of the observation layer; the unit of a plate is its own standard
-deviation around its own mean, also where all of it is held out, so that an error of 1 is what a
-constant per plate would reach. What the cell models have no input or node for
-is left out for all contenders and counted in the note, or scored for the rivals alone.
+Every gel, array or absolute scale is a plate of the observation layer; the unit of a plate is its
+own standard deviation around its own mean, so that an error of 1 is what a constant per plate would
+reach. What the cell models have no node for is left out and counted.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,11 +23,8 @@ import numpy as np
 import pandas as pd
 
 from surrogates.channels import NODES
-from surrogates.data import observation
+from surrogates.contract import CellModel
 from surrogates.data.assay import MEDIUM, Condition, follow
-from surrogates.evaluation import baselines
-from surrogates.evaluation.folds import FoldCache, Models, Progress
-from surrogates.evaluation.table import CONTENDERS, Row
 
 FOLDER = "petab_benchmark"
 EGF_NM = 0.161  # [nM] in 1 ng/ml EGF, 6.2 kDa
@@ -37,8 +32,6 @@ TGFB_NM = 0.04  # [nM] in 1 ng/ml TGFb, 25 kDa
 CETUXIMAB_KD = 0.06  # [ug/ml], 0.39 nM (Goldstein 1995, Clin Cancer Res 1:1311)
 STARVED = {"EGF": 0.0, "IGF1": 0.0, "FGF2": 0.0}
 SERUM = {"EGF": 0.5, "IGF1": 1.0, "FGF2": 0.1}  # [nM] of a medium with 10 % serum
-N_FOLDS = 5  # of conditions, fewer where there are fewer
-LOG_FLOOR = 1e-6  # added to doses before their logarithm
 
 
 @dataclass(frozen=True)
@@ -70,38 +63,6 @@ class Table:
     n_without: int  # measurements whose observable has no node
 
 
-def rows(
-    folder: Path, models: Models, cache: Path | None = None, progress: Progress | None = None
-) -> list[Row]:
-    """One row per study: error relative to the spread of the measurements of a plate."""
-    report = progress or (lambda _what, _share: None)
-    out = []
-    for k, study in enumerate(STUDIES):
-        if not (folder / FOLDER / study.name).is_dir():
-            continue
-        table = load(folder, study)
-        files = sorted((folder / FOLDER / study.name).glob("*.tsv"))
-        kept = FoldCache(
-            cache,
-            FOLDER,
-            [*files, Path(__file__), Path(observation.__file__), Path(baselines.__file__)],
-        )
-        found = {}
-        for name, model in models.items() if study.dish else ():
-            report(f"{study.title}, {name}", k / len(STUDIES))
-            found[name] = np.array(
-                kept.get(
-                    study.name,
-                    lambda m=model, s=study, t=table: _all_folds(m, s, t).tolist(),
-                    contender=model.hash,
-                )
-            )
-        for name, values in kept.get(f"rivals {study.name}", lambda t=table: _rivals(t)).items():
-            found[name] = np.array(values)
-        out.append(_row(study, table, found))
-    return out
-
-
 def load(folder: Path, study: Study) -> Table:
     """Read the tables of a study."""
     where = folder / FOLDER / study.name
@@ -112,9 +73,9 @@ def load(folder: Path, study: Study) -> Table:
     observables = pd.read_csv(
         where / f"observables_{study.name}.tsv", sep="\t", index_col="observableId"
     )
-    mapped = [study.node(name) for name in measured.observableId]
-    known = np.array([entry is not None for entry in mapped])
-    measured, mapped = measured[known], [entry for entry in mapped if entry is not None]
+    by_row = [study.node(name) for name in measured.observableId]
+    known = np.array([entry is not None for entry in by_row])
+    measured, mapped = measured[known], [entry for entry in by_row if entry is not None]
     log = observables.observableTransformation.reindex(measured.observableId).to_numpy() == "log10"
     y = measured.measurement.to_numpy(float)
     y = np.where(log, np.log10(np.where(log, y, 1.0)), y)
@@ -140,7 +101,8 @@ def load(folder: Path, study: Study) -> Table:
 def _plates(measured: pd.DataFrame) -> np.ndarray:
     """Observable and, where it has one of its own, scale: what was measured on one scale."""
     scale = measured.get("observableParameters", pd.Series("", measured.index)).fillna("")
-    return (measured.observableId + "|" + scale.astype(str)).to_numpy(str)
+    names: np.ndarray = (measured.observableId + "|" + scale.astype(str)).to_numpy(str)
+    return names
 
 
 def _standardised(y: np.ndarray, plate: np.ndarray) -> np.ndarray:
@@ -148,72 +110,23 @@ def _standardised(y: np.ndarray, plate: np.ndarray) -> np.ndarray:
     count = np.bincount(plate)
     mean = np.bincount(plate, y) / count
     sd = np.sqrt(np.bincount(plate, (y - mean[plate]) ** 2) / count)
-    return (y - mean[plate]) / np.where(sd > 0.0, sd, 1.0)[plate]
+    standardised: np.ndarray = (y - mean[plate]) / np.where(sd > 0.0, sd, 1.0)[plate]
+    return standardised
 
 
-def folds(group: np.ndarray) -> np.ndarray:
-    """Fold of every row; the conditions of one group stay together."""
-    return group % min(N_FOLDS, int(group.max()) + 1)
-
-
-def predicted(model, study: Study, table: Table) -> np.ndarray:
+def predict(model: CellModel, study: Study, table: Table) -> np.ndarray:
     """The node behind every measurement (n,), by a cell model."""
+    if study.dish is None:
+        msg = f"study {study.name} has no input of the cell models"
+        raise ValueError(msg)
     used = np.unique(table.condition)
     dishes = [study.dish(table.conditions.iloc[k].to_dict()) for k in used]
     times = np.unique(table.time)
     nodes = follow(model, dishes, times.tolist(), tick=6.0).nodes
-    return nodes[
+    values: np.ndarray = nodes[
         np.searchsorted(times, table.time), np.searchsorted(used, table.condition), table.node
     ]
-
-
-def _all_folds(model, study: Study, table: Table) -> np.ndarray:
-    """Expected measurements, offset and scale of each plate from the other folds."""
-    node = (table.sign * predicted(model, study, table))[:, None]
-    fold, out = folds(table.group), np.empty(len(node))
-    for k in np.unique(fold):
-        train = fold != k
-        layer = observation.fit(node[train], table.y[train, None], plate=table.plate[train])
-        out[~train] = layer.predict(node, table.plate)[~train, 0]
-    return out.round(5)
-
-
-def _rivals(table: Table) -> dict[str, list[float]]:
-    """Mean of the plate and time, ridge and boosting: plate, time and doses."""
-    fold = folds(table.group)
-    doses = table.doses[table.condition]
-    log_time = np.log1p(table.time)[:, None]
-    plates = (table.plate[:, None] == np.unique(table.plate)).astype(float)
-    x = np.column_stack(
-        [plates, log_time, np.log10(doses + LOG_FLOOR), doses > 0.0, (doses > 0.0) * log_time]
-    )
-    condition = list(zip(table.plate.tolist(), table.time.tolist(), strict=True))
-    out = {name: np.empty(len(fold)) for name in ("mean", "ridge", "boosting")}
-    for k in np.unique(fold):
-        held = fold == k
-        found = baselines.rivals(x, table.y, ~held, condition=condition, group=table.group)
-        for name, values in found.items():
-            out[name][held] = values[held]
-    return {name: values.round(5).tolist() for name, values in out.items()}
-
-
-def _row(study: Study, table: Table, found: dict[str, np.ndarray]) -> Row:
-    error = {
-        name: float(np.sqrt(((found[name] - table.y) ** 2).mean())) if name in found else None
-        for name in CONTENDERS
-    }
-    left_out = f" {table.n_without} measurements have no node." if table.n_without else ""
-    n_groups = int(table.group.max()) + 1
-    return Row(
-        FOLDER,
-        study.title,
-        "new doses and treatments",
-        "NRMSE",
-        **error,
-        n=len(table.y),
-        note=f"{n_groups} conditions in {int(folds(table.group).max()) + 1} folds, error in "
-        f"standard deviations of a plate.{left_out} {study.note}",
-    )
+    return values
 
 
 # --- the studies -------------------------------------------------------------------------------
@@ -297,5 +210,3 @@ STUDIES = (
         note="The cell models have no IL13 and tumor cells no STAT5: rivals alone.",
     ),
 )
-
-__all__ = ["FOLDER", "STUDIES", "load", "predicted", "rows"]

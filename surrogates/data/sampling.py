@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from surrogates.contract import Cells
+from surrogates.contract import CellModel, Cells
 from surrogates.data.conditions import Courses, draw_courses
 from surrogates.teacher.model import Teacher
 
@@ -46,7 +46,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.state)
 
-    def take(self, rows: np.ndarray) -> "Rows":
+    def take(self, rows: np.ndarray | slice) -> "Rows":
         """Rows by index or mask."""
         return Rows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
@@ -54,7 +54,9 @@ class Rows:
 SLOW = 300.0  # [min] nodes slower than this are set at random in random starts
 
 
-def sample(teacher: Teacher, config: Sampling, *, held_out: bool = False, follower=None) -> Rows:
+def sample(
+    teacher: Teacher, config: Sampling, *, held_out: bool = False, follower: CellModel | None = None
+) -> Rows:
     """Rows of `config.n_trajectories` courses, or of `n_held_out` ones with held-out drug pairs.
 
     The states are those that `follower` (a cell model; the teacher unless named) runs through,
@@ -103,7 +105,11 @@ def join(*parts: Rows) -> Rows:
 
 
 def _follow(
-    follower, teacher: Teacher, courses: Courses, config: Sampling, rng: np.random.Generator
+    follower: CellModel,
+    teacher: Teacher,
+    courses: Courses,
+    config: Sampling,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """States (n_rows, n_nodes) at random times, the segment and the trajectory of each."""
     n, n_segments = len(courses.cell_type), len(courses.inputs)
@@ -146,4 +152,5 @@ def _disturb(rng: np.random.Generator, state: np.ndarray, config: Sampling) -> n
     state[noisy] += rng.normal(0.0, config.noise, (noisy.sum(), state.shape[1]))
     replaced = (lot > 1.0 - config.replaced_share)[:, None] & (rng.random(state.shape) < 0.2)
     state = np.where(replaced, rng.random(state.shape), state)
-    return np.clip(state, 0.0, 1.0).astype(np.float32)
+    within: np.ndarray = np.clip(state, 0.0, 1.0).astype(np.float32)
+    return within

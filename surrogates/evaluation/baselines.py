@@ -5,11 +5,13 @@ ridge chosen among them by leaving out whole groups (lines, drugs), as the test 
 """
 
 from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
 from surrogates.channels import GENOTYPES
 from surrogates.data.sampling import Rows, Sampling, sample
+from surrogates.evaluation.metrics import r2
 from surrogates.prior.graph import UNITS
 from surrogates.teacher.model import Teacher
 from surrogates.transform import transform_inputs
@@ -32,7 +34,7 @@ RIDGE_FOLDS = 5
 
 
 def baseline_scores(
-    teacher: Teacher, sampling: Sampling, held_out: Rows, one_step: dict
+    teacher: Teacher, sampling: Sampling, held_out: Rows, one_step: dict[str, Any]
 ) -> dict[str, dict[str, float]]:
     """R2 on the held-out rows by unit: network, mean, ridge, gradient boosting.
 
@@ -52,9 +54,9 @@ def baseline_scores(
         boosting = HistGradientBoostingRegressor(max_iter=150, random_state=0)
         table[name] = {
             "network": one_step["r2"][name],
-            "mean": _r2(y_held, np.full_like(y_held, y.mean())),
-            "ridge": _r2(y_held, Ridge(1.0).fit(x, y).predict(x_held)),
-            "gradient boosting": _r2(y_held, boosting.fit(x, y).predict(x_held)),
+            "mean": round(r2(y_held, np.full_like(y_held, y.mean())), 5),
+            "ridge": round(r2(y_held, Ridge(1.0).fit(x, y).predict(x_held)), 5),
+            "gradient boosting": round(r2(y_held, boosting.fit(x, y).predict(x_held)), 5),
         }
     return table
 
@@ -94,14 +96,14 @@ def rivals(
 def condition_mean(y: np.ndarray, train: np.ndarray, condition: Sequence[Hashable]) -> np.ndarray:
     """Mean of the training rows of the same condition, of all training rows where it is new."""
     sums: dict[Hashable, tuple[float, int]] = {}
-    for k in np.flatnonzero(train):
+    for k in np.flatnonzero(train).tolist():
         total, n = sums.get(condition[k], (0.0, 0))
         sums[condition[k]] = (total + float(y[k]), n + 1)
     overall = (float(y[train].sum()), int(train.sum()))
     return np.array([total / n for total, n in (sums.get(c, overall) for c in condition)])
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray):
+def _ridge(x: np.ndarray, y: np.ndarray, group: np.ndarray) -> Any:  # scikit-learn has no types
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, GroupKFold
     from sklearn.pipeline import make_pipeline
@@ -124,7 +126,3 @@ def _features(rows: Rows) -> np.ndarray:
     bits = (rows.genotype[:, None] >> np.arange(len(GENOTYPES))) & 1
     kind = rows.cell_type[:, None] == np.arange(N_TYPES)
     return np.concatenate([rows.state, transform_inputs(rows.inputs), bits, kind], axis=1)
-
-
-def _r2(truth: np.ndarray, found: np.ndarray) -> float:
-    return round(float(1.0 - ((found - truth) ** 2).mean() / truth.var()), 5)

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogates.channels import INPUTS
+from surrogates.contract import CellModel
 from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
-from surrogates.evaluation.free_runs import follow
+from surrogates.evaluation.card import Entries
+from surrogates.evaluation.free_runs import Course, follow
 from surrogates.intervals import LEVELS, NAMES, Intervals
+from surrogates.network.ensemble import TmeCell
 from surrogates.phenotype import net_growth_rate
 
 BAND = (0.87, 0.93)  # coverage that a 90 % interval may have on new perturbations
@@ -37,16 +40,18 @@ class HeldOut:
             yield k, self.error[:, rows, k].ravel(), self.spread[:, rows, k].ravel()
 
 
-def held_out_errors(model, teacher, seed: int, n_courses: int = N_COURSES) -> HeldOut:
+def held_out_errors(
+    model: TmeCell, teacher: CellModel, seed: int, n_courses: int = N_COURSES
+) -> HeldOut:
     """Run the ensemble, its members and the teacher for 72 h under the held-out pairs."""
     courses = draw_courses(np.random.default_rng([seed, 90]), n_courses, 4, held_out=True)
     pair = pair_of(courses)
-    met = pair != NO_PAIR
+    treated = pair != NO_PAIR
     courses = Courses(
-        courses.cell_type[met],
-        courses.genotype[met],
-        courses.kind[met],
-        np.ascontiguousarray(courses.inputs[:, met]),
+        courses.cell_type[treated],
+        courses.genotype[treated],
+        courses.kind[treated],
+        np.ascontiguousarray(courses.inputs[:, treated]),
     )
     truth, found = (_all_names(follow(m, courses)) for m in (teacher, model))
     members = [_all_names(follow(model.member(m), courses)) for m in range(model.raw.n_members)]
@@ -56,7 +61,7 @@ def held_out_errors(model, teacher, seed: int, n_courses: int = N_COURSES) -> He
         np.abs(found - truth),
         np.std(members, axis=0),
         np.concatenate([competent, grows], axis=1),
-        pair[met],
+        pair[treated],
     )
 
 
@@ -69,7 +74,7 @@ def pair_of(courses: Courses) -> np.ndarray:
     return pair
 
 
-def _all_names(course) -> np.ndarray:
+def _all_names(course: Course) -> np.ndarray:
     growth = net_growth_rate(course.outputs)[..., None]
     return np.concatenate([course.nodes, course.outputs, growth], axis=-1)
 
@@ -88,10 +93,11 @@ def calibrate(held: HeldOut, cells: np.ndarray) -> Intervals:
 def conformal_quantiles(scores: np.ndarray) -> np.ndarray:
     """The ceil((n + 1) level)-th smallest score of every level; the largest where n is too few."""
     ranks = np.ceil((scores.size + 1) * np.array(LEVELS)).astype(int)
-    return np.sort(scores)[np.minimum(ranks, scores.size) - 1]
+    quantiles: np.ndarray = np.sort(scores)[np.minimum(ranks, scores.size) - 1]
+    return quantiles
 
 
-def coverage_scores(held: HeldOut, level: float = 0.9) -> dict:
+def coverage_scores(held: HeldOut, level: float = 0.9) -> Entries:
     """Coverage on pairs that calibration did not see, over all ways of keeping N_TESTED apart.
 
     `by_name` is the mean over splits; names whose error is nil everywhere are not scored.
@@ -117,7 +123,9 @@ def coverage_scores(held: HeldOut, level: float = 0.9) -> dict:
     }
 
 
-def _split_scores(held: HeldOut, known: np.ndarray, test: np.ndarray, level: float):
+def _split_scores(
+    held: HeldOut, known: np.ndarray, test: np.ndarray, level: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Coverage and relative width (n_names,) of intervals calibrated on `known` cells."""
     intervals = calibrate(held, known)
     constant = {k: np.quantile(error, level) for k, error, _ in held.columns(known) if error.size}

@@ -22,7 +22,7 @@ from surrogates.prior.edge import ROLE_OF_SIGN, Edge
 from surrogates.prior.graph import Network, load_network, shipped_edges
 from surrogates.teacher.model import Teacher
 from surrogates.training.config import Config
-from surrogates.training.optimiser import Progress, Stage, descend
+from surrogates.training.optimiser import Progress, Stage, minimise
 from surrogates.training.pipeline import drive_losses, joint_units
 
 INJECTED = "injected"  # kind of the edges that were drawn
@@ -42,9 +42,9 @@ def inject(edges: Sequence[Edge], share: float, seed: int) -> list[Edge]:
     """
     draw = np.random.default_rng(seed)
     sources, targets = (sorted({getattr(e, end) for e in edges}) for end in ("source", "target"))
-    taken = {(edge.source, edge.target) for edge in edges}
-    wanted = round(share * len(taken))
-    free = [(a, b) for a in sources for b in targets if a != b and (a, b) not in taken]
+    existing = {(edge.source, edge.target) for edge in edges}
+    wanted = round(share * len(existing))
+    free = [(a, b) for a in sources for b in targets if a != b and (a, b) not in existing]
     if wanted > len(free):
         msg = f"{wanted} edges are to be injected, but only {len(free)} pairs have none"
         raise ValueError(msg)
@@ -77,8 +77,8 @@ def own_ratio(
         settings: of the fit; without a linear part the scaffold has to explain all.
         seed: of the edges that are drawn.
     """
-    kept = {(e.source, e.target) for unit in network.edges for e in unit}
-    more = inject([e for e in edges if (e.source, e.target) in kept], SHARE, seed)
+    in_scaffold = {(e.source, e.target) for unit in network.edges for e in unit}
+    more = inject([e for e in edges if (e.source, e.target) in in_scaffold], SHARE, seed)
     mixed = build_scaffold(more, network.inputs, network.outputs).network
     before = fit(mixed, inputs, measured, replace(settings, steps=0))
     return injected_ratio(before), injected_ratio(fit(mixed, inputs, measured, settings))
@@ -106,7 +106,7 @@ def drive_ratio(config: Config = SMALL, progress: Progress | None = None) -> dic
             Path(folder) / "checkpoint",
             config.checkpoint_every,
         )
-        descend(units, lambda step: {"drives": loss(step)}, stage, network.n_parents, report)
+        minimise(units, lambda step: {"drives": loss(step)}, stage, network.n_parents, report)
     raw = units.raw()
     unit, column = np.nonzero(np.arange(network.parent.shape[1]) < network.n_parents[:, None])
     sizes = {

@@ -20,17 +20,18 @@ from surrogates.channels import (
     OUTPUT_CHANNELS,
     basal_inputs,
 )
-from surrogates.contract import Cells
-from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, draw_courses
+from surrogates.contract import CellModel, Cells
+from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
 from surrogates.data.sampling import Rows, Sampling, sample
 from surrogates.evaluation.baselines import baseline_scores
 from surrogates.evaluation.calibration import calibrate, coverage_scores, held_out_errors
-from surrogates.evaluation.card import render
+from surrogates.evaluation.card import Entries, render
 from surrogates.evaluation.domain_detection import auroc, outside_situations
 from surrogates.evaluation.edge_recovery import drive_ratio
 from surrogates.evaluation.fidelity import drive_of, drive_scores
 from surrogates.evaluation.folds import Models
 from surrogates.evaluation.free_runs import follow
+from surrogates.evaluation.metrics import r2
 from surrogates.evaluation.real_data import default_cache, find_data, keep_in_card, score
 from surrogates.network.domain import outlyingness
 from surrogates.network.ensemble import TmeCell
@@ -90,8 +91,8 @@ def _evaluate_on_data(folder: Path, data: Path, progress: Progress | None) -> st
         network, weights.raw, weights.domain, name=folder.name, hash=weights_hash(folder)
     )
     scores = score(data, Models(model, Teacher()), cache=default_cache(), progress=progress)
-    kept = keep_in_card(folder, scores)
-    where = "kept in the card" if kept else f"not kept: the card in {folder} cannot be written"
+    stored = keep_in_card(folder, scores)
+    where = "kept in the card" if stored else f"not kept: the card in {folder} cannot be written"
     return f"{scores.text()}\nThe table is {where}.\n"
 
 
@@ -102,7 +103,7 @@ def card_of(
     *,
     stages: Sequence[Mapping[str, str | float]] = (),
     progress: Progress | None = None,
-) -> dict:
+) -> Entries:
     """Measure freshly trained weights and write their card; `stages` as in `Trained`."""
     measured = any(stage["stage"] == "measurements" for stage in stages)
     entered = (
@@ -133,7 +134,7 @@ def card_of(
 
 def measure(
     folder: Path, sampling: Sampling, teacher: Teacher, progress: Progress | None = None
-) -> dict:
+) -> Entries:
     """All figures, as the entries `metrics`, `domain` and `intervals` of a card."""
     report = progress or (lambda _what, _share: None)
     network = load_network()
@@ -171,7 +172,7 @@ def measure(
     }
 
 
-def residual_share(model: TmeCell, rows: Rows) -> dict:
+def residual_share(model: TmeCell, rows: Rows) -> Entries:
     """What the residual is of the drives of nodes, see `residual.share`."""
     plain = TmeCell(
         model.network, replace(model.raw, residual=None), model.domain, name="", hash=""
@@ -179,10 +180,10 @@ def residual_share(model: TmeCell, rows: Rows) -> dict:
     nodes = slice(len(NODES))
     drives = [drive_of(m, rows).mean(axis=1)[:, nodes] for m in (plain, model)]
     mask = model.network.competence[rows.cell_type, nodes] > 0.0
-    return share(*drives, mask, NODES)
+    return share(drives[0], drives[1], mask, NODES)
 
 
-def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
+def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> Entries:
     """Free rollouts of 72 h under held-out pairs: error relative to each node's range."""
     courses = draw_courses(np.random.default_rng([seed, 72]), N_ROLLOUTS, 4, held_out=True)
     truth = follow(teacher, courses)
@@ -201,32 +202,32 @@ def rollout_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
         "nrmse_worst": float(error.max()),
         "worst_node": str(names[error.argmax()]),
         "nrmse_persistence": float(lazy.mean()),
-        "tumor_growth_r2": _r2(wanted[:, tumor], growth[:, tumor]),
+        "tumor_growth_r2": r2(wanted[:, tumor], growth[:, tumor]),
         "tumor_growth_bias_per_day": float((growth - wanted)[:, tumor].mean() * 1440.0),
     }
 
 
-def knock_out_scores(model: TmeCell, teacher: Teacher, seed: int) -> dict:
+def knock_out_scores(model: TmeCell, teacher: Teacher, seed: int) -> Entries:
     """Effect on all outputs, 48 h after a node is lost; no node was ever lost in training."""
     courses = draw_courses(np.random.default_rng([seed, 48]), N_KNOCK_OUT_CELLS, 1)
-    untouched = [_outputs_at_48h(m, courses) for m in (teacher, model)]
+    untouched = _outputs_at_48h(teacher, courses), _outputs_at_48h(model, courses)
     effects = []
     for node in KNOCK_OUTS:
         competence = model.network.competence.copy()
         competence[:, NODES.index(node)] = 0.0
         network = replace(model.network, competence=competence)
         crippled = TmeCell(network, model.raw, model.domain, name="", hash="")
-        pair = [
-            _outputs_at_48h(m, courses) - before
-            for m, before in zip((Teacher(network), crippled), untouched, strict=True)
-        ]
+        pair = (
+            _outputs_at_48h(Teacher(network), courses) - untouched[0],
+            _outputs_at_48h(crippled, courses) - untouched[1],
+        )
         effects.append([(effect / (HIGH - LOW)).ravel() for effect in pair])
     r = {n: float(np.corrcoef(*e)[0, 1]) for n, e in zip(KNOCK_OUTS, effects, strict=True)}
     pooled = np.concatenate(effects, axis=1)
     return {"r": float(np.corrcoef(*pooled)[0, 1]), "r_worst": min(r.values()), "r_by_node": r}
 
 
-def _outputs_at_48h(model, courses) -> np.ndarray:
+def _outputs_at_48h(model: CellModel, courses: Courses) -> np.ndarray:
     state = model.initial_state(courses.cell_type, courses.genotype)
     out = model.allocate(len(state))
     inputs = np.ascontiguousarray(courses.inputs[0])
@@ -236,7 +237,7 @@ def _outputs_at_48h(model, courses) -> np.ndarray:
     return out.outputs
 
 
-def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) -> dict:
+def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) -> Entries:
     """Share of held-out situations in the domain; whether sigma knows where the error is.
 
     Error and sigma are those of the outputs, over their ranges: the largest of a situation.
@@ -263,7 +264,9 @@ def uncertainty_scores(model: TmeCell, teacher: Teacher, rows: Rows, seed: int) 
     }
 
 
-def _outlyingness_of(model: TmeCell, inputs, genotype, cell_type) -> np.ndarray:
+def _outlyingness_of(
+    model: TmeCell, inputs: np.ndarray, genotype: np.ndarray, cell_type: np.ndarray
+) -> np.ndarray:
     """Outlyingness of cells that meet these inputs in their drug-free steady state."""
     out = model.allocate(len(inputs))
     state = model.initial_state(cell_type, genotype)
@@ -281,10 +284,6 @@ def crowded_inputs(rng: np.random.Generator, n: int) -> np.ndarray:
         top = 0.3 * INPUT_CHANNELS[channel].high
         inputs[:, channel] = np.where(order[:, k] < 8, top * rng.random(n), 0.0)
     return inputs
-
-
-def _r2(truth: np.ndarray, found: np.ndarray) -> float:
-    return float(1.0 - ((found - truth) ** 2).mean() / truth.var())
 
 
 __all__ = ["card_of", "evaluate", "measure"]

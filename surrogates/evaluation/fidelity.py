@@ -1,5 +1,7 @@
 """Score drives against the teacher's, unit by unit."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -30,7 +32,8 @@ def drive_of(model: TmeCell, rows: Rows) -> np.ndarray:
                 nodes = drive[..., : units.n_nodes]
                 nodes[:] = add_residual(nodes, units.residual(x)[:, None])
             parts.append(drive.numpy())
-    return np.concatenate(parts) * competence[:, None]
+    drives: np.ndarray = np.concatenate(parts) * competence[:, None]
+    return drives
 
 
 def unit_r2(model: TmeCell, rows: Rows, found: np.ndarray) -> np.ndarray:
@@ -44,7 +47,7 @@ def unit_r2(model: TmeCell, rows: Rows, found: np.ndarray) -> np.ndarray:
     return r2
 
 
-def drive_scores(model: TmeCell, rows: Rows) -> dict:
+def drive_scores(model: TmeCell, rows: Rows) -> dict[str, Any]:
     """R2 of the drive of every unit, of the ensemble and of its members on average."""
     drive = drive_of(model, rows)
     ensemble = unit_r2(model, rows, drive.mean(axis=1))

@@ -7,25 +7,36 @@ where it was.
 """
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from surrogates.variants import NetworkModel
 
 Progress = Callable[[str, float], None]  # what is being done, share done
+Value = TypeVar("Value")  # JSON
 
 
-@dataclass(frozen=True, eq=False)
-class Models:
-    """The two cell models that stand in every table, both behind the cell-model contract."""
+class Models(NamedTuple):
+    """The two cell models that stand in every table, named as its columns."""
 
-    network: Any
-    teacher: Any
+    network: NetworkModel
+    teacher: NetworkModel
 
-    def items(self) -> tuple[tuple[str, Any], ...]:
-        """(contender, model) pairs, named as the columns of the table."""
-        return ("network", self.network), ("teacher", self.teacher)
+    def by_name(self) -> dict[str, NetworkModel]:
+        """Contender -> model."""
+        return self._asdict()
+
+
+def code_of(*code: ModuleType | Callable[..., object]) -> list[Path]:
+    """Source files of modules, or of functions in them, that decide a result."""
+    return [Path(inspect.getfile(part)) for part in code]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +50,9 @@ class FoldCache:
     folder: Path | None
     data_set: str
     files: Sequence[Path]
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
-    def get(self, entry: str, compute: Callable[[], Any], *, contender: str = "") -> Any:
+    def get(self, entry: str, compute: Callable[[], Value], *, contender: str = "") -> Value:
         """`compute()`, or what it returned for the same files, settings and `contender`.
 
         The result must be JSON; `contender` is the hash of the model that is scored, empty for
@@ -53,15 +64,22 @@ class FoldCache:
         label = f"{entry}-{contender[:12]}" if contender else entry
         path = self.folder / self.data_set / f"{label.replace('/', '_')}.json"
         if path.is_file():
-            kept = json.loads(path.read_text("utf-8"))
-            if kept["key"] == key:
-                return kept["value"]
+            stored = json.loads(path.read_text("utf-8"))
+            if stored["key"] == key:
+                known: Value = stored["value"]
+                return known
         value = compute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".writing")
-        beside.write_text(json.dumps({"key": key, "value": value}), "utf-8")
-        beside.replace(path)
+        unfinished = path.with_suffix(".writing")
+        unfinished.write_text(json.dumps({"key": key, "value": value}), "utf-8")
+        unfinished.replace(path)
         return value
+
+    def array(
+        self, entry: str, compute: Callable[[], np.ndarray], *, contender: str = ""
+    ) -> np.ndarray:
+        """The same for an array, which is a list in the file."""
+        return np.array(self.get(entry, lambda: compute().tolist(), contender=contender))
 
     def _key(self, contender: str) -> str:
         digest = hashlib.sha256()
@@ -71,4 +89,4 @@ class FoldCache:
         return digest.hexdigest()
 
 
-__all__ = ["FoldCache", "Models", "Progress"]
+__all__ = ["FoldCache", "Models", "Progress", "code_of"]

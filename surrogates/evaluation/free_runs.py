@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogates.contract import Cells
+from surrogates.contract import CellModel, Cells
 from surrogates.data.conditions import Courses
 
 HOURS, READ_EVERY = 72, 6  # [h]
@@ -18,7 +18,7 @@ class Course:
     outputs: np.ndarray
 
 
-def follow(model, courses: Courses) -> Course:
+def follow(model: CellModel, courses: Courses) -> Course:
     """Let a model run freely through courses, read every READ_EVERY hours."""
     n_reads, n_segments = HOURS // READ_EVERY, len(courses.inputs)
     state = model.initial_state(courses.cell_type, courses.genotype)

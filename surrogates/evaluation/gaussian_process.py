@@ -75,11 +75,21 @@ def fit_kernel_part(
         np.array([*(k[np.ix_(train, train)] for k in known), np.eye(len(measured))]),
         np.array(alike),
     )
+    log = _find_variances(table)
+    shares, over, noise = table.variances(log)
+    between = np.einsum("m,mlk->lk", shares[:-1], np.array(known)[:, :, train])
+    predicted = between @ table.whitened(log) @ np.einsum("q,qpr->pr", over, table.treatments)
+    return KernelPart(predicted, shares, over, noise, -table.cost(log))
+
+
+def _find_variances(table: "_Table") -> np.ndarray:
+    """Logarithms of the variances of highest evidence; gaps of the table are filled with them."""
+    n_subjects, n_treatments = len(table.subjects) - 1, len(table.treatments)
     size = max(float((table.filled**2).mean()), 1e-12)
     start = np.log(
         [
-            *np.full(len(known) + 1, 1.0 / (len(known) + 1)),
-            *np.full(len(alike), 0.5 * size / len(alike)),
+            *np.full(n_subjects + 1, 1.0 / (n_subjects + 1)),
+            *np.full(n_treatments, 0.5 * size / n_treatments),
             0.5 * size,
         ]
     )
@@ -92,10 +102,7 @@ def fit_kernel_part(
             method="L-BFGS-B",
         ).x
     table.fill(log)
-    shares, over, noise = table.variances(log)
-    between = np.einsum("m,mlk->lk", shares[:-1], np.array(known)[:, :, train])
-    predicted = between @ table.whitened(log) @ np.einsum("q,qpr->pr", over, table.treatments)
-    return KernelPart(predicted, shares, over, noise, -table.cost(log))
+    return log
 
 
 class _Table:
@@ -115,13 +122,14 @@ class _Table:
 
     def cost(self, log: np.ndarray) -> float:
         """Minus the log evidence, without the constant."""
-        turned, variance, _, _ = self._diagonal(log)
-        return float(0.5 * (turned**2 / variance + np.log(variance)).sum())
+        rotated, variance, _, _ = self._diagonal(log)
+        return float(0.5 * (rotated**2 / variance + np.log(variance)).sum())
 
     def whitened(self, log: np.ndarray) -> np.ndarray:
         """Inverse of the covariance times the measurements, as a table."""
-        turned, variance, first, second = self._diagonal(log)
-        return first @ (turned / variance) @ second.T
+        rotated, variance, first, second = self._diagonal(log)
+        table: np.ndarray = first @ (rotated / variance) @ second.T
+        return table
 
     def fill(self, log: np.ndarray) -> None:
         """Gaps as the known measurements let expect them, where `whitened` is 0.

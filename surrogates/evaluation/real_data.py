@@ -1,22 +1,26 @@
 """Score a cell model on the public data sets that lie in a user's folder.
 
-Every module of `surrogates.data` with a name `FOLDER` (the sub-folder it reads) and a function
-
-    rows(folder, models, cache, progress) -> list[Row]
-
-is a data set. Those whose sub-folder is absent are skipped, which is said. Nothing is downloaded
-and no data set ships; what each one is and where it comes from stands in its module.
+Each has a module in `evaluation.benchmarks`. Those whose sub-folder is absent are skipped, which is
+said, as are those that need an extra that is not installed.
 """
 
-import importlib
 import os
-import pkgutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
-from surrogates import data
+from surrogates.evaluation.benchmarks import (
+    boolean,
+    cellbox,
+    cytof,
+    growth,
+    hepatocytes,
+    ligand_tf,
+    marm,
+    petab,
+    viability,
+)
 from surrogates.evaluation.card import render as render_card
 from surrogates.evaluation.folds import Models, Progress
 from surrogates.evaluation.table import Row, from_entries, render
@@ -24,6 +28,30 @@ from surrogates.registry import load_card, weights_hash, write_card
 
 DATA_VARIABLE = "TME_SIM_DATA"  # where the data sets lie, unless a folder is named
 ENTRY = "real_data"  # of the card
+
+
+class Benchmark(Protocol):
+    """What a module of `evaluation.benchmarks` offers."""
+
+    FOLDER: str
+
+    def rows(
+        self, folder: Path, models: Models, cache: Path | None, progress: Progress
+    ) -> list[Row]:
+        """Scores of all contenders."""
+
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    boolean,
+    cellbox,
+    cytof,
+    growth,
+    hepatocytes,
+    ligand_tf,
+    marm,
+    petab,
+    viability,
+)
 
 
 @dataclass(frozen=True)
@@ -45,21 +73,12 @@ def find_data(folder: str | Path | None) -> Path | None:
     if not named:
         return None
     path = Path(named)
-    wanted = sorted(module.FOLDER for module in modules())
+    wanted = sorted(module.FOLDER for module in BENCHMARKS)
     if not any((path / name).is_dir() for name in wanted):
         what = "has none of the data sets" if path.is_dir() else "is not a folder"
         msg = f"data folder {str(path)!r} {what}; expected sub-folders named {wanted}"
         raise FileNotFoundError(msg)
     return path
-
-
-def modules() -> list[ModuleType]:
-    """Modules of the data sets, by name."""
-    found = [
-        importlib.import_module(f"{data.__name__}.{entry.name}")
-        for entry in pkgutil.iter_modules(data.__path__)
-    ]
-    return [module for module in found if "FOLDER" in vars(module)]
 
 
 def default_cache() -> Path:
@@ -72,13 +91,14 @@ def score(
     folder: Path, models: Models, *, cache: Path | None = None, progress: Progress | None = None
 ) -> Scores:
     """Rows of every data set in `folder`."""
-    rows, skipped, known = [], [], modules()
-    for k, module in enumerate(known):
+    rows: list[Row] = []
+    skipped: list[str] = []
+    for k, module in enumerate(BENCHMARKS):
         if not (folder / module.FOLDER).is_dir():
             skipped.append(f"{module.FOLDER}: no such folder in {folder.name}")
             continue
         try:
-            rows += module.rows(folder, models, cache, _part(progress, k, len(known)))
+            rows += module.rows(folder, models, cache, _part(progress, k, len(BENCHMARKS)))
         except ModuleNotFoundError as error:  # an extra that says what to install
             skipped.append(f"{module.FOLDER}: {error}")
     return Scores(tuple(rows), tuple(skipped))
@@ -92,9 +112,9 @@ def keep_in_card(weights: Path, scores: Scores) -> bool:
     card, digest = load_card(weights), weights_hash(weights)
     old = card.get(ENTRY, {})
     fresh = {row.data_set for row in scores.rows}
-    kept = old.get("rows", []) if old.get("hash") == digest else []
-    kept = [row for row in from_entries(kept) if row.data_set not in fresh]
-    rows = sorted((*kept, *scores.rows), key=lambda row: row.data_set)
+    known = old.get("rows", []) if old.get("hash") == digest else []
+    known = [row for row in from_entries(known) if row.data_set not in fresh]
+    rows = sorted((*known, *scores.rows), key=lambda row: row.data_set)
     card[ENTRY] = {"hash": digest, "rows": [asdict(row) for row in rows]}
     try:
         write_card(weights, card, render_card(card))
@@ -110,4 +130,4 @@ def _part(progress: Progress | None, k: int, n: int) -> Callable[[str, float], N
     return lambda what, share: progress(what, (k + share) / n)
 
 
-__all__ = ["Scores", "default_cache", "find_data", "keep_in_card", "modules", "score"]
+__all__ = ["BENCHMARKS", "Scores", "default_cache", "find_data", "keep_in_card", "score"]

@@ -8,9 +8,10 @@ that the data come with, `asked` what this project set out to reach.
 import json
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
+from typing import Any, Self
 
 CONTENDERS = ("network", "teacher", "mean", "ridge", "boosting")
 HIGHER_IS_BETTER = {  # metric -> whether more of it is better
@@ -61,6 +62,37 @@ class Row:
             if value is not None and not math.isfinite(value):
                 msg = f"{self.data_set}, {self.what}: {name} is {value}; give None for no score"
                 raise ValueError(msg)
+
+    @classmethod
+    def of(  # noqa: PLR0913 - the columns of a row
+        cls,
+        data_set: str,
+        what: str,
+        split: str,
+        metric: str,
+        scores: Mapping[str, float | None],
+        *,
+        anchor: str = "",
+        target: str = "",
+        n: int = 0,
+        note: str = "",
+    ) -> Self:
+        """A row from scores by contender; those that are absent have none."""
+        return cls(
+            data_set,
+            what,
+            split,
+            metric,
+            network=scores.get("network"),
+            teacher=scores.get("teacher"),
+            mean=scores.get("mean"),
+            ridge=scores.get("ridge"),
+            boosting=scores.get("boosting"),
+            anchor=anchor,
+            target=target,
+            n=n,
+            note=note,
+        )
 
     def best(self) -> tuple[str, ...]:
         """Contenders with the best score; several where they agree in what is printed."""
@@ -141,7 +173,7 @@ def from_json(text: str) -> list[Row]:
     return from_entries(json.loads(text))
 
 
-def from_entries(entries: Iterable[dict]) -> list[Row]:
+def from_entries(entries: Iterable[dict[str, Any]]) -> list[Row]:  # JSON
     """The rows of dictionaries such as a card holds."""
     known = {field.name for field in fields(Row)}
     rows = []

@@ -32,7 +32,7 @@ N_PERMUTATIONS = 199
 N_FOLDS = 5
 N_NAMED = 3  # inputs that are named
 SHRINKAGE = 0.1  # of the coefficients, per row; features have variance 1
-ALIKE, APART = 0.65, 0.85  # AUC: hardly above chance; told apart at a glance
+ALIKE, DISTINCT = 0.65, 0.85  # AUC: hardly above chance; told apart at a glance
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class TwoSample:
     mmd: float  # MMD^2, around 0 where both samples come from one source
     p_value: float
     auc: float
-    told_by: tuple[str, ...]  # what differs most on its own, strongest first
+    most_different: tuple[str, ...]  # what differs most on its own, strongest first
     n: int
 
     def __str__(self) -> str:
         """One sentence."""
         word = ("look like", "differ from", "are easily told from")[
-            (self.auc > ALIKE) + (self.auc > APART)
+            (self.auc > ALIKE) + (self.auc > DISTINCT)
         ]
-        most = f", most by {', '.join(self.told_by)}" if self.auc > ALIKE else ""
+        most = f", most by {', '.join(self.most_different)}" if self.auc > ALIKE else ""
         return (
             f"{self.n} situations {word} those of training{most} (classifier AUC "
             f"{self.auc:.2f}, maximum mean discrepancy {self.mmd:.3f}, p {self._p()})"
@@ -90,7 +90,11 @@ def two_sample(
     trained = _training_features(rng, np.asarray(cell_type))
     mmd, p_value = kernel_test(met, trained, rng)
     return TwoSample(
-        mmd, p_value, classifier_auc(met, trained, rng), _differ_most(met, trained), len(met)
+        mmd,
+        p_value,
+        classifier_auc(met, trained, rng),
+        _largest_differences(met, trained),
+        len(met),
     )
 
 
@@ -130,7 +134,8 @@ def _discrepancies(kernel: np.ndarray, member: np.ndarray) -> np.ndarray:
     xx = (sums * member).sum(axis=1)
     xy = sums.sum(axis=1) - xx
     yy = kernel.sum() - xx - 2.0 * xy
-    return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2.0 * xy / (n * m)
+    mmd: np.ndarray = xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2.0 * xy / (n * m)
+    return mmd
 
 
 def classifier_auc(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> float:
@@ -152,10 +157,10 @@ def classifier_auc(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> fl
     return auroc(score[label == 0], score[label == 1])
 
 
-def _differ_most(x: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
+def _largest_differences(x: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
     names = (*INPUTS, *GENOTYPES)
-    apart = [abs(auroc(y[:, k], x[:, k]) - 0.5) for k in range(len(names))]
-    return tuple(names[k] for k in np.argsort(apart)[::-1][:N_NAMED])
+    differences = [abs(auroc(y[:, k], x[:, k]) - 0.5) for k in range(len(names))]
+    return tuple(names[k] for k in np.argsort(differences)[::-1][:N_NAMED])
 
 
 __all__ = ["TwoSample", "two_sample"]

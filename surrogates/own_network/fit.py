@@ -89,20 +89,23 @@ class OwnNetwork:
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Mean of the members, (n, n_readouts)."""
-        return self.members_predict(inputs).mean(axis=0)
+        mean: np.ndarray = self.members_predict(inputs).mean(axis=0)
+        return mean
 
     def spread(self, inputs: np.ndarray) -> np.ndarray:
         """Standard deviation over the members, (n, n_readouts)."""
-        return self.members_predict(inputs).std(axis=0)
+        deviation: np.ndarray = self.members_predict(inputs).std(axis=0)
+        return deviation
 
     def members_predict(self, inputs: np.ndarray) -> np.ndarray:
         """Every member by itself, (n_members, n, n_readouts)."""
         scaffold, linear = self.parts(inputs)
-        return scaffold + linear
+        total: np.ndarray = scaffold + linear
+        return total
 
     def parts(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the scaffold and what offset and linear part give, (n_members, n, n_readouts)."""
-        inputs = _checked(inputs, len(self.network.inputs), "inputs")
+        inputs = _check(inputs, len(self.network.inputs), "inputs")
         scaffold = [
             observe(member, self.network, inputs, offset=self.settings.offset)
             for member in self.members
@@ -114,8 +117,13 @@ class OwnNetwork:
 
     def raw(self) -> Raw:
         """Parameters of all members as the cell model's own units take them."""
-        parts = [member.raw(self.network).arrays() for member in self.members]
-        return Raw(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        parts = [member.raw(self.network) for member in self.members]
+        return Raw(
+            np.concatenate([part.theta for part in parts]),
+            np.concatenate([part.bias for part in parts]),
+            np.concatenate([part.share for part in parts]),
+            np.concatenate([part.tempo for part in parts]),
+        )
 
 
 def fit(
@@ -139,25 +147,13 @@ def fit(
         ValueError: shapes that do not match, values out of range, an input that is never known or
             a readout known fewer than twice, siblings that are no inputs.
     """
-    inputs = _checked(inputs, len(network.inputs), "inputs", gaps=True)
-    measured = _checked(measured, len(network.outputs), "measured", gaps=True)
-    if len(inputs) != len(measured) or len(inputs) < 3:
-        msg = f"inputs of {len(inputs)} and measurements of {len(measured)} conditions; "
-        raise ValueError(msg + "there must be as many, and three at least")
-    known = inputs[~np.isnan(inputs)]
-    if known.size and (known.min() < 0.0 or known.max() > 1.0):
-        msg = f"inputs reach from {known.min():g} to {known.max():g}; they must be in [0, 1]"
-        raise ValueError(msg)
-    missing = _gaps(network, measured)
+    inputs, measured = _check_conditions(network, inputs, measured)
+    missing = _missing_entries(network, measured)
     if np.isnan(inputs).any():
-        inputs = _estimated(network, inputs, measured, missing, settings)
+        inputs = _estimate_inputs(network, inputs, measured, missing, settings)
     prior, measured = _prior(network, inputs, measured, missing, settings)
     data = _Data(inputs, measured, missing, prior)
-    members = []
-    for k in range(settings.n_members):
-        if progress:
-            progress(f"member {k + 1} of {settings.n_members}", k / settings.n_members)
-        members.append(_fit_member(network, data, settings, k))
+    members = _fit_members(network, data, settings, progress)
     explained = [observe(m, network, inputs, offset=settings.offset) for m in members]
     left = tuple(
         prior.fill(measured - scaffold, missing, linear=settings.linear) for scaffold in explained
@@ -165,7 +161,7 @@ def fit(
     share = np.mean(
         [_linear_share(prior, a, b, settings) for a, b in zip(explained, left, strict=True)]
     )
-    return OwnNetwork(network, settings, tuple(members), prior, left, float(share))
+    return OwnNetwork(network, settings, members, prior, left, float(share))
 
 
 def observe(
@@ -185,7 +181,8 @@ def observe(
             f"{memory.change:.2g}; a larger `shrinkage` makes the network contract"
         )
         raise RuntimeError(msg)
-    return found if offset else found[1:] - found[:1]
+    difference: np.ndarray = found if offset else found[1:] - found[:1]
+    return difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +213,7 @@ def _prior(
     return prior, filled
 
 
-def _estimated(
+def _estimate_inputs(
     network: Network,
     inputs: np.ndarray,
     measured: np.ndarray,
@@ -229,6 +226,17 @@ def _estimated(
     prior, filled = _prior(network, guess, measured, missing, settings)
     _fit_member(network, _Data(guess, filled, missing, prior), settings, 0, unknown)
     return np.where(np.isnan(inputs), unknown.numpy(), inputs)
+
+
+def _fit_members(
+    network: Network, data: _Data, settings: Settings, progress: Progress | None
+) -> tuple[SteadyState, ...]:
+    members = []
+    for k in range(settings.n_members):
+        if progress:
+            progress(f"member {k + 1} of {settings.n_members}", k / settings.n_members)
+        members.append(_fit_member(network, data, settings, k))
+    return tuple(members)
 
 
 def _fit_member(
@@ -245,13 +253,13 @@ def _fit_member(
     penalty = _Penalty(member, network, settings)
     learned = [*member.parameters(), *(unknown.parameters() if unknown else ())]
     optimiser = torch.optim.Adam(learned, lr=settings.learning_rate, betas=BETAS)
-    settled = {}  # the last parameters with a steady state that was found
+    converged = {}  # the last parameters with a steady state that was found
     rate = one_cycle(optimiser, settings.learning_rate, settings.steps)
     for _ in range(settings.steps):
         acting, given = member.acting(), unknown() if unknown else None
         found = member(acting, memory, TRAINING_LIMITS, _torch_with_control(given, settings))
         if memory.change <= TRAINING_LIMITS[0]:
-            settled = {name: value.clone() for name, value in member.state_dict().items()}
+            converged = {name: value.clone() for name, value in member.state_dict().items()}
         explained = found if settings.offset else found[1:] - found[:1]
         loss = misfit(explained, given) + penalty(acting[0], member.scale)
         if unknown:
@@ -260,7 +268,7 @@ def _fit_member(
         loss.backward()
         optimiser.step()
         rate.step()
-    member.load_state_dict(settled or member.state_dict())
+    member.load_state_dict(converged or member.state_dict())
     return member
 
 
@@ -289,8 +297,8 @@ class _Misfit:
             left = torch.where(self.missing, torch.from_numpy(self.expected).float(), left)
         if given is not None and self.linear:
             return marginal_cost(self.prior, left, given).float()
-        turned = self.basis @ (left @ self.component)
-        return 0.5 * (self.precision * turned * turned).sum()
+        rotated = self.basis @ (left @ self.component)
+        return 0.5 * (self.precision * rotated * rotated).sum()
 
 
 def first_parameters(
@@ -349,12 +357,14 @@ class _Penalty:
         if settings.pooling and len(self.group):
             part = weight[self.pooled]
             sums = torch.zeros((len(self.count), part.shape[1])).index_add(0, self.group, part)
-            apart = part - (sums / self.count)[self.group]
-            total = total + settings.pooling * apart.square().sum()
+            deviation = part - (sums / self.count)[self.group]
+            total = total + settings.pooling * deviation.square().sum()
         return total
 
 
-def _linear_share(prior: LinearPart, explained, left, settings: Settings) -> float:
+def _linear_share(
+    prior: LinearPart, explained: np.ndarray, left: np.ndarray, settings: Settings
+) -> float:
     linear = prior.predict(left, prior.inputs, linear=settings.linear)
     parts = [((part - part.mean(axis=0)) ** 2).sum() for part in (explained, linear)]
     return float(parts[1] / max(sum(parts), 1e-30))
@@ -370,9 +380,25 @@ def _torch_with_control(given: torch.Tensor | None, settings: Settings) -> torch
     return torch.cat([torch.zeros_like(given[:1]), given])
 
 
-def _gaps(network: Network, measured: np.ndarray) -> np.ndarray:
+def _check_conditions(
+    network: Network, inputs: np.ndarray, measured: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and measurements as numbers, of matching shapes and in range."""
+    inputs = _check(inputs, len(network.inputs), "inputs", gaps=True)
+    measured = _check(measured, len(network.outputs), "measured", gaps=True)
+    if len(inputs) != len(measured) or len(inputs) < 3:
+        msg = f"inputs of {len(inputs)} and measurements of {len(measured)} conditions; "
+        raise ValueError(msg + "there must be as many, and three at least")
+    known = inputs[~np.isnan(inputs)]
+    if known.size and (known.min() < 0.0 or known.max() > 1.0):
+        msg = f"inputs reach from {known.min():g} to {known.max():g}; they must be in [0, 1]"
+        raise ValueError(msg)
+    return inputs, measured
+
+
+def _missing_entries(network: Network, measured: np.ndarray) -> np.ndarray:
     """Where nothing was measured."""
-    missing = np.isnan(measured)
+    missing: np.ndarray = np.isnan(measured)
     known = (~missing).sum(axis=0)
     if known.min() < LEAST_KNOWN:
         rare = [name for name, n in zip(network.outputs, known, strict=True) if n < LEAST_KNOWN]
@@ -389,7 +415,7 @@ def _siblings(network: Network, settings: Settings) -> np.ndarray:
     return np.isin(network.inputs, settings.siblings)
 
 
-def _checked(values: np.ndarray, width: int, what: str, *, gaps: bool = False) -> np.ndarray:
+def _check(values: np.ndarray, width: int, what: str, *, gaps: bool = False) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or values.shape[1] != width:
         msg = f"{what} of shape {values.shape}; needed are (n_conditions, {width})"

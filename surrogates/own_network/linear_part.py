@@ -56,7 +56,8 @@ class LinearPart:
         if not linear:
             noise = (self.signal * self.alpha).mean()
             return np.full((len(self.eigenvalue), len(self.alpha)), 1.0 / noise)
-        return 1.0 / (self.signal * (self.eigenvalue[:, None] + self.alpha))
+        precision: np.ndarray = 1.0 / (self.signal * (self.eigenvalue[:, None] + self.alpha))
+        return precision
 
     def fill(self, left: np.ndarray, missing: np.ndarray, *, linear: bool = True) -> np.ndarray:
         """`left` with its missing entries (bool) as the others let expect them.
@@ -82,9 +83,10 @@ class LinearPart:
         new = _covariance(inputs, self.inputs, self.shared)
         if self.offset:  # around the mean of the training conditions
             new = new - _covariance(self.inputs, self.inputs, self.shared).mean(axis=0)
-        turned = self.basis.T @ ((left - mean) @ self.component)
-        shrunk = turned / (self.eigenvalue[:, None] + self.alpha)
-        return mean + (new @ self.basis) @ shrunk @ self.component.T
+        rotated = self.basis.T @ ((left - mean) @ self.component)
+        shrunk = rotated / (self.eigenvalue[:, None] + self.alpha)
+        expected: np.ndarray = mean + (new @ self.basis) @ shrunk @ self.component.T
+        return expected
 
 
 def fit_linear_part(
@@ -103,10 +105,10 @@ def fit_linear_part(
     eigenvalue, turn = np.linalg.eigh(free.T @ _covariance(inputs, inputs, siblings) @ free)
     eigenvalue, basis = eigenvalue.clip(min=0.0), free @ turn
     component = np.linalg.svd(basis.T @ measured, full_matrices=True)[2].T
-    turned = basis.T @ measured @ component
-    alpha = _alphas(eigenvalue, turned)
-    signal = (turned**2 / (eigenvalue[:, None] + alpha)).mean(axis=0)
-    least = LEAST_NOISE * (turned**2).mean() / alpha
+    rotated = basis.T @ measured @ component
+    alpha = _alphas(eigenvalue, rotated)
+    signal = (rotated**2 / (eigenvalue[:, None] + alpha)).mean(axis=0)
+    least = LEAST_NOISE * (rotated**2).mean() / alpha
     return LinearPart(
         inputs, siblings, offset, basis, eigenvalue, component, alpha, np.maximum(signal, least)
     )
@@ -115,17 +117,19 @@ def fit_linear_part(
 def _covariance(first: np.ndarray, second: np.ndarray, siblings: np.ndarray) -> np.ndarray:
     """Of the linear part between conditions: of inputs by themselves, and what siblings share."""
     shared = first[:, siblings].sum(axis=1)[:, None] * second[:, siblings].sum(axis=1)
-    return first @ second.T + shared
+    covariance: np.ndarray = first @ second.T + shared
+    return covariance
 
 
-def _alphas(eigenvalue: np.ndarray, turned: np.ndarray) -> np.ndarray:
+def _alphas(eigenvalue: np.ndarray, rotated: np.ndarray) -> np.ndarray:
     """Noise over signal of every component."""
     spread = eigenvalue[:, None] + ALPHAS  # (rank, n_alphas)
-    scale = np.einsum("rj,ra->ja", turned**2, 1.0 / spread) / len(turned)
-    cost = 0.5 * (len(turned) * np.log(scale + 1e-12) + np.log(spread).sum(axis=0))
+    scale = np.einsum("rj,ra->ja", rotated**2, 1.0 / spread) / len(rotated)
+    cost = 0.5 * (len(rotated) * np.log(scale + 1e-12) + np.log(spread).sum(axis=0))
     log, common = np.log(ALPHAS), cost.sum(axis=0).argmin()
     for _ in range(ROUNDS):
         prior = 0.5 * ((log - log[common]) / LOG_SPREAD) ** 2
         chosen = (cost + prior).argmin(axis=1)
         common = np.abs(log - log[chosen].mean()).argmin()
-    return ALPHAS[chosen]
+    alphas: np.ndarray = ALPHAS[chosen]
+    return alphas

@@ -34,6 +34,9 @@ class MissingInputs(nn.Module):
             raise ValueError(msg)
         mean = np.nanmean(inputs, axis=0).clip(EDGE, 1.0 - EDGE)
         guess = np.broadcast_to(np.log(mean / (1.0 - mean)), inputs.shape)[missing]
+        self.missing: Tensor
+        self.known: Tensor
+        self.guess: Tensor
         self.register_buffer("missing", torch.from_numpy(missing))
         self.register_buffer("known", torch.from_numpy(np.where(missing, 0.0, inputs)).float())
         self.register_buffer("guess", torch.from_numpy(guess).float())
@@ -46,6 +49,11 @@ class MissingInputs(nn.Module):
     def penalty(self) -> Tensor:
         """Minus the log prior of the missing entries."""
         return 0.5 * (self.logit - self.guess).square().sum()
+
+    def __call__(self) -> Tensor:
+        """See `forward`."""
+        found: Tensor = super().__call__()
+        return found
 
     def numpy(self) -> np.ndarray:
         """All inputs as estimated."""
@@ -64,7 +72,8 @@ def marginal_cost(prior: LinearPart, left: Tensor, inputs: Tensor) -> Tensor:
     covariance = free.T @ (x @ x.T + torch.outer(shared, shared)) @ free
     spread = covariance + alpha[:, None, None] * torch.eye(len(covariance), dtype=torch.float64)
     factor = torch.linalg.cholesky(spread)
-    turned = (free.T @ left.double() @ component).T[:, :, None]
-    white = torch.linalg.solve_triangular(factor, turned, upper=False)[:, :, 0]
+    rotated = (free.T @ left.double() @ component).T[:, :, None]
+    white = torch.linalg.solve_triangular(factor, rotated, upper=False)[:, :, 0]
     log_size = torch.diagonal(factor, dim1=1, dim2=2).log().sum()
-    return 0.5 * (white.square().sum(dim=1) / signal).sum() + log_size
+    cost: Tensor = 0.5 * (white.square().sum(dim=1) / signal).sum() + log_size
+    return cost

@@ -8,7 +8,9 @@ sign x softplus(theta). Gradients are those of the steady state (`own_network.ke
 that no iteration is recorded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from surrogates.prior.graph import Network
 
 TOLERANCE = 1e-5  # of a state
 MAX_SWEEPS = 200
+Limits = tuple[float, int]  # of a search: tolerance, sweeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +30,8 @@ class Wiring:
     """The scaffold edge by edge, sorted by target; what `own_network.kernels` loops over."""
 
     order: np.ndarray  # int32, units from the inputs on
-    edges: tuple  # start, parent, gate
-    children: tuple  # start, edge, factor
+    edges: tuple[np.ndarray, ...]  # start, parent, gate
+    children: tuple[np.ndarray, ...]  # start, edge, factor
     sign: np.ndarray  # float32 (n_edges,), 0 where either
     unit: np.ndarray  # int64 (n_edges,), target
     column: np.ndarray  # int64 (n_edges,), its place among the parents of the target
@@ -85,11 +88,11 @@ class Memory:
         self.x = np.ones((network.n_sources + 1, n_rows), np.float32)
         self.x[: network.n_units] = 0.5
         self.multiplier = np.zeros((network.n_units, n_rows), np.float32)
-        self.give(inputs)
+        self.set_inputs(inputs)
         self.change = np.inf
         self.n_sweeps = 0
 
-    def give(self, inputs: np.ndarray) -> None:
+    def set_inputs(self, inputs: np.ndarray) -> None:
         """Inputs (n_rows, n_inputs) from now on."""
         self.x[len(self.multiplier) : -1] = inputs.T
 
@@ -97,27 +100,27 @@ class Memory:
 class _SteadyState(torch.autograd.Function):
     @staticmethod
     def forward(  # noqa: PLR0913
-        ctx,
+        ctx: Any,
         weight: Tensor,
         bias: Tensor,
         share: Tensor,
         inputs: Tensor | None,
         wiring: Wiring,
         memory: Memory,
-        limits: tuple,
-    ):
+        limits: Limits,
+    ) -> Tensor:
         if inputs is not None:
-            memory.give(inputs.detach().numpy())
-        acting = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
+            memory.set_inputs(inputs.detach().numpy())
+        w, b, s = (np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
         memory.change, memory.n_sweeps = kernels.relax(
-            memory.x, wiring.order, wiring.edges, *acting, *limits
+            memory.x, wiring.order, wiring.edges, w, b, s, limits[0], limits[1]
         )
-        ctx.saved = (acting, wiring, memory, limits)
+        ctx.saved = (w, b, s, wiring, memory, limits)
         return torch.from_numpy(memory.x[wiring.readout].copy())
 
     @staticmethod
-    def backward(ctx, outer: Tensor):
-        acting, wiring, memory, limits = ctx.saved
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        w, b, s, wiring, memory, limits = ctx.saved
         pull = np.zeros_like(memory.multiplier)
         pull[wiring.readout] = outer.numpy()
         *gradients, _ = kernels.adjoint(
@@ -125,7 +128,9 @@ class _SteadyState(torch.autograd.Function):
             wiring.order,
             wiring.edges,
             wiring.children,
-            *acting,
+            w,
+            b,
+            s,
             pull,
             1e-3,
             limits[1],
@@ -141,8 +146,11 @@ class SteadyState(nn.Module):
     def __init__(self, network: Network, start: dict[str, np.ndarray]) -> None:
         super().__init__()
         self.wiring = wiring_of(network)
-        for name in ("theta", "bias", "share", "scale"):
-            setattr(self, name, nn.Parameter(torch.from_numpy(start[name].astype(np.float32))))
+        self.theta, self.bias, self.share, self.scale = (
+            nn.Parameter(torch.from_numpy(start[name].astype(np.float32)))
+            for name in ("theta", "bias", "share", "scale")
+        )
+        self.sign: Tensor
         self.register_buffer("sign", torch.from_numpy(self.wiring.sign[:, None].copy()))
 
     def acting(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,7 +164,7 @@ class SteadyState(nn.Module):
         self,
         acting: tuple[Tensor, Tensor, Tensor],
         memory: Memory,
-        limits: tuple = (TOLERANCE, MAX_SWEEPS),
+        limits: Limits = (TOLERANCE, MAX_SWEEPS),
         inputs: Tensor | None = None,
     ) -> Tensor:
         """scale h (n_rows, n_readouts) in the conditions of `memory`, or at `inputs` if given.
@@ -164,13 +172,15 @@ class SteadyState(nn.Module):
         The gradient reaches `inputs` too, (n_rows, n_inputs): those that are not known can be
         estimated.
         """
-        return self.scale * _SteadyState.apply(*acting, inputs, self.wiring, memory, limits).T
+        solve: Callable[..., Tensor] = _SteadyState.apply  # torch gives it no type
+        return self.scale * solve(*acting, inputs, self.wiring, memory, limits).T
 
     def raw(self, network: Network) -> Raw:
         """The same parameters as `MonotoneUnits` takes them, an ensemble of one."""
-        values = {name: getattr(self, name).detach().numpy() for name in ("theta", "bias", "share")}
-        theta = np.zeros((*network.parent.shape, values["theta"].shape[1]), np.float32)
-        theta[self.wiring.unit, self.wiring.column] = values["theta"]
+        learned, bias, share = (
+            parameter.detach().numpy() for parameter in (self.theta, self.bias, self.share)
+        )
+        theta = np.zeros((*network.parent.shape, learned.shape[1]), np.float32)
+        theta[self.wiring.unit, self.wiring.column] = learned
         tempo = np.zeros(network.n_nodes, np.float32)
-        arrays = (theta, values["bias"], values["share"], tempo)
-        return Raw(*(array[None].copy() for array in arrays))
+        return Raw(theta[None], bias[None].copy(), share[None].copy(), tempo[None])

@@ -8,14 +8,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from surrogates.data.sampling import Sampling
 from surrogates.training.measurements import Measurements
 from surrogates.training.residual import ResidualTable
 from surrogates.training.rollout_stage import Relabelling, Rollouts
 
-Table = TypeVar("Table")
+Table = TypeVar("Table", Sampling, Relabelling, Rollouts, Measurements, ResidualTable, "Config")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def load_config(path: str | Path) -> Config:
     table = tomllib.loads(Path(path).read_text("utf-8"))
 
     def part(kind: type[Table], name: str) -> Table:
-        return _checked(kind, table.pop(name, {}), f"{path} [{name}]")
+        return _check(kind, table.pop(name, {}), f"{path} [{name}]")
 
     parts = {
         "sampling": part(Sampling, "sampling"),
@@ -58,10 +58,10 @@ def load_config(path: str | Path) -> Config:
         "measurements": part(Measurements, "measurements"),
         "residual": part(ResidualTable, "residual"),
     }
-    return _checked(Config, table | parts, str(path))
+    return _check(Config, table | parts, str(path))
 
 
-def _checked(kind: type[Table], values: Mapping[str, object], where: str) -> Table:
+def _check(kind: type[Table], values: Mapping[str, Any], where: str) -> Table:
     known = [field.name for field in fields(kind)]
     if unknown := values.keys() - set(known):
         msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"

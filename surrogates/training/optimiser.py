@@ -5,7 +5,7 @@ step draws its batch from the seed and its number, going on gives the weights of
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ DRIVE_SHARE = 0.95  # of what the kernel can take, split among the parents and t
 WARM_UP, FIRST_DIVISOR = 0.1, 20.0  # share of the steps; of the rate, at the first one
 POINTS = 200  # of a stage's curve, at most
 Progress = Callable[[str, float], None]  # what is being done, share done
+Curve = dict[str, list[float]]  # steps, and the value of every loss at them
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Stage:
     checkpoint_every: int
 
 
-def descend(
+def minimise(
     units: MonotoneUnits,
     losses: Callable[[int], dict[str, Tensor]],
     stage: Stage,
@@ -77,7 +78,7 @@ def one_cycle(optimiser: Optimizer, rate: float, steps: int, done: int = 0) -> O
 
     Super-convergence (Smith 2018, arXiv:1708.07120), momentum left as it is.
     """
-    total = steps + 1  # rates at both ends
+    total = max(steps, 1) + 1  # rates at both ends
     schedule = partial(
         OneCycleLR,
         optimiser,
@@ -107,7 +108,7 @@ def write_curves(path: Path, curves: dict[str, dict[str, np.ndarray]]) -> None:
 
 
 def _store(
-    path: Path, learned: list, optimiser: Optimizer, step: int, curve: dict[str, list]
+    path: Path, learned: Sequence[Tensor], optimiser: Optimizer, step: int, curve: Curve
 ) -> None:
     tensors = {"step": torch.tensor(step)}
     for k, parameter in enumerate(learned):
@@ -118,12 +119,12 @@ def _store(
             f"{k}.second": state["exp_avg_sq"],
         }
     tensors |= {f"curve.{name}": torch.tensor(v, dtype=torch.float64) for name, v in curve.items()}
-    beside = path.with_suffix(".writing")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
-    beside.replace(path)
+    unfinished = path.with_suffix(".writing")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, unfinished)
+    unfinished.replace(path)
 
 
-def _restore(stage: Stage, learned: list, optimiser: Optimizer) -> tuple[int, dict[str, list]]:
+def _restore(stage: Stage, learned: Sequence[Tensor], optimiser: Optimizer) -> tuple[int, Curve]:
     if not stage.checkpoint.exists():
         return 0, {}
     tensors = load_file(stage.checkpoint)
@@ -143,4 +144,4 @@ def _restore(stage: Stage, learned: list, optimiser: Optimizer) -> tuple[int, di
     return step, curve
 
 
-__all__ = ["BETAS", "Progress", "Stage", "descend", "one_cycle", "write_curves"]
+__all__ = ["BETAS", "Progress", "Stage", "minimise", "one_cycle", "write_curves"]

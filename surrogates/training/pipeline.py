@@ -13,7 +13,7 @@ Everything follows from the configuration and its seeds; a run that was stopped 
 checkpoints of its stages to the same weights.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,8 +36,8 @@ from surrogates.teacher.model import Teacher
 from surrogates.training.config import Config
 from surrogates.training.drives import drive_errors, drive_loss
 from surrogates.training.measurements import PlateLikelihood
-from surrogates.training.optimiser import Progress, Stage, descend
-from surrogates.training.residual import Left, fit_residual, left_by
+from surrogates.training.optimiser import Progress, Stage, minimise
+from surrogates.training.residual import Remainder, fit_residual, remainder_of
 from surrogates.training.rollout_stage import draw_pool, rollout_loss
 from surrogates.training.rollouts import Roller
 
@@ -45,6 +45,7 @@ VARIANCE_FLOOR = 1e-4  # of a drive; a unit that hardly moves is not magnified b
 LOW_DRIVE = 0.15  # half way from absolute to relative errors: what a drug leaves counts
 JUDGED = 16  # batches that choose among starts
 MEASURED = marm.FOLDER  # sub-folder of the measurements that train
+Loss = Callable[[int], torch.Tensor]  # of a step
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ class Batches:
     target: np.ndarray  # (n_rows, n_units), F
     factor: np.ndarray  # (n_rows, n_units), w / variance, 0 where the type has no competence
     bootstrap: np.ndarray  # (n_rows, n_members)
-    tables: tuple  # parent, gate, n_parents, joint, see `gradient.drive_loss`
+    tables: tuple[np.ndarray, ...]  # parent, gate, n_parents, joint, see `gradient.drive_loss`
 
     def take(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         """Batch of `rows`, values of one source or unit side by side."""
@@ -79,7 +80,7 @@ def train_weights(
     data: Path | None = None,
     start: Raw | None = None,
 ) -> Trained:
-    """Train by a configuration; checkpoints lie in `folder` until it ends.
+    """Train by a configuration; checkpoints of the stages are left in `folder`.
 
     Args:
         config: what to do.
@@ -98,8 +99,6 @@ def train_weights(
     units = stages.run(training, validation, data, first)
     domain = with_domain(network, units, training, validation)
     raw = stages.with_residual(units, training, validation)
-    for path in folder.glob("checkpoint-*.safetensors"):
-        path.unlink()
     return Trained(Weights(raw, domain), stages.stages, stages.curves)
 
 
@@ -122,7 +121,7 @@ class Training:
         if units is None:
             units = self._start(rows)
             self._regress(units, rows, "drives", config.steps, config.learning_rate)
-            self._note("drives", units, validation)
+            self._record("drives", units, validation)
         else:
             if set(units.joint) != set(joint_units(self._network, config)):
                 msg = (
@@ -131,16 +130,16 @@ class Training:
                     f"{list(config.joint)}"
                 )
                 raise ValueError(msg)
-            self._note("weights gone on from", units, validation)
+            self._record("weights gone on from", units, validation)
         rows = self._relabelled(units, rows, validation)
         losses = {"drives": drive_losses(units, self._network, rows, config)}
         for ticks, steps in zip(config.rollouts.ticks, config.rollouts.steps, strict=True):
             losses["rollouts"] = self._rollouts(units, rows, ticks, config.rollouts.weight)
-            self._descend(units, losses, f"rollouts-{ticks}", steps, config.rollouts.learning_rate)
-            self._note(f"rollouts of {ticks} ticks", units, validation)
+            self._minimise(units, losses, f"rollouts-{ticks}", steps, config.rollouts.learning_rate)
+            self._record(f"rollouts of {ticks} ticks", units, validation)
         if data is not None and (data / MEASURED).is_dir() and config.measurements.steps:
             self._measured(units, losses, data)
-            self._note("measurements", units, validation)
+            self._record("measurements", units, validation)
         return units
 
     def _start(self, rows: Rows) -> MonotoneUnits:
@@ -154,7 +153,7 @@ class Training:
             return drawn
         batches = prepare(network, rows, config)
         batches = replace(batches, bootstrap=np.tile(batches.bootstrap, config.starts))
-        self._descend(
+        self._minimise(
             drawn,
             {"drives": _drive_loss(drawn, batches, config)},
             "starts",
@@ -163,29 +162,36 @@ class Training:
         )
         chosen = best_starts(drawn, batches, config)
         raw, units = drawn.raw(), np.arange(network.n_units)
-        taken = {
-            name: array[chosen, units] for name, array in raw.arrays().items() if name != "tempo"
-        }
-        return MonotoneUnits(network, replace(raw, **taken, tempo=raw.tempo[: config.n_members]))
+        best = replace(
+            raw,
+            theta=raw.theta[chosen, units],
+            bias=raw.bias[chosen, units],
+            share=raw.share[chosen, units],
+            tempo=raw.tempo[: config.n_members],
+        )
+        return MonotoneUnits(network, best)
 
     def with_residual(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Raw:
         """What the units have learned, with a residual if the configuration gives it steps."""
         table = self._config.residual
         if not table.steps:
             return units.raw()
-        parts = [self._left(units, part) for part in (rows, validation)]
         found, self.curves["residual"] = fit_residual(
-            *parts, table, self._config.seed, self._report
+            self._remainder(units, rows),
+            self._remainder(units, validation),
+            table,
+            self._config.seed,
+            self._report,
         )
         raw = replace(units.raw(), residual=found)
-        self._note("residual", MonotoneUnits(self._network, raw), validation)
+        self._record("residual", MonotoneUnits(self._network, raw), validation)
         return raw
 
-    def _left(self, units: MonotoneUnits, rows: Rows) -> Left:
+    def _remainder(self, units: MonotoneUnits, rows: Rows) -> Remainder:
         config = self._config
         batches = prepare(self._network, rows, config)
         weight = batches.factor * np.float32(config.batch * config.n_members / len(rows))
-        return left_by(units, batches.sources[:, :-1], batches.target, weight)
+        return remainder_of(units, batches.sources[:, :-1], batches.target, weight)
 
     def _relabelled(self, units: MonotoneUnits, rows: Rows, validation: Rows) -> Rows:
         """Training rows with those that the network's own rollouts visit, round after round."""
@@ -200,10 +206,10 @@ class Training:
             )
             rows = join(rows, sample(self._teacher, sampling, follower=model))
             self._regress(units, rows, f"on-policy-{k + 1}", table.steps, table.learning_rate)
-            self._note(f"on-policy rows {k + 1}", units, validation)
+            self._record(f"on-policy rows {k + 1}", units, validation)
         return rows
 
-    def _rollouts(self, units: MonotoneUnits, rows: Rows, ticks: int, weight: float):
+    def _rollouts(self, units: MonotoneUnits, rows: Rows, ticks: int, weight: float) -> Loss:
         """Loss of rollouts of so many ticks as a function of the step."""
         seed, table = self._config.seed, self._config.rollouts
         pool = draw_pool(self._teacher, rows, table.n_courses, ticks, seed)
@@ -216,22 +222,31 @@ class Training:
 
         return loss
 
-    def _measured(self, units: MonotoneUnits, losses: dict, data: Path) -> None:
+    def _measured(self, units: MonotoneUnits, losses: dict[str, Loss], data: Path) -> None:
         table = self._config.measurements
         likelihood = PlateLikelihood(self._network, marm.training(data))
         losses["measurements"] = lambda _step: table.weight * likelihood(units)
-        self._descend(units, losses, "measurements", table.steps, table.learning_rate)
+        self._minimise(units, losses, "measurements", table.steps, table.learning_rate)
 
-    def _regress(self, units, rows: Rows, name: str, steps: int, rate: float) -> None:
+    def _regress(
+        self, units: MonotoneUnits, rows: Rows, name: str, steps: int, rate: float
+    ) -> None:
         losses = {"drives": drive_losses(units, self._network, rows, self._config)}
-        self._descend(units, losses, name, steps, rate)
+        self._minimise(units, losses, name, steps, rate)
 
-    def _descend(self, units, losses: dict, name: str, steps: int, rate: float) -> None:
+    def _minimise(
+        self,
+        units: MonotoneUnits,
+        losses: Mapping[str, Loss],
+        name: str,
+        steps: int,
+        rate: float,
+    ) -> None:
         if not steps:
             return
         path = self._folder / f"checkpoint-{name}.safetensors"
         stage = Stage(name, steps, rate, path, self._config.checkpoint_every)
-        self.curves[name] = descend(
+        self.curves[name] = minimise(
             units,
             lambda step: {k: loss(step) for k, loss in losses.items()},
             stage,
@@ -239,7 +254,7 @@ class Training:
             self._report,
         )
 
-    def _note(self, name: str, units: MonotoneUnits, validation: Rows) -> None:
+    def _record(self, name: str, units: MonotoneUnits, validation: Rows) -> None:
         """How far the drives are from the teacher's on validation rows after a stage."""
         model = TmeCell(self._network, units.raw(), everywhere(), name="in training", hash="")
         error = drive_of(model, validation).mean(axis=1) - validation.target
@@ -255,16 +270,12 @@ class Training:
         )
 
 
-def drive_losses(
-    units: MonotoneUnits, network: Network, rows: Rows, config: Config
-) -> Callable[[int], torch.Tensor]:
+def drive_losses(units: MonotoneUnits, network: Network, rows: Rows, config: Config) -> Loss:
     """Loss of the drives as a function of the step."""
     return _drive_loss(units, prepare(network, rows, config), config)
 
 
-def _drive_loss(
-    units: MonotoneUnits, batches: Batches, config: Config
-) -> Callable[[int], torch.Tensor]:
+def _drive_loss(units: MonotoneUnits, batches: Batches, config: Config) -> Loss:
     def loss(step: int) -> torch.Tensor:
         batch = batches.take(rows_of_step(config, step, len(batches.sources)))
         return drive_loss(*units.acting(), batches.tables, batch)
@@ -277,11 +288,15 @@ def best_starts(units: MonotoneUnits, batches: Batches, config: Config) -> np.nd
 
     Draws of member m are m, m + n_members, ...; errors are those of JUDGED batches.
     """
-    error = 0.0
-    for step in range(JUDGED):
-        batch = batches.take(rows_of_step(config, step, len(batches.sources)))
-        error = error + drive_errors(*units.acting(), batches.tables, batch)
-    best = error.reshape(config.starts, config.n_members, -1).argmin(axis=0)
+    error: np.ndarray = sum(
+        drive_errors(
+            *units.acting(),
+            batches.tables,
+            batches.take(rows_of_step(config, step, len(batches.sources))),
+        )
+        for step in range(JUDGED)
+    )
+    best: np.ndarray = error.reshape(config.starts, config.n_members, -1).argmin(axis=0)
     return best * config.n_members + np.arange(config.n_members)[:, None]
 
 
@@ -298,7 +313,7 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     with torch.no_grad():
         arrays = (rows.state, rows.inputs, rows.genotype)
         sources = Sources()(*(torch.from_numpy(a) for a in arrays)).numpy()
-    target, mask = uncompetent(network, rows)
+    target, mask = without_competence(network, rows)
     count = mask.sum(axis=0)
     mean = (target * mask).sum(axis=0) / count
     variance = (((target - mean) ** 2) * mask).sum(axis=0) / count
@@ -316,11 +331,20 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     )
     closeness = 1.0 / (target + LOW_DRIVE) ** 2
     closeness *= count / (closeness * mask).sum(axis=0)
-    values = (padded, target, mask * scale * closeness, bootstrap)
-    return Batches(*(np.ascontiguousarray(v, np.float32) for v in values), tables)
+    return Batches(
+        _float32(padded),
+        _float32(target),
+        _float32(mask * scale * closeness),
+        _float32(bootstrap),
+        tables,
+    )
 
 
-def uncompetent(network: Network, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _float32(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def without_competence(network: Network, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """F of every unit from the teacher's drives, and a mask of the units the type has."""
     competence = network.competence[rows.cell_type].copy()
     mask = (competence > 0).astype(np.float32)
@@ -334,7 +358,7 @@ def rows_of_step(config: Config, step: int, n_rows: int) -> np.ndarray:
     return draw.integers(0, n_rows, config.batch)
 
 
-def with_domain(network: Network, units: MonotoneUnits, training: Rows, validation: Rows):
+def with_domain(network: Network, units: MonotoneUnits, training: Rows, validation: Rows) -> Domain:
     """The domain of the training rows, its limits set on the validation rows."""
     domain = fit_domain(training.inputs, training.genotype)
     disagreement, distance = spread_and_distance(network, units.raw(), domain, validation)

@@ -34,7 +34,7 @@ class ResidualTable:
 
 
 @dataclass(frozen=True, eq=False)
-class Left:
+class Remainder:
     """Rows for the regression of what is left, nodes only, float32."""
 
     sources: Tensor  # (n_rows, n_sources)
@@ -78,30 +78,30 @@ class Gated(nn.Module):
         return Residual(*(t.detach().numpy().copy() for t in (self.read, self.bias, self.write())))
 
 
-def left_by(
+def remainder_of(
     units: MonotoneUnits, sources: np.ndarray, target: np.ndarray, factor: np.ndarray
-) -> Left:
+) -> Remainder:
     """What the scaffold leaves of the targets; `factor` (n_rows, n_units) says what counts."""
     n, x = units.n_nodes, torch.from_numpy(np.ascontiguousarray(sources))
     with torch.no_grad():
         drive = torch.cat([units(part).mean(dim=1)[:, :n] for part in x.split(CHUNK)])
-    return Left(
+    return Remainder(
         x, drive, *(torch.from_numpy(np.ascontiguousarray(a[:, :n])) for a in (target, factor))
     )
 
 
 def fit_residual(
-    rows: Left, validation: Left, table: ResidualTable, seed: int, report: Progress
+    rows: Remainder, validation: Remainder, table: ResidualTable, seed: int, report: Progress
 ) -> tuple[Residual | None, dict[str, np.ndarray]]:
     """The term, none if no gate stays open, and the curve of its loss."""
     n_rows, n_nodes = rows.drive.shape
     gated = Gated(table.rank, rows.sources.shape[1], n_nodes, seed)
     optimiser = torch.optim.Adam(gated.parameters(), lr=table.learning_rate, betas=BETAS)
     rate = one_cycle(optimiser, table.learning_rate, table.steps)
-    curve = {"step": [], "residual": []}
+    curve: dict[str, list[float]] = {"step": [], "residual": []}
     for step in range(table.steps):
-        chosen = np.random.default_rng([seed, table.rank, step]).integers(0, n_rows, table.batch)
-        chosen = torch.from_numpy(chosen)
+        draw = np.random.default_rng([seed, table.rank, step])
+        chosen = torch.from_numpy(draw.integers(0, n_rows, table.batch))
         rho = gated(rows.sources[chosen])
         error = add_residual(rows.drive[chosen], rho) - rows.target[chosen]
         loss = (rows.weight[chosen] * error.square()).sum() * (n_rows / table.batch)
@@ -113,11 +113,11 @@ def fit_residual(
             curve["step"].append(step + 1)
             curve["residual"].append(float(loss.detach()))
             report(f"residual, loss {curve['residual'][-1]:.4f}", (step + 1) / table.steps)
-    found = proven(gated.numbers(), validation, table.margin)
+    found = validated(gated.numbers(), validation, table.margin)
     return found, {name: np.array(values) for name, values in curve.items()}
 
 
-def proven(residual: Residual, validation: Left, margin: float) -> Residual | None:
+def validated(residual: Residual, validation: Remainder, margin: float) -> Residual | None:
     """The term with every gate closed that saves less than `margin` of its node's error."""
     closed = Residual(residual.read, residual.bias, np.zeros_like(residual.write))
     better = validation.error(residual) < (1.0 - margin) * validation.error(closed)
@@ -126,4 +126,4 @@ def proven(residual: Residual, validation: Left, margin: float) -> Residual | No
     return Residual(residual.read, residual.bias, residual.write * better[:, None])
 
 
-__all__ = ["Gated", "Left", "ResidualTable", "fit_residual", "left_by"]
+__all__ = ["Gated", "Remainder", "ResidualTable", "fit_residual", "remainder_of"]

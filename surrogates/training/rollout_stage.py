@@ -116,7 +116,8 @@ def _partners(rng: np.random.Generator, trajectory: np.ndarray, first: np.ndarra
     order = np.argsort(trajectory, kind="stable")
     numbers, begin, count = np.unique(trajectory[order], return_index=True, return_counts=True)
     where = np.searchsorted(numbers, trajectory[first])
-    return order[begin[where] + (rng.random(len(first)) * count[where]).astype(int)]
+    partners: np.ndarray = order[begin[where] + (rng.random(len(first)) * count[where]).astype(int)]
+    return partners
 
 
 __all__ = ["Pool", "Relabelling", "Rollouts", "draw_pool", "rollout_loss"]

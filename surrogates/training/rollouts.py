@@ -8,6 +8,7 @@ found after it. Time constants are fixed here: drives are learned, the prior's t
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,9 +69,9 @@ class Roller:
         fixed, competence, start = self._tiles(course)
         arrays = (fixed, competence, course.segment.astype(np.int64), pace, gain.astype(np.float32))
         acting = units.acting()
-        return _Rollout.apply(
-            *acting, self._tables, arrays, (start, course.reads.astype(np.int64), len(course.start))
-        )
+        run: Callable[..., Tensor] = _Rollout.apply  # torch gives it no type
+        reading = (start, course.reads.astype(np.int64), len(course.start))
+        return run(*acting, self._tables, arrays, reading)
 
     def _tiles(self, course: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fixed sources, competences and start, cells side by side in tiles."""
@@ -87,18 +88,26 @@ class Roller:
 
 class _Rollout(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables, course, asked):
+    def forward(
+        ctx: Any,
+        weight: Tensor,
+        bias: Tensor,
+        share: Tensor,
+        tables: tuple[np.ndarray, ...],
+        course: tuple[np.ndarray, ...],
+        reading: tuple[np.ndarray, np.ndarray, int],
+    ) -> Tensor:
         acting = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
-        start, reads, n = asked
+        start, reads, n = reading
         states = np.empty((len(start), len(course[2]) + 1, *start.shape[1:]), np.float32)
         states[:, 0] = start
         _each_tile(lambda k: roll_tile(acting, tables, _part(course, k), states[k]), len(states))
-        ctx.kept = acting, tables, course, states, reads
+        ctx.record = acting, tables, course, states, reads
         return torch.from_numpy(untiled(states[:, reads], n))
 
     @staticmethod
-    def backward(ctx, outer: Tensor):
-        acting, tables, course, states, reads = ctx.kept
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
+        acting, tables, course, states, reads = ctx.record
         pull = tiled(outer.numpy().transpose(1, 0, 2), repeat=False)
         gradients = tuple(np.zeros((len(states), *a.shape)) for a in acting)
         _each_tile(
@@ -116,7 +125,7 @@ class _Rollout(torch.autograd.Function):
         return *(torch.from_numpy(g.sum(axis=0).astype(np.float32)) for g in gradients), *[None] * 3
 
 
-def _part(course: tuple, tile: int) -> tuple:
+def _part(course: tuple[np.ndarray, ...], tile: int) -> tuple[np.ndarray, ...]:
     return (course[0][tile], course[1][tile], *course[2:])
 
 

@@ -42,6 +42,8 @@ def train(
     write_curves(folder / CURVE_FILE, trained.curves)
     report("evaluating", 0.0)
     card_of(folder, config, Teacher(), stages=trained.stages, progress=report)
+    for checkpoint in folder.glob("checkpoint-*.safetensors"):  # until here a run may be stopped
+        checkpoint.unlink()
     return folder
 
 

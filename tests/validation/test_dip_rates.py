@@ -23,7 +23,7 @@ from tests.surrogates.data.data_folder import real
 def line_rates(line):
     """Doses [uM], measured rates and the network's [doublings/day]."""
     doses, measured = growth.rates(real(growth.FOLDER), line)
-    return doses, measured, growth.predicted(surrogates.load("tme-cell"), line, doses)
+    return doses, measured, growth.predict(surrogates.load("tme-cell"), line, doses)
 
 
 def draw(save):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-import surrogates
 from surrogates.channels import UnknownName
 from surrogates.data import boolean, boolean_model
 from tests.surrogates.data.data_folder import real
@@ -110,19 +109,6 @@ def test_what_cannot_be_read_is_told_with_its_file(write, logic):
 def test_an_unknown_node_is_refused_by_name(write):
     with pytest.raises(UnknownName, match="node of the Boolean model 'Z'"):
         write(node("A", "A")).on_time({"Z": True}, copies=1, time=1.0, seed=0)
-
-
-def test_small_effects_and_those_of_a_node_on_itself_do_not_count():
-    wanted = np.array([[-0.9, 0.2], [0.05, -0.9], [0.3, -0.02]])
-    np.testing.assert_array_equal(boolean.counted(wanted), [[0, 1], [0, 0], [1, 0]])
-
-
-def test_the_cell_models_know_that_lost_mek_silences_erk_and_lost_pten_frees_akt():
-    study = boolean.STUDIES[0]
-    effects = boolean.cell_effects(surrogates.load("teacher"), study)
-    names = list(study.node)
-    assert effects[names.index("MEK_b1"), names.index("ERK_b1")] < -0.01
-    assert effects[names.index("PTEN"), names.index("AKT")] > 0.01
 
 
 def test_every_model_of_the_folder_is_read_and_its_shared_nodes_exist():

@@ -50,32 +50,6 @@ def test_changes_are_against_the_same_course_and_courses_are_averaged(tiny):
     assert cytof.TIMES[table.time[0]] == 9.0
 
 
-def test_two_cultures_of_a_line_are_held_out_together():
-    lines = ("HCC70", "HCC70_2", *(f"L{k}" for k in range(20)))
-    fold = cytof.folds(lines)
-    assert fold[0] == fold[1]
-    assert set(fold) == set(range(cytof.N_FOLDS))
-
-
-def test_held_out_lines_do_not_enter_their_own_prediction():
-    draw = np.random.default_rng(0)
-    n_lines, n = 20, 400
-    table = cytof.Table(
-        line=np.arange(n) % n_lines,
-        treatment=np.arange(n) % len(cytof.TREATMENTS),
-        time=np.arange(n) % len(cytof.TIMES),
-        change=draw.normal(size=(n, len(cytof.MARKERS))),
-        lines=tuple(map(str, range(n_lines))),
-        before=draw.normal(size=(n_lines, 30)),
-    )
-    shape = (len(cytof.TREATMENTS), len(cytof.TIMES), len(cytof.MARKERS))
-    base, slope = draw.random(shape), draw.random((len(cytof.VARIED), *shape))
-    train = table.line < 16
-    one = cytof._predict(base, slope, table, train)
-    table.change[~train] = np.nan
-    np.testing.assert_array_equal(one, cytof._predict(base, slope, table, train))
-
-
 def test_erk_of_breast_lines_peaks_within_minutes():
     table = cytof.load(real(cytof.FOLDER))
     erk = table.change[:, list(cytof.MARKERS).index("p-ERK")]

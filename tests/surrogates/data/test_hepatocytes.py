@@ -44,16 +44,6 @@ def test_a_midas_table_is_read_and_what_has_no_counterpart_is_left_out(tiny):
     assert {READOUTS[k] for k in table.readout} == {"akt"}
 
 
-@pytest.mark.parametrize("split", hepatocytes.SPLITS)
-def test_what_a_split_holds_out_stays_together(split):
-    grid = np.array([(i, j) for i in range(len(LIGANDS)) for j in range(len(INHIBITORS))] * 2)
-    zero = np.zeros(len(grid), int)
-    table = hepatocytes.Table(zero.astype(float), grid[:, 0], grid[:, 1], zero, zero)
-    fold, group = hepatocytes.folds(table, split), table.groups(split)
-    assert all(len(set(fold[group == g])) == 1 for g in group)
-    assert len(set(fold)) >= 5
-
-
 @pytest.mark.parametrize("name", ["tme-cell", "teacher"])
 def test_inhibitors_act_on_their_targets_only(name):
     nodes = hepatocytes.readings(surrogates.load(name), "epithelium", ())

@@ -37,22 +37,22 @@ def test_the_variable_names_the_folder_and_nothing_means_none(tmp_path, monkeypa
 
 
 def test_every_data_set_offers_rows_and_the_name_of_its_folder():
-    names = [module.FOLDER for module in real_data.modules()]
+    names = [module.FOLDER for module in real_data.BENCHMARKS]
     assert {"breast_cytof", "lembas_viability", "petab_benchmark"} <= set(names)
     assert len(names) == len(set(names))
-    assert all(callable(module.rows) for module in real_data.modules())
+    assert all(callable(module.rows) for module in real_data.BENCHMARKS)
 
 
 def test_absent_data_sets_are_skipped_with_a_reason(tmp_path):
     scores = real_data.score(tmp_path, Models(None, None))
     assert scores.rows == ()
-    assert len(scores.skipped) == len(real_data.modules())
+    assert len(scores.skipped) == len(real_data.BENCHMARKS)
     assert "breast_cytof" in scores.text()
 
 
 def test_a_data_set_that_needs_an_extra_is_skipped_with_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "boolean_models").mkdir()
-    boolean = next(m for m in real_data.modules() if m.FOLDER == "boolean_models")
+    boolean = next(m for m in real_data.BENCHMARKS if m.FOLDER == "boolean_models")
 
     def rows(*_arguments):
         msg = "pip install tme-sim[boolean]"
@@ -98,7 +98,7 @@ def test_evaluate_refuses_a_wrong_folder_before_any_work(weights, tmp_path):
 def test_evaluate_prints_the_table_and_keeps_it_in_the_card(weights, tmp_path, monkeypatch):
     (tmp_path / "data" / "breast_cytof").mkdir(parents=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    breast = next(m for m in real_data.modules() if m.FOLDER == "breast_cytof")
+    breast = next(m for m in real_data.BENCHMARKS if m.FOLDER == "breast_cytof")
     monkeypatch.setattr(breast, "rows", lambda *_arguments: [ROW])
     text = evaluate.evaluate(path=weights, data=tmp_path / "data")
     assert "0.200*" in text

@@ -82,7 +82,7 @@ def test_a_shifted_input_is_found_and_named():
     found = two_sample(inputs, genotype, cell_type)
     assert found.p_value == 1.0 / (N_PERMUTATIONS + 1)
     assert found.auc > 0.75
-    assert found.told_by[0] == "pH"
+    assert found.most_different[0] == "pH"
     assert "pH" in str(found)
 
 

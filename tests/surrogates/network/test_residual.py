@@ -21,7 +21,7 @@ from surrogates.network.torch import MonotoneUnits, Sources, TorchNetwork, add_r
 from surrogates.phenotype import HIGH, LOW
 from surrogates.registry import Weights, load_weights, save_weights
 from surrogates.teacher.model import Teacher
-from surrogates.training.residual import Left, ResidualTable, fit_residual
+from surrogates.training.residual import Remainder, ResidualTable, fit_residual
 
 RESULTS = ("state", "outputs", "sigma", "in_domain")
 
@@ -194,7 +194,7 @@ def planted(rng, n, strength):
     rho[:, 4] = strength * (x[:, 1] - x[:, 0])
     target = add_residual(torch.from_numpy(drive), torch.from_numpy(rho))
     noise = torch.from_numpy(rng.normal(0, 0.01, (n, 6)).astype(np.float32))
-    return Left(
+    return Remainder(
         torch.from_numpy(x), torch.from_numpy(drive), target + noise, torch.full((n, 6), 25.0 / n)
     )
 

@@ -1,16 +1,12 @@
 """A network, conditions and readouts of the user's own: tables, scaffold, fit, folds, pruning."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from surrogates.channels import UnknownName
-from surrogates.data import cellbox, ligand_tf
-from surrogates.data.own_folds import pearson, run_folds
 from surrogates.data.sampling import Sampling
 from surrogates.evaluation.edge_recovery import (
     SMALL,
@@ -19,7 +15,7 @@ from surrogates.evaluation.edge_recovery import (
     injected_ratio,
     own_ratio,
 )
-from surrogates.evaluation.folds import FoldCache
+from surrogates.evaluation.metrics import pearson
 from surrogates.network.torch import MonotoneUnits
 from surrogates.own_network.fit import Settings, _Data, _Misfit, first_parameters, fit, observe
 from surrogates.own_network.linear_part import LinearPart, fit_linear_part
@@ -317,102 +313,3 @@ def test_a_table_that_does_not_fit_is_refused_in_words(x, y, words):
     network = build_scaffold([arrow("in", "out")], ("in",), ("out",)).network
     with pytest.raises(ValueError, match=words):
         fit(network, x, y, QUICK)
-
-
-def _ligand_folder(path):
-    folder = path / ligand_tf.FOLDER
-    folder.mkdir()
-    names = [f"c{k}" for k in range(12)]
-    draw = np.random.default_rng(2)
-    x, y = draw.integers(0, 2, (12, 2)), draw.random((12, 2))
-    for name, columns, values in (("Ligands", "L1\tL2", x), ("TFs", "T1\tT2", y)):
-        lines = [
-            "\t" + columns,
-            *("\t".join([n, *map(str, row)]) for n, row in zip(names, values, strict=True)),
-        ]
-        write(folder / f"ligandScreen-{name}.tsv", "\n".join(lines) + "\n")
-    write(
-        folder / "ligandScreen-Model.tsv",
-        HEADER + "L1\tT1\t1\t0\t\nL2\tT2\t0\t0\t\nT1\tT2\t0\t1\t\n",
-    )
-    write(
-        folder / "CVligandScreen-conditions.tsv", "Index\tCondition\n0\tc0\n0\tc1\n1\tc5\n1\tc7\n"
-    )
-    return folder
-
-
-def test_the_ligand_tables_are_read_with_their_published_folds(tmp_path):
-    folder = _ligand_folder(tmp_path)
-    table, folds = ligand_tf.load(folder)
-    assert table.inputs.shape == table.measured.shape == (12, 2)
-    assert table.network.inputs == ("L1", "L2")
-    assert table.network.outputs == ("T1", "T2")
-    assert {name: held.tolist() for name, held in folds.items()} == {"0": [0, 1], "1": [5, 7]}
-    with (folder / "CVligandScreen-conditions.tsv").open("a") as file:
-        file.write("1\tc99\n")
-    with pytest.raises(ValueError, match="'c99' was not measured"):
-        ligand_tf.load(folder)
-
-
-def test_folds_are_kept_and_read_again(tmp_path, monkeypatch):
-    table, folds = ligand_tf.load(_ligand_folder(tmp_path))
-    cache = FoldCache(tmp_path / "cache", "x", [])
-    first = run_folds(table, folds, QUICK, cache, lambda _what, _share: None)
-    monkeypatch.setattr("surrogates.data.own_folds.fit", None)  # a second fit would fail
-    second = run_folds(table, folds, QUICK, cache, lambda _what, _share: None)
-    for a, b in zip(first, second, strict=True):
-        assert set(a.predicted) == {"network", "mean", "ridge", "boosting"}
-        np.testing.assert_array_equal(a.predicted["network"], b.predicted["network"])
-        np.testing.assert_array_equal(a.truth, table.measured[folds[a.name]])
-
-
-def test_no_condition_of_a_held_out_drug_is_in_training():
-    x = np.random.default_rng(0).integers(0, 2, (20, 3)).astype(float)
-    for k, (name, held) in enumerate(cellbox.drug_splits(x, ("a", "b", "c")).items()):
-        assert name == "abc"[k]
-        assert not np.delete(x, held, axis=0)[:, k].any()
-        assert x[held, k].all()
-
-
-def test_random_splits_hold_out_three_in_ten_and_repeat():
-    first, second = cellbox.random_splits(89), cellbox.random_splits(89)
-    assert len(first) == 50
-    for name, held in first.items():
-        assert len(set(held)) == 27
-        np.testing.assert_array_equal(held, second[name])
-
-
-def test_the_drug_tables_are_read_and_checked(tmp_path):
-    names = [f"n{k}" for k in range(3)] + [f"d{k}" for k in range(12)]
-    applied = np.zeros((4, 15))
-    applied[:, 3] = [-1, -2, 0, 0]
-    applied[:, 4] = [0, 0, 0, -0.5]
-    write(tmp_path / "node_Index.csv", "\n".join(names))
-    np.savetxt(tmp_path / "expr.csv", np.ones((4, 15)), delimiter=",")
-    np.savetxt(tmp_path / "pert.csv", applied, delimiter=",")
-    table, drugs, activity = cellbox.load(tmp_path)
-    assert drugs == tuple(names[3:])
-    assert table.network.n_parents.tolist() == [14, 14, 14]  # 12 drugs and two other nodes
-    np.testing.assert_allclose(table.inputs[:, 0], np.tanh(2) * np.array([0.5, 1, 0, 0]))
-    np.testing.assert_allclose(table.inputs[:, 1], np.tanh([0, 0, 0, 0.5]))
-    np.testing.assert_allclose(activity[:, 0], np.tanh([1, 2, 0, 0]))
-    np.testing.assert_array_equal(table.inputs[:, 2:], 0.0)  # drugs that were never applied
-    applied[0, 0] = 1.0
-    np.savetxt(tmp_path / "pert.csv", applied, delimiter=",")
-    with pytest.raises(ValueError, match="applied to a node that is no drug's"):
-        cellbox.load(tmp_path)
-
-
-@pytest.mark.skipif("TME_SIM_DATA" not in os.environ, reason="TME_SIM_DATA names no data folder")
-def test_the_published_tables_have_the_published_sizes():
-    data = Path(os.environ["TME_SIM_DATA"])
-    table, folds = ligand_tf.load(data / ligand_tf.FOLDER)
-    assert table.inputs.shape == (103, 60)
-    assert table.measured.shape == (103, 74)
-    assert table.network.n_nodes == 1202  # and 60 ligands
-    assert int(table.network.n_parents.sum()) == 6594  # three pairs have two rows
-    assert len(folds) == 28
-    assert check(table.network) == []
-    table, _, _ = cellbox.load(data / cellbox.FOLDER)
-    assert table.inputs.shape == (89, 12)
-    assert table.measured.shape == (89, 87)

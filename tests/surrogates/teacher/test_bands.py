@@ -102,7 +102,7 @@ A375 = (  # dose [uM], doublings/day from 24 to 112 h; Harris 2016, doi:10.1038/
 
 def test_growth_falls_with_dose_as_counts_of_a375_do():
     dose, measured = np.array(A375).T
-    apart = growth.predicted(Teacher(), "A375", dose) - measured
+    apart = growth.predict(Teacher(), "A375", dose) - measured
     assert np.sqrt((apart**2).mean()) <= 0.1
     assert np.abs(apart).max() <= 0.2
 

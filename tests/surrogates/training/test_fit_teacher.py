@@ -10,7 +10,7 @@ from surrogates.data import marm
 from surrogates.prior.graph import load_network
 from surrogates.teacher.model import Teacher
 from surrogates.teacher.parameters import teacher_parameters
-from surrogates.training import fit_teacher
+from surrogates.training import fit_teacher, fitted_numbers
 
 
 def present(number):
@@ -23,7 +23,7 @@ def present(number):
     if number.field == "potency":
         return marm.potencies()[number.source][1]
     edge = teacher_parameters()[number.source, number.target, number.gate]
-    return edge[fit_teacher.FIELDS.index(number.field)]
+    return edge[fitted_numbers.FIELDS.index(number.field)]
 
 
 def conditions():
@@ -52,7 +52,7 @@ def problem():
 
 
 def test_every_fitted_number_is_in_the_tables_and_within_its_bounds():
-    for number in fit_teacher.numbers():
+    for number in fitted_numbers.numbers():
         assert number.low < number.start < number.high, number
         assert 0.99 * number.low <= present(number) <= 1.01 * number.high, number
 
@@ -65,7 +65,7 @@ def test_numbers_keep_their_value_through_z(problem):
 def test_the_reduced_module_follows_the_whole_teacher(problem):
     values = np.array([present(number) for number in problem.numbers])
     reduced, anchors = problem.module.run(values)
-    whole = marm.predicted(Teacher(), conditions())
+    whole = marm.predict(Teacher(), conditions())
     np.testing.assert_allclose(reduced, whole, atol=0.04)
     assert anchors[0] == pytest.approx(
         Teacher().simulate(genotype=["BRAF_V600E"], minutes=6)["ERK"][0], abs=0.02
@@ -83,9 +83,9 @@ def test_the_jacobian_is_the_slope_of_the_residuals(problem):
 
 
 def test_fitted_values_go_into_the_tables_and_are_marked(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_teacher, "PRIOR", tmp_path)
-    numbers = fit_teacher.numbers()
-    fit_teacher.write({number.name: 0.5 * (number.low + number.high) for number in numbers})
+    monkeypatch.setattr(fitted_numbers, "PRIOR", tmp_path)
+    numbers = fitted_numbers.numbers()
+    fitted_numbers.write({number.name: 0.5 * (number.low + number.high) for number in numbers})
 
     def table(name):
         with (tmp_path / f"{name}.tsv").open(encoding="utf-8") as lines:

@@ -68,7 +68,7 @@ def test_dishes_are_treated_as_the_evaluation_treats_them(rows):
     model = surrogates.load("tme-cell")
     likelihood = PlateLikelihood(load_network(), rows)
     found = likelihood.erk(MonotoneUnits(model.network, model.raw)).detach().numpy()
-    np.testing.assert_allclose(found, marm.predicted(model, rows), atol=0.02)
+    np.testing.assert_allclose(found, marm.predict(model, rows), atol=0.02)
     assert np.ptp(found) > 0.1
 
 

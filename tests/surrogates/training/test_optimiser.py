@@ -39,9 +39,10 @@ def test_a_run_that_was_stopped_goes_on_at_the_same_rates_to_the_bit(done):
     assert rates(60, done) == rates(60)[done:]
 
 
-@pytest.mark.parametrize("steps", range(1, 25))
+@pytest.mark.parametrize("steps", range(25))
 def test_the_shortest_runs_have_a_rate_too(steps):
     found = np.array(rates(steps))
+    assert len(found) == steps
     assert np.isfinite(found).all()
     assert (found > 0.0).all()
-    assert found.max() <= 2.0
+    assert (found <= 2.0).all()

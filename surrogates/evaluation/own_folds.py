@@ -1,27 +1,22 @@
 """Folds of a data set with a network of its own: our method and its rivals, fitted and kept."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from surrogates.evaluation.folds import FoldCache
+from surrogates.data import own_table
+from surrogates.data.own_table import Table
+from surrogates.evaluation.folds import FoldCache, Progress, code_of
+from surrogates.own_network import kernels, linear_part, scaffold, steady_state
 from surrogates.own_network.fit import Settings, fit
-from surrogates.prior.graph import Network
 
 PENALTIES = np.geomspace(0.03, 30.0, 13)  # of the ridge, chosen by generalised cross validation
 CONTENDERS = ("network", "mean", "ridge", "boosting")
-Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Conditions (n, n_inputs) in [0, 1] and what was measured in them (n, n_readouts)."""
-
-    network: Network
-    inputs: np.ndarray
-    measured: np.ndarray
+CODE = code_of(own_table, fit, linear_part, steady_state, kernels, scaffold)
+"""Sources that decide what comes of a fold, with this one and the data set's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,18 +40,13 @@ def run_folds(
     results = []
     for k, (name, held) in enumerate(folds.items()):
         progress(f"fold {name}", k / len(folds))
-        kept = cache.get(name, lambda held=held: _predict(table, held, settings))
-        predicted = {c: np.array(kept[c]) for c in CONTENDERS}
-        results.append(Fold(name, table.measured[held], predicted, kept["linear_share"]))
+        found = cache.get(name, partial(_predict, table, held, settings))
+        predicted = {c: np.array(found[c]) for c in CONTENDERS}
+        results.append(Fold(name, table.measured[held], predicted, found["linear_share"]))
     return results
 
 
-def pearson(found: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation over all conditions and readouts."""
-    return float(np.corrcoef(found.ravel(), truth.ravel())[0, 1])
-
-
-def _predict(table: Table, held: np.ndarray, settings: Settings) -> dict:
+def _predict(table: Table, held: np.ndarray, settings: Settings) -> dict[str, Any]:
     train = np.setdiff1d(np.arange(len(table.inputs)), held)
     x, y, new = table.inputs[train], table.measured[train], table.inputs[held]
     model = fit(table.network, x, y, settings)
