@@ -66,7 +66,10 @@ def _check(kind: type[Table], values: Mapping[str, Any], where: str) -> Table:
     if unknown := values.keys() - set(known):
         msg = f"{where}: unknown keys {sorted(unknown)}; known are {known}"
         raise ValueError(msg)
-    return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    settings: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
+    return kind(**settings)
 
 
 __all__ = ["Config", "load_config"]
