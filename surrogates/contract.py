@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """What a cell model is told, a row per cell; arrays C-contiguous, on the host.
+    """What a cell model reads, a row per cell; arrays C-contiguous, on the host.
 
     Attributes:
         state: float32 (n, n_nodes), as the model left it.

@@ -58,7 +58,7 @@ def count_members(name: str | None = None, path: str | Path | None = None) -> in
 
 
 def save_weights(folder: str | Path, weights: Weights) -> Path:
-    """Write the weight file; the file is written beside and moved into place."""
+    """Write the weight file, under another name first, then moved into place."""
     target = Path(folder) / WEIGHT_FILE
     target.parent.mkdir(parents=True, exist_ok=True)
     tensors = {f"network.{k}": v for k, v in weights.raw.arrays().items()}
@@ -66,9 +66,9 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
     if weights.raw.residual is not None:
         tensors |= {f"residual.{k}": v for k, v in weights.raw.residual.arrays().items()}
     tensors |= {f"domain.{k}": v for k, v in weights.domain.arrays().items()}
-    beside = target.with_suffix(".writing")
-    save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, beside)
-    beside.replace(target)
+    partial = target.with_suffix(".writing")
+    save_file({k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}, partial)
+    partial.replace(target)
     return target
 
 
@@ -114,7 +114,7 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
 
 
 def _residual(tensors: dict[str, np.ndarray], path: Path, network: Network) -> Residual | None:
-    """The term beside the scaffold, if the weights have one."""
+    """The learned term that is added to the scaffold, if the weights have one."""
     if "residual.read" not in tensors:
         return None
     residual = Residual(

@@ -1,7 +1,7 @@
-"""Follow one cell through time under chosen inputs, with any cell model."""
+"""Follow one cell, or a batch of them, through time with any cell model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypedDict, Unpack, runtime_checkable
 
 import numpy as np
@@ -15,7 +15,7 @@ from surrogates.channels import (
     find,
     genotype_bits,
 )
-from surrogates.contract import CellModel, Cells, Key
+from surrogates.contract import CellModel, Cells, Decision, Key
 from surrogates.intervals import GROWTH, Intervals
 from surrogates.phenotype import net_growth_rate
 
@@ -132,6 +132,19 @@ def simulate(
     return Trajectory(time, nodes, outputs, in_domain)
 
 
+def free_run(model: CellModel, cells: Cells, dt: float, n_steps: int) -> Iterator[Decision]:
+    """What is decided at the end of every step of `dt` [min] in constant surroundings.
+
+    All steps are written into the same arrays; each of them starts from the state of the last.
+    """
+    out = model.allocate(len(cells))
+    for step in range(n_steps):
+        key = cells.key and cells.key._replace(tick=cells.key.tick + step)
+        model.step(replace(cells, key=key), dt, out=out)
+        yield out
+        cells = replace(cells, state=out.state.copy())
+
+
 def _whole_steps(minutes: float, dt: float) -> int:
     n_steps = round(minutes / dt)
     if dt <= 0.0 or abs(n_steps * dt - minutes) > 1e-6 * max(dt, 1.0):
@@ -153,4 +166,4 @@ def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
     return course
 
 
-__all__ = ["Conditions", "Steps", "Surrogate", "Trajectory", "simulate"]
+__all__ = ["Conditions", "Steps", "Surrogate", "Trajectory", "free_run", "simulate"]

@@ -39,7 +39,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "model": ("", "channels", "contract"),
     "scenario": ("channels", "mutations"),
     "output": ("channels",),
-    "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry"),
+    "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry", "trajectory"),
     "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
     "replay": ("channels", "prior"),

@@ -6,8 +6,10 @@ import numpy as np
 
 from surrogates.contract import CellModel, Cells
 from surrogates.data.conditions import Courses
+from surrogates.trajectory import free_run
 
 HOURS, READ_EVERY = 72, 6  # [h]
+TICK = 6  # [min]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +24,12 @@ def follow(model: CellModel, courses: Courses) -> Course:
     """Let a model run freely through courses, read every READ_EVERY hours."""
     n_reads, n_segments = HOURS // READ_EVERY, len(courses.inputs)
     state = model.initial_state(courses.cell_type, courses.genotype)
-    out = model.allocate(len(state))
     nodes, outputs = [], []
     for k in range(n_reads):
         inputs = np.ascontiguousarray(courses.inputs[k * n_segments // n_reads])
-        for _ in range(READ_EVERY * 10):
-            model.step(Cells(state, inputs, courses.genotype, courses.cell_type), 6.0, out=out)
-            state = out.state.copy()
+        cells = Cells(state, inputs, courses.genotype, courses.cell_type)
+        *_, last = free_run(model, cells, TICK, READ_EVERY * 60 // TICK)
+        state = last.state
         nodes.append(state)
-        outputs.append(out.outputs.copy())
+        outputs.append(last.outputs)
     return Course(np.array(nodes), np.array(outputs))

@@ -16,7 +16,7 @@ A product of increasing positive functions increases, and so does a positive mix
 with every activator and falls with every inhibitor, whatever is learned. Products are what gates,
 requirements and enzyme inhibition look like; sums of sigmoids of the same size fit them worse.
 tau_i = prior tau x a factor in [1/2, 2], which regression of drives leaves at 1. A term without a
-scaffold may stand beside the drives of nodes, one for all members: `residual`.
+scaffold may be added to the drives of nodes, one for all members: `residual`.
 """
 
 from dataclasses import dataclass, replace

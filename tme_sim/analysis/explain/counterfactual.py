@@ -19,7 +19,7 @@ Put back are
     PD-L1            the T cells see none: their kill rates without it
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple
@@ -33,8 +33,9 @@ from surrogates.channels import (
     TRANSFORM_KIND,
     read_table,
 )
-from surrogates.contract import CellModel, Cells, Decision, Key
+from surrogates.contract import CellModel, Cells, Key
 from surrogates.phenotype import net_growth_rate
+from surrogates.trajectory import free_run
 from tme_sim.model import tick
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.processes.contact import contact_weight
@@ -96,20 +97,10 @@ def differs(cells: Cells, other: Cells) -> np.ndarray:
 def grow(cell_model: CellModel, cells: Cells) -> Growth:
     """Roll all cells out in one batch; a cell's answer does not depend on the others."""
     total, inside = np.zeros(len(cells)), np.zeros(len(cells))
-    for decision in roll_out(cell_model, cells):
+    for decision in free_run(cell_model, cells, STEP, N_STEPS):
         total += net_growth_rate(decision.outputs)
         inside += decision.in_domain
     return Growth(DAY * total / N_STEPS, inside / N_STEPS)
-
-
-def roll_out(cell_model: CellModel, cells: Cells) -> Iterator[Decision]:
-    """What is decided at every step of 72 h in constant surroundings, into the same arrays."""
-    out = cell_model.allocate(len(cells))
-    for step in range(N_STEPS):
-        key = cells.key and cells.key._replace(tick=cells.key.tick + step)
-        cell_model.step(replace(cells, key=key), STEP, out=out)
-        yield out
-        cells = replace(cells, state=out.state.copy())
 
 
 def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
@@ -256,7 +247,7 @@ def _kill_rate(model: TumorModel, cells: Cells) -> np.ndarray:
     """Mean kill rate [1/min] over a roll-out."""
     column = [c.name for c in model.cell_model.outputs].index("kill_rate")
     total = np.zeros(len(cells))
-    for decision in roll_out(model.cell_model, cells):
+    for decision in free_run(model.cell_model, cells, STEP, N_STEPS):
         total += decision.outputs[:, column]
     return total / N_STEPS
 
