@@ -7,7 +7,7 @@ import numpy as np
 from tests.reference.bodies import DECAY, GROWTH, OUTPUTS, domain
 from tme_sim.model.cell_types import CellTypes
 from tme_sim.model.coupling import Coupling
-from tme_sim.processes.mechanics import Bodies
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.processes.process import Clock, Pending
 
 
@@ -18,7 +18,7 @@ def cell_types(n_types=1, **changes):
         "network": np.zeros(n_types, np.int8),
         "growth": GROWTH,
         "decay": DECAY,
-        "contact": Bodies.uniform(n_types),
+        "contact": ContactProperties.uniform(n_types),
         "vessel_surface": np.zeros(n_types),
         "inheritance_noise": np.zeros(n_types),
         "tumor": np.ones(n_types, bool),

@@ -6,7 +6,7 @@ from tests.processes.tissue import N_TYPES, box, cells, decided, pass_time
 from tests.reference import contacts
 from tme_sim.processes import contact
 from tme_sim.processes.contact import contact_weight, display, expected_hits
-from tme_sim.processes.mechanics import Bodies
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.state.columns import APOPTOTIC, DEBRIS, NECROTIC
 
 TUMOR, T_CELL = 0, 2
@@ -174,4 +174,4 @@ def test_b7_is_what_the_type_offers_while_it_lives():
 
     np.testing.assert_allclose(shown[:, 2], [0.1, 1.0, 0.0])
     np.testing.assert_allclose(shown[:, 3], [0.0, 0.0, 1.0])
-    assert Bodies.uniform(2).b7.tolist() == [0.0, 0.0]
+    assert ContactProperties.uniform(2).b7.tolist() == [0.0, 0.0]

@@ -4,13 +4,14 @@ import pytest
 from tests.processes.tissue import RADIUS, box, cells, crowd, pass_time
 from tests.reference import contacts
 from tme_sim.processes import mechanics
-from tme_sim.processes.mechanics import Bodies, Forces, bodies_of, interact
-from tme_sim.processes.neighbours import Neighbours, Space
+from tme_sim.processes.cell_list import Space
+from tme_sim.processes.mechanics import ContactProperties, Forces, bodies_of, interact
+from tme_sim.processes.neighbours import Neighbours
 
 
 def felt(position, radius, grid, *, walls="reflecting", types=None, **columns):
     n = len(position)
-    types = types or Bodies.uniform(1)
+    types = types or ContactProperties.uniform(1)
     shown = np.random.default_rng(5).uniform(0, 1, (n, 4)).astype(np.float32)
     columns = {"adhesion": 0.4, "repulsion": 10.0, "kind": 0, "mobility": 1.0} | columns
     columns = {name: np.broadcast_to(value, n) for name, value in columns.items()}
@@ -76,7 +77,7 @@ def test_adhesion_of_each_pair_of_types_agrees_with_the_twin(walls):
     position, grid = crowd(100, 2, seed=3)
     rng = np.random.default_rng(4)
     radius, kind = rng.uniform(4, 9, 100), rng.integers(0, 3, 100)
-    types = Bodies.uniform(3)
+    types = ContactProperties.uniform(3)
     types.affinity[:] = [[1.0, 0.3, 2.0], [0.3, 1.0, 0.0], [2.0, 0.0, 1.0]]
     types.adhesion_range[:] = [1.1, 1.25, 1.7]
 
@@ -93,7 +94,7 @@ def test_adhesion_of_each_pair_of_types_agrees_with_the_twin(walls):
 @pytest.mark.parametrize(("reach", "pulls"), [((1.25, 1.25), False), ((1.25, 1.8), True)])
 def test_adhesion_ends_at_the_sum_of_both_ranges(reach, pulls):
     position = np.array([[50.0, 50, 10], [50.0 + 1.4 * 2 * RADIUS, 50, 10]])
-    types = Bodies.uniform(2)
+    types = ContactProperties.uniform(2)
     types.adhesion_range[:] = reach
 
     forces, _ = felt(position, np.full(2, RADIUS), box(100, 2), types=types, kind=[0, 1])
@@ -152,7 +153,7 @@ def test_stiffness_bounds_the_rates_of_relaxation():
 
 def test_affinity_scales_the_adhesion_of_a_pair_of_types():
     population = cells([[50.0, 50, 10], [68.0, 50, 10]], type=[0, 1])
-    types = Bodies.uniform(2)
+    types = ContactProperties.uniform(2)
     types.affinity[0, 1] = types.affinity[1, 0] = 0.0
     pass_time(population, box(100, 2), types=types)
 

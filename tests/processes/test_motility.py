@@ -4,7 +4,7 @@ import pytest
 from tests.processes.tissue import N_TYPES, box, cells, decided, pass_time
 from tests.reference.walk import fuerth_msd, walk
 from tme_sim.compute.random import Stream, uniform
-from tme_sim.processes.mechanics import Bodies
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.processes.motility import response
 
 SPEED, PERSISTENCE = 10.0, 2.0  # [um/min], [min]: E10, T cells
@@ -108,7 +108,7 @@ def test_dead_and_obstacle_cells_do_not_walk():
     population, _ = crowd_of_walkers(3, 2)
     population["status"][0] = 1
     population["type"][1] = 4
-    types = Bodies.uniform(N_TYPES)
+    types = ContactProperties.uniform(N_TYPES)
     types.motile[4] = False
 
     moved = wander(population, 2, types=types)

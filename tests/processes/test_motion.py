@@ -7,14 +7,14 @@ from scipy.spatial import cKDTree
 from tests.processes.tissue import N_TYPES, RADIUS, box, cells, crowd, decided, pass_time
 from tests.reference import contacts
 from tme_sim.processes.integrator import MOST_STAGES, at_walls, stable_up_to, stage_coefficients
-from tme_sim.processes.mechanics import Bodies
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.state.columns import APOPTOTIC
 
 PUBLISHED = {1: 11.672459, 10: 14.670925, 60: 15.957717}  # PhysiCell 1.14.2, from 10 um [um]
 
 
 def pair(held=False, distance=10.0):
-    types = Bodies.uniform(N_TYPES)
+    types = ContactProperties.uniform(N_TYPES)
     types.motile[1] = not held
     return cells([[95.0, 100, 10], [95.0 + distance, 100, 10]], type=[0, 1]), types
 
@@ -137,7 +137,7 @@ def test_crowding_is_one_in_equilibrium_packing():
 def test_contacts_show_what_touching_cells_display():
     population = cells([[50.0, 50, 10], [60.0, 50, 10], [50.0, 60, 10]], type=[0, 1, 0])
     population["status"][2] = APOPTOTIC
-    types = Bodies.uniform(N_TYPES)
+    types = ContactProperties.uniform(N_TYPES)
     types.b7[1] = 0.7
     decided(population, antigen=0.5, PDL1=0.25)
 
@@ -277,7 +277,7 @@ def test_cells_that_adhere_better_to_their_own_type_sort_out(across, sorts):
     """Differential adhesion: Steinberg 1963, doi:10.1126/science.141.3579.401."""
     position, grid = crowd(100, 2, seed=0, spacing=13.0)
     population = cells(position, type=np.arange(100) % 2)
-    types = Bodies.uniform(2)
+    types = ContactProperties.uniform(2)
     types.affinity[0, 1] = types.affinity[1, 0] = across
     decided(population, speed=1.5, persistence_time=20.0)
     mixed = mixing(population, grid)

@@ -6,7 +6,7 @@ from tests.processes.coupled import OUTPUTS, clock, coupling, decide, medium, ou
 from tests.reference.bodies import domain
 from tme_sim.fields.grid import Grid
 from tme_sim.processes import motion
-from tme_sim.processes.mechanics import Bodies
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.state.columns import Population
 
 RADIUS = 8.412710548  # [um] of a sphere of 2494 um3
@@ -42,7 +42,7 @@ def pass_time(population, grid, *, minutes=6.0, tick=6.0, seed=1, **more):
     if not population["outputs"].any():
         decided(population)
     gradients = more.pop("gradients", {})
-    types = {"contact": more.pop("types", Bodies.uniform(N_TYPES))}
+    types = {"contact": more.pop("types", ContactProperties.uniform(N_TYPES))}
     size = [grid.size[axis] for axis in range(grid.dim)]
     box = domain(*size, walls=more.pop("walls", "reflecting"))
     sensed = {name: name for name in gradients}

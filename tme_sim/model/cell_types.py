@@ -13,7 +13,7 @@ from surrogates.channels import CELL_TYPES
 from tme_sim.errors import InputError
 from tme_sim.processes.cycle import Growth
 from tme_sim.processes.death import Decay
-from tme_sim.processes.mechanics import Bodies as Contact
+from tme_sim.processes.mechanics import ContactProperties
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.tissue import CellTypeSpec
 
@@ -37,7 +37,7 @@ class CellTypes:
     network: np.ndarray
     growth: Growth
     decay: Decay
-    contact: Contact
+    contact: ContactProperties
     vessel_surface: np.ndarray
     inheritance_noise: np.ndarray
     tumor: np.ndarray
@@ -53,7 +53,7 @@ class CellTypes:
             network=np.array([CELL_TYPES.index(kind) for kind in kinds], np.int8),
             growth=Growth.of(types),
             decay=Decay.of(types),
-            contact=Contact(
+            contact=ContactProperties(
                 motile=np.array([spec.motile for spec in types]),
                 repulsion=np.array([spec.repulsion for spec in types]),
                 adhesion=np.array([spec.adhesion for spec in types]),

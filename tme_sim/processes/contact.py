@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, poisson, uniforms
 from tme_sim.fields import Microenvironment
-from tme_sim.processes.neighbours import CONTACT_RANGE, RADIUS, CellList, segment
+from tme_sim.processes.cell_list import CONTACT_RANGE, RADIUS, CellList, segment
 from tme_sim.processes.process import Clock, Mask, Motion, Outputs, Pending
 from tme_sim.state.columns import ALIVE, APOPTOTIC, DEBRIS, Population
 

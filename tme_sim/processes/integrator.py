@@ -20,10 +20,11 @@ from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
+from tme_sim.processes.cell_list import PERIODIC, RADIUS, REFLECTING, Space, minimum_image
 from tme_sim.processes.contact import CONTACTS
-from tme_sim.processes.mechanics import KIND, Bodies, Forces, interact
+from tme_sim.processes.mechanics import KIND, ContactProperties, Forces, interact
 from tme_sim.processes.motility import Gait, Walk, stride
-from tme_sim.processes.neighbours import RADIUS, Neighbours, Space, minimum_image
+from tme_sim.processes.neighbours import Neighbours
 
 TOLERANCE = 0.04  # [um] error of one substep, root mean square: half a percent of a radius
 WORST = 50.0  # times that for any one cell
@@ -34,8 +35,6 @@ OVERHEAD = 1.5  # stages that a substep costs beside its own: walking, counting,
 SHORTEST_SUBSTEP = 1e-3  # [min] taken whatever the error; a push stays below 2 um
 _SAFETY, _LEAST, _MOST = 0.95, 0.2, 3.0  # of the step control
 _DAMPING = 2.0 / 13.0
-_WALLS = ("reflecting", "periodic", "open")
-_REFLECTING, _PERIODIC = 0, 1
 
 
 class Stage(NamedTuple):
@@ -55,14 +54,6 @@ class Weights(NamedTuple):
     velocity: float  # [min] of the velocity one stage before
     first_velocity: float  # [min] of the velocity at the start
     walk: float  # of the displacement by walking
-
-
-class Box(NamedTuple):
-    """The domain, as kernels read it."""
-
-    size: NDArray[np.float64]
-    walls: int
-    axes: int
 
 
 class Displacements(NamedTuple):
@@ -90,7 +81,7 @@ class Integrator:
     def __init__(
         self,
         space: Space,
-        types: Bodies,
+        types: ContactProperties,
         gait: Gait,
         walk: Walk,
         bodies: NDArray[np.float64],
@@ -98,7 +89,7 @@ class Integrator:
     ) -> None:
         n = len(bodies)
         self.adhesion, self.gait, self.shown = types.pairs, gait, shown
-        self.box = Box(np.asarray(space.size, dtype=float), _WALLS.index(space.walls), space.axes)
+        self.box = space.box
         self.fastest_walk = float(gait.speed.max(initial=0.0))
         kind = bodies[:, KIND].astype(np.int64)
         self.near = Neighbours(space, types.listing_radius(kind, bodies[:, RADIUS]))
@@ -250,10 +241,10 @@ def at_walls(x, size, walls):
     """Coordinate that walls leave of `x`, and the direction a wall turned it to (0: none did)."""
     if 0.0 <= x <= size:
         return x, 0.0
-    if walls == _PERIODIC:
+    if walls == PERIODIC:
         x -= size * np.floor(x / size)
         return (x if x < size else 0.0), 0.0
-    if walls == _REFLECTING:
+    if walls == REFLECTING:
         inward = 1.0 if x < 0.0 else -1.0
         x = abs(x)
         x -= 2.0 * size * np.floor(x / (2.0 * size))
@@ -295,7 +286,7 @@ def _displace(
             direction[i, axis] = inward * abs(direction[i, axis])
         trial[i, axis] = x
         drift = x - origin[i, axis]
-        if box.walls == _PERIODIC:
+        if box.walls == PERIODIC:
             drift = minimum_image(drift, box.size[axis])
         far += drift * drift
     strayed[i] = np.sqrt(far)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
-from tme_sim.processes.contact import CONTACTS, contact_weight
-from tme_sim.processes.neighbours import BLOCK, CONTACT_RANGE, RADIUS, Neighbours, minimum_image
+from tme_sim.processes.cell_list import CONTACT_RANGE, PERIODIC, RADIUS, minimum_image
+from tme_sim.processes.contact import ANTIGEN, B7, CONTACTS, DEAD, PDL1, contact_weight
+from tme_sim.processes.neighbours import BLOCK, Neighbours
 
 REPULSION_SPEED = 10.0  # [um/min] PhysiCell 1.14.2 default, Ghaffarizadeh 2018
 ADHESION_SPEED = 0.4  # [um/min] the same
@@ -44,8 +45,8 @@ class Adhesion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Bodies:
-    """What cells are made of, by the code of their type.
+class ContactProperties:
+    """What contact needs to know of cell types, by their code.
 
     `motile` types are moved by contacts and by themselves, others (vessels) are obstacles;
     `repulsion`, `adhesion` [um/min]; `adhesion_range`: where adhesion ends, per radius;
@@ -95,8 +96,7 @@ def pair_speed(ratio, repulsion, adhesion, per_range=1.0 / CONTACT_RANGE):
     return repulsion * push * push - adhesion * pull * pull
 
 
-@dataclass(frozen=True)
-class Forces:
+class Forces(NamedTuple):
     """What contacts do to every cell, one row per cell.
 
     `velocity` [um/min], its size `pace`, `stiffness` [1/min]: the fastest rate at which the
@@ -148,59 +148,35 @@ def interact(
     counting: bool = True,
 ) -> None:
     """Velocity of every cell and, if counting, what else its neighbours do to it and show it."""
-    known = (*near.lists, np.array(near.space.size, dtype=float))
     launch(
         _interact,
         -(-len(bodies) // BLOCK),
-        *known,
-        near.space.axes,
-        near.space.periodic,
+        near.lists,
+        near.space.box,
         bodies,
         adhesion,
         identity,
         shown,
         counting,
-        forces.velocity,
-        forces.pace,
-        forces.stiffness,
-        forces.hold,
-        forces.contact,
+        forces,
         weight=BLOCK * 10,
     )
 
 
-def _interact(
-    block,
-    order,
-    begin,
-    number,
-    listed,
-    size,
-    axes,
-    periodic,
-    bodies,
-    adhesion,
-    identity,
-    shown,
-    counting,
-    velocity,
-    pace,
-    stiffness,
-    hold,
-    contact,
-):
+def _interact(block, lists, box, bodies, adhesion, identity, shown, counting, forces):
     """Sum over the neighbours of the cells of one block, with all its pairs side by side.
 
     What needs no neighbour is done pair by pair in loops that the compiler makes vectors of.
     """
+    order, begin, number, listed = lists.order, lists.begin, lists.number, lists.listed
     low, high = block * BLOCK, min((block + 1) * BLOCK, len(order))
     pair = np.empty((_ROWS, begin[high - 1] + number[high - 1] - begin[low]))
     gather(low, high, order, begin, number, listed, bodies, pair)
-    if periodic:
-        for axis in range(axes):
-            take_minimum_images(size[axis], pair[axis])
-    if coincident(pair[_X], pair[_Y], pair[_Z]):
-        part(low, high, order, begin, number, listed, identity, axes, pair)
+    if box.walls == PERIODIC:
+        for axis in range(box.axes):
+            take_minimum_images(box.size[axis], pair[axis])
+    if count_coincident(pair[_X], pair[_Y], pair[_Z]):
+        separate_coincident(low, high, lists, identity, box.axes, pair)
     reciprocate(pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_INVERSE])
     measure(pair[_X], pair[_Y], pair[_Z], pair[_INVERSE], pair[_RATIO])
     ratio, inverse, span = pair[_RATIO], pair[_INVERSE], pair[_SPAN]
@@ -216,16 +192,18 @@ def _interact(
         i = order[slot]
         first = np.uint64(begin[slot] - begin[low])
         end = first + np.uint64(number[slot])
-        v_x, v_y, v_z = pushed(first, end, pair[_ALONG], pair[_X], pair[_Y], pair[_Z])
+        v_x, v_y, v_z = sum_velocities(first, end, pair[_ALONG], pair[_X], pair[_Y], pair[_Z])
         speed = np.sqrt(v_x * v_x + v_y * v_y + v_z * v_z)
         share = bodies[i, MOBILITY] * min(1.0, FASTEST / max(speed, 1.0))
-        velocity[i, 0], velocity[i, 1], velocity[i, 2] = share * v_x, share * v_y, share * v_z
+        forces.velocity[i, 0] = share * v_x
+        forces.velocity[i, 1] = share * v_y
+        forces.velocity[i, 2] = share * v_z
         if counting:
             mobile = bodies[i, MOBILITY]
-            stiff = stiffest(first, end, begin[low], listed, bodies, axes, pair)
-            pace[i], stiffness[i] = share * speed, mobile * stiff
-            hold[i] = mobile * held(first, end, pair[_RATIO], pair[_PULL])
-            witness(i, first, end, begin[low], listed, pair[_RATIO], shown, contact)
+            stiff = stiffest(first, end, begin[low], listed, bodies, box.axes, pair)
+            forces.pace[i], forces.stiffness[i] = share * speed, mobile * stiff
+            forces.hold[i] = mobile * sum_adhesion(first, end, pair[_RATIO], pair[_PULL])
+            sum_contacts(i, first, end, begin[low], listed, pair[_RATIO], shown, forces.contact)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -269,7 +247,7 @@ def take_minimum_images(size, difference):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def coincident(x, y, z):
+def count_coincident(x, y, z):
     """How many pairs are one and the same point."""
     number = 0
     for k in range(x.size):
@@ -278,13 +256,15 @@ def coincident(x, y, z):
 
 
 @nb.njit(error_model="numpy")
-def part(low, high, order, begin, number, listed, identity, axes, pair):
+def separate_coincident(low, high, lists, identity, axes, pair):
     """Give directions to the pairs that are one point."""
+    order, begin, number, listed = lists.order, lists.begin, lists.number, lists.listed
     for slot in range(low, high):
         for place in range(begin[slot], begin[slot] + number[slot]):
             d = pair[:3, place - begin[low]]
             if d[0] * d[0] + d[1] * d[1] + d[2] * d[2] < COINCIDENT:
-                d[0], d[1], d[2] = apart(identity[order[slot]], identity[listed[place]], axes)
+                mine, yours = identity[order[slot]], identity[listed[place]]
+                d[0], d[1], d[2] = coincident_separation(mine, yours, axes)
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -325,7 +305,7 @@ def stiffen(ratio, inverse, span, push, rate):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def pushed(first, end, along, x, y, z):
+def sum_velocities(first, end, along, x, y, z):
     """Sum of pair velocities [um/min]."""
     v_x, v_y, v_z = 0.0, 0.0, 0.0
     for k in range(first, end):
@@ -364,7 +344,7 @@ def stiffest(first, end, base, listed, bodies, axes, pair):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def held(first, end, ratio, pull):
+def sum_adhesion(first, end, ratio, pull):
     """Sum over the neighbours of contact weight x adhesion [um/min]."""
     total = 0.0
     for k in range(first, end):
@@ -373,16 +353,16 @@ def held(first, end, ratio, pull):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def witness(i, first, end, base, listed, ratio, shown, contact):
+def sum_contacts(i, first, end, base, listed, ratio, shown, contact):
     """Sums over the neighbours of cell i of what they show it."""
     antigen, pdl1, b7, dead, touching, crowd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(first, end):
         j = np.uint64(listed[np.uint64(base) + k])
         weight, squeeze = contact_weight(ratio[k]), max(1.0 - ratio[k], 0.0)
-        antigen += weight * shown[j, 0]
-        pdl1 += weight * shown[j, 1]
-        b7 += weight * shown[j, 2]
-        dead += weight * shown[j, 3]
+        antigen += weight * shown[j, ANTIGEN]
+        pdl1 += weight * shown[j, PDL1]
+        b7 += weight * shown[j, B7]
+        dead += weight * shown[j, DEAD]
         touching += weight
         crowd += squeeze * squeeze
     contact[i, 0], contact[i, 1], contact[i, 2] = antigen, pdl1, b7
@@ -390,7 +370,7 @@ def witness(i, first, end, base, listed, ratio, shown, contact):
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def apart(mine, yours, axes):
+def coincident_separation(mine, yours, axes):
     """Vector of length 1e-6 um from your centre to mine where both are the same point.
 
     The axis follows from the two identities (fractions of the golden and the plastic number), so

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform
-from tme_sim.processes.neighbours import Space, take_rows
+from tme_sim.processes.cell_list import Space, take_rows
 from tme_sim.processes.process import Clock, Mask, Outputs
 from tme_sim.state.columns import Population
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from tme_sim.compute.launch import launch
 from tme_sim.fields import Microenvironment
+from tme_sim.processes.cell_list import CellList, Space, take_rows
 from tme_sim.processes.contact import CONTACTS, display
 from tme_sim.processes.integrator import Integrator
-from tme_sim.processes.mechanics import Bodies, bodies_of
+from tme_sim.processes.mechanics import ContactProperties, bodies_of
 from tme_sim.processes.motility import HALF_SATURATION, bias_of, depart, gait_of
-from tme_sim.processes.neighbours import CellList, Space, take_rows
 from tme_sim.processes.process import Clock, Motion, Outputs, Pending
 from tme_sim.state.columns import ALIVE, Population
 
@@ -81,7 +81,7 @@ def advance(
 
 
 def _bodies(
-    population: Population, types: Bodies, outputs: Outputs, *, moved: bool
+    population: Population, types: ContactProperties, outputs: Outputs, *, moved: bool
 ) -> NDArray[np.float64]:
     """What contacts need of every cell; the dead do not adhere."""
     kind = population["type"]

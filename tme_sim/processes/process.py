@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tme_sim.fields import Microenvironment, StepReport
-from tme_sim.processes.neighbours import CellList
+from tme_sim.processes.cell_list import CellList
 from tme_sim.state.columns import Population
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from surrogates.phenotype import net_growth_rate
 from surrogates.trajectory import free_run
 from tme_sim.model import tick
 from tme_sim.model.tumor_model import TumorModel
+from tme_sim.processes.cell_list import CONTACT_RANGE
 from tme_sim.processes.contact import contact_weight
-from tme_sim.processes.neighbours import CONTACT_RANGE
 from tme_sim.processes.sensing import HITS_PER
 from tme_sim.state.columns import ALIVE
 from tme_sim.therapy import nominal_concentration
