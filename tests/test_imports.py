@@ -18,7 +18,8 @@ LAYERS = (  # each may import itself and what stands below it
     ("cli",),
     ("bench",),
     ("scan",),
-    ("simulation", "progress", "analysis", "replay"),
+    ("progress",),
+    ("simulation", "warm_up", "analysis", "replay"),
     ("model", "output"),
     ("agents", "processes", "therapy"),
     ("scenario",),
@@ -42,6 +43,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry", "trajectory"),
     "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
+    "warm_up": ("",),
     "replay": ("channels", "prior"),
 }
 FILES = source_files(ROOT)

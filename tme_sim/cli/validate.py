@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
+from tme_sim.progress import compiling
 
 SUMMARY = "check a scenario, say what it implies"
 
@@ -19,5 +20,8 @@ def run(options: argparse.Namespace) -> int:
     from tme_sim.scenario import load_scenario  # pydantic and pint
 
     for path in options.scenarios:
-        print(implications(load_scenario(path)).text())
+        scenario = load_scenario(path)
+        with compiling(quiet=False, of_a_run=False):
+            text = implications(scenario).text()
+        print(text)
     return DONE
