@@ -41,8 +41,6 @@ LOG_RATIO = np.array(
 HEAD_COMPETENCE = np.ascontiguousarray(load_network().competence[:, -len(OUTPUTS) :])
 
 
-# where the flux layer reads and writes: growth, oxygen, glucose, lactate among the outputs, then
-# oxygen, glucose among the inputs
 class FluxColumns(NamedTuple):
     """Where the flux layer finds its numbers: four outputs, then two inputs."""
 
@@ -80,7 +78,13 @@ RANGES = Ranges(SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
 
 
 @njit(cache=True, error_model="numpy")
-def outputs_from_fractions(fractions, inputs, competence, ranges, out):
+def outputs_from_fractions(
+    fractions: np.ndarray,
+    inputs: np.ndarray,
+    competence: np.ndarray,
+    ranges: Ranges,
+    out: np.ndarray,
+) -> None:
     """Physical outputs of one cell from head fractions, raw inputs, competences and RANGES."""
     low, columns = ranges.low, ranges.columns
     for k in range(out.size):
@@ -99,12 +103,21 @@ def outputs_from_fractions(fractions, inputs, competence, ranges, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _outputs_of_cells(fractions, inputs, cell_type, competence, ranges, out):
+def _outputs_of_cells(
+    fractions: np.ndarray,
+    inputs: np.ndarray,
+    cell_type: np.ndarray,
+    competence: np.ndarray,
+    ranges: Ranges,
+    out: np.ndarray,
+) -> None:
     for i in range(out.shape[0]):
         outputs_from_fractions(fractions[i], inputs[i], competence[cell_type[i]], ranges, out[i])
 
 
-def physical_outputs(fractions: np.ndarray, inputs: np.ndarray, cell_type: np.ndarray):
+def physical_outputs(
+    fractions: np.ndarray, inputs: np.ndarray, cell_type: np.ndarray
+) -> np.ndarray:
     """Physical outputs float32 (n, n_outputs) from head fractions (n, n_outputs) and raw inputs."""
     out = np.empty((len(fractions), len(OUTPUTS)), np.float32)
     _outputs_of_cells(

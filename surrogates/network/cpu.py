@@ -149,9 +149,9 @@ def tiles_of(cell_type: np.ndarray) -> Tiles:
     order = np.argsort(cell_type, kind="stable")
     counts = np.bincount(cell_type)
     ends = np.cumsum(counts)
-    first = [np.arange(end - n, end, TILE) for n, end in zip(counts, ends, strict=True)]
-    kind = np.repeat(np.arange(len(counts)), [len(rows) for rows in first])
-    first = np.concatenate(first) if first else np.zeros(0, np.int64)
+    starts = [np.arange(end - n, end, TILE) for n, end in zip(counts, ends, strict=True)]
+    kind = np.repeat(np.arange(len(counts)), [len(rows) for rows in starts])
+    first = np.concatenate([np.zeros(0, np.int64), *starts])
     return Tiles(order, first, np.minimum(TILE, ends[kind] - first), kind)
 
 

@@ -125,9 +125,11 @@ def outlyingness(
 def distances(domain: Domain, inputs: np.ndarray, genotype: np.ndarray) -> np.ndarray:
     """Squared distance of every situation from the training cloud."""
     x = (features(inputs, genotype) - domain.mean) @ domain.whiten.T
-    return (x * x).sum(axis=1)
+    squared: np.ndarray = (x * x).sum(axis=1)
+    return squared
 
 
 def clamp(domain: Domain, inputs: np.ndarray) -> np.ndarray:
     """Inputs moved into the training box."""
-    return np.clip(inputs, domain.low, domain.high)
+    inside: np.ndarray = np.clip(inputs, domain.low, domain.high)
+    return inside

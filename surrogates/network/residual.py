@@ -11,6 +11,7 @@ is. How it is found: `training.residual`.
 """
 
 from dataclasses import dataclass, fields
+from typing import TypedDict
 
 import numpy as np
 
@@ -64,9 +65,18 @@ def check(residual: Residual, n_nodes: int, n_sources: int) -> str:
     return ""
 
 
+class Share(TypedDict):
+    """How much of the drives the term is, as the card states it."""
+
+    overall: float
+    worst: float
+    worst_node: str
+    n_open: int
+
+
 def share(
     drive: np.ndarray, with_residual: np.ndarray, mask: np.ndarray, names: tuple[str, ...]
-) -> dict:
+) -> Share:
     """Mean |residual| over mean |drive|, overall and of the node with the largest share.
 
     `drive` without and `with_residual` with the term (n, n_nodes); `mask`: what counts.

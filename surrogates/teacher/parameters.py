@@ -21,6 +21,7 @@ from surrogates.channels import (
     TRANSFORM_KIND,
     read_table,
 )
+from surrogates.phenotype import Ranges
 from surrogates.prior.graph import SOURCES, Edge, Network
 from surrogates.teacher.kernels import ACTIVATES, INHIBITS, REQUIRES
 
@@ -74,7 +75,7 @@ class Equations(NamedTuple):
     gain: np.ndarray  # float32 (n_nodes,), 1 - exp(-step / tau)
     correction: np.ndarray  # float32 (n_nodes,), 1 - gain tau / step
     head_competence: np.ndarray  # float32 (n_types, n_outputs)
-    ranges: tuple[np.ndarray, ...]  # see `phenotype`
+    ranges: Ranges
 
 
 class Situations(NamedTuple):
