@@ -158,7 +158,7 @@ def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
     course = basal_inputs(len(time))
     for name, value in inputs.items():
         column = find(name, INPUTS, "input")
-        if isinstance(value, float | int):
+        if isinstance(value, float | int | np.number):
             course[:, column] = value
         else:
             for minute, level in value:
