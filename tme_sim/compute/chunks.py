@@ -3,7 +3,9 @@
 A kernel's body is a plain function `body(chunk, *args)` that handles one chunk of the work and
 writes only this. Its innermost loops run over `strip(n)`: on the CPU all of range(n), so that they
 vectorise; on CUDA, where a chunk is a block of threads, every thread's share of it. How the work
-is cut into chunks depends on the grid alone: no result depends on the number of threads.
+is cut into chunks depends on the grid alone: no result depends on the number of threads. Nor does
+one depend on how the compiler makes vectors: it may neither reorder nor contract, and sums over a
+strip are taken in lanes (see `lanes`).
 
 A `Driver` calls many kernels. On a small grid it is one compiled function, as a Python call per
 kernel would cost more than the work; on a large one the same source is run by Python, and every
@@ -23,13 +25,12 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from tme_sim.compute.lanes import add_products, add_row
 from tme_sim.compute.launch import compiled_once, filed_under
 
 PARALLEL_CHUNKS = 24  # below it launches over threads cost about what they save
 THREADS = 128  # of a CUDA block
 _OPTIONS = {"error_model": "numpy", "nogil": True}
-# sums may be taken in any order, which the machine code then fixes: sums must vectorise
-_SUMS = {**_OPTIONS, "fastmath": {"reassoc", "nsz", "contract"}}
 
 
 class Kernel:
@@ -39,12 +40,11 @@ class Kernel:
     memory select the CUDA form.
     """
 
-    options = _OPTIONS
     n_sums = 0
 
     def __init__(self, function: Callable) -> None:
         self.function = function
-        self._body = nb.njit(forceinline=True, **self.options)(function)
+        self._body = nb.njit(forceinline=True, **_OPTIONS)(function)
         self.serial = self._loop(_serial_loop, "serial")
         self._threaded = self._loop(_threaded_loop, "threaded", parallel=True)
         self._cuda = None
@@ -83,8 +83,6 @@ class Reduction(Kernel):
     The body writes its sums to partial[:, part(chunk)]; the parts are then added from first to
     last.
     """
-
-    options = _SUMS
 
     def __init__(self, n_sums: int, function: Callable) -> None:
         self.n_sums = n_sums
@@ -255,7 +253,13 @@ def _on_cuda(function: Callable, made: dict[Callable, Callable]) -> Callable:
     """Make a device function of a body, with the device form of every inline function it calls."""
     from numba import cuda
 
-    forms = {part: _cuda_part, is_first: _cuda_is_first, barrier: _cuda_barrier}
+    forms = {
+        part: _cuda_part,
+        is_first: _cuda_is_first,
+        barrier: _cuda_barrier,
+        add_row: _cuda_add_row,
+        add_products: _cuda_add_products,
+    }
     names = {"cuda": cuda, "__name__": function.__module__}
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)
@@ -285,6 +289,22 @@ def _cuda_barrier():
 
 def _cuda_is_first():
     return cuda.threadIdx.x == 0  # noqa: F821
+
+
+def _cuda_add_row(total, row):
+    cuda.syncthreads()  # noqa: F821 - a row may just have been written by other threads
+    for k in range(cuda.threadIdx.x, row.size, cuda.blockDim.x):  # noqa: F821
+        total += row[k]
+    cuda.syncthreads()  # noqa: F821
+    return total
+
+
+def _cuda_add_products(total, left, right):
+    cuda.syncthreads()  # noqa: F821
+    for k in range(cuda.threadIdx.x, left.size, cuda.blockDim.x):  # noqa: F821
+        total += left[k] * right[k]
+    cuda.syncthreads()  # noqa: F821
+    return total
 
 
 def _serial_sums(version: str) -> Callable:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.compute.chunks import barrier, driver, inline, is_first, kernel, part, reduction, strip
+from tme_sim.compute.lanes import add_products, add_row
 from tme_sim.fields.levels import CHUNK, NX, NY, NZ, ROWS, is_small
 from tme_sim.fields.stencil import row_coupling, row_halves, rows_of, x_coupling
 
@@ -60,8 +61,7 @@ def linearise(chunk, partial, c, c0, rate, level, coef, joined, walls, r, d, row
         z, y = i // level[NY], i % level[NY]
         even, odd = row_halves(level, z, y)
         row, here = rows[i * nx : (i + 1) * nx], c[z, y]
-        for x in strip(nx):
-            total += here[x] * here[x]
+        total = add_products(total, here, here)
         diffuse(z, y, c, coef, joined, row)
         add_reactions(z, y, c, c0, rate, level, coef, walls, row, terms)
         barrier()
@@ -173,56 +173,67 @@ def split(row, even, odd):
 
 
 @reduction(1)
-def clip(chunk, partial, c, level):
-    """Raise what is negative to 0; returns the sum of the squares of what was cut."""
+def clip(chunk, partial, c, level, rows):
+    """Raise what is negative to 0; returns the sum of the squares of what was cut.
+
+    `rows` is scratch for every row of the grid.
+    """
     lo, hi = rows_of(chunk, level)
-    zero, total = c.dtype.type(0), 0.0
+    zero, total, nx = c.dtype.type(0), 0.0, level[NX]
     for i in range(lo, hi):
-        here = c[i // level[NY], i % level[NY]]
-        for x in strip(level[NX]):
-            cut = min(here[x], zero)
-            here[x] -= cut
-            total += cut * cut
+        here, cut = c[i // level[NY], i % level[NY]], rows[i * nx : (i + 1) * nx]
+        for x in strip(nx):
+            cut[x] = min(here[x], zero)
+            here[x] -= cut[x]
+        total = add_products(total, cut, cut)
     partial[0, part(chunk)] = total
 
 
 @reduction(6)
-def bulk_budget(chunk, partial, c, level, *terms):
-    """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope."""
+def bulk_budget(chunk, partial, c, level, rows, *terms):
+    """Sums over the free voxels: source, vessels in and out, c, its uptake, the uptake's slope.
+
+    `rows` is scratch for every row of the grid.
+    """
     numbers, source, uptake, maximum, permeability, fixed, _, nowhere = terms
-    half, plasma, zero = numbers[1], numbers[2], numbers[0] - numbers[0]
-    one = c.dtype.type(1)
+    half, plasma, zero, nx = numbers[1], numbers[2], numbers[0] - numbers[0], level[NX]
     produced = gained = lost = mass = taken = slope = 0.0
     lo, hi = rows_of(chunk, level)
     for i in range(lo, hi):
         z, y = i // level[NY], i % level[NY]
         here, held = c[z, y], fixed[z, y] if fixed.size else nowhere
-        for x in strip(level[NX]):
-            mass += zero if held[x] else here[x]
-        if source.size:
-            secretion = source[z, y]
-            for x in strip(level[NX]):
-                produced += zero if held[x] else secretion[x]
+        flow = rows[i * nx : (i + 1) * nx]
+        for x in strip(nx):
+            flow[x] = zero if held[x] else here[x]
+        mass = add_row(mass, flow)
         if uptake.size:
-            linear = uptake[z, y]
-            for x in strip(level[NX]):
-                flow = zero if held[x] else linear[x] * here[x]
-                taken += flow
-                slope += flow
+            first_order = add_products(0.0, uptake[z, y], flow)
+            taken += first_order
+            slope += first_order
         if maximum.size:
             most = maximum[z, y]
-            for x in strip(level[NX]):
-                share = one / (half + here[x])
-                flow = zero if held[x] else most[x] * here[x] * share
-                taken += flow
-                slope += flow * half * share
+            for x in strip(nx):
+                flow[x] = zero if held[x] else most[x] * here[x] / (half + here[x])
+            taken = add_row(taken, flow)
+            for x in strip(nx):
+                flow[x] *= half / (half + here[x])
+            slope = add_row(slope, flow)
         if permeability.size:
             vessel = permeability[z, y]
-            for x in strip(level[NX]):
-                flow = zero if held[x] else vessel[x] * (plasma - here[x])
-                gained += max(flow, zero)
-                lost -= min(flow, zero)
-                slope += zero if held[x] else vessel[x] * here[x]
+            for x in strip(nx):
+                flow[x] = zero if held[x] else vessel[x] * here[x]
+            slope = add_row(slope, flow)
+            for x in strip(nx):
+                flow[x] = zero if held[x] else max(vessel[x] * (plasma - here[x]), zero)
+            gained = add_row(gained, flow)
+            for x in strip(nx):
+                flow[x] = zero if held[x] else max(vessel[x] * (here[x] - plasma), zero)
+            lost = add_row(lost, flow)
+        if source.size:
+            secretion = source[z, y]
+            for x in strip(nx):
+                flow[x] = zero if held[x] else secretion[x]
+            produced = add_row(produced, flow)
     at = part(chunk)
     partial[0, at], partial[1, at], partial[2, at] = produced, gained, lost
     partial[3, at], partial[4, at], partial[5, at] = mass, taken, slope
@@ -302,10 +313,13 @@ def surface_budget(chunk, partial, c, edges, coef, walls):
 
 
 @driver(is_small)
-def budget(levels, c, rate, terms, edges, coef, walls):
-    """Rates [unit x voxels / min] in and out of the free voxels, their content, d(loss)/dlog c."""
+def budget(levels, c, rate, terms, edges, coef, walls, rows):
+    """Rates [unit x voxels / min] in and out of the free voxels, their content, d(loss)/dlog c.
+
+    `rows` is scratch for every row of the grid.
+    """
     level, numbers = levels[0], terms[0]
-    bulk = bulk_budget(level[ROWS], c, level, *terms)
+    bulk = bulk_budget(level[ROWS], c, level, rows, *terms)
     faces = surface_budget((edges.shape[0] + CHUNK - 1) // CHUNK, c, edges, coef[0], walls)
     result = np.zeros(N_ENTRIES)
     result[IN] = bulk[0] + bulk[1] + faces[0]

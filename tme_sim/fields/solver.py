@@ -141,7 +141,7 @@ def solve(
             raise NotConvergedError(history[:-n].tolist())
         effort.cycles += n
         effort.error = max(effort.error, history[n])
-        cut2 = clip(level[ROWS], c, level)[0]
+        cut2 = clip(level[ROWS], c, level, p)[0]
         settled = history[0] * rounding <= tolerance
         if saturating:
             settled = settled and history[0] <= NEWTON_SETTLED * math.sqrt(tolerance)

@@ -10,6 +10,7 @@ periodic axes hold copies (`wrap`).
 """
 
 from tme_sim.compute.chunks import barrier, inline, is_first, kernel, part, reduction, strip
+from tme_sim.compute.lanes import add_products
 from tme_sim.fields.levels import (
     BLACK,
     CHUNK,
@@ -136,7 +137,6 @@ def apply(chunk, partial, out, e, d, level, coef):
     kz, ky, kx = coef[0], coef[1], coef[2]
     x_up, x_down = around(e, level, colour, lo, hi, 1)
     y_up, y_down = around(e, level, colour, lo, hi, level[PX])
-    total = kx - kx
     if level[NZ] > 1:
         z_up, z_down = around(e, level, colour, lo, hi, level[PX] * level[PY])
         for j in strip(hi - lo):
@@ -144,14 +144,12 @@ def apply(chunk, partial, out, e, d, level, coef):
             pull += kz * (z_up[j] + z_down[j])
             value = here[j] / inverse[j] - pull if inverse[j] > 0 else pull - pull
             product[j] = value
-            total += here[j] * value
     else:
         for j in strip(hi - lo):
             pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
             value = here[j] / inverse[j] - pull if inverse[j] > 0 else pull - pull
             product[j] = value
-            total += here[j] * value
-    partial[0, part(chunk)] = total
+    partial[0, part(chunk)] = add_products(kx - kx, here, product)
 
 
 @kernel
@@ -320,12 +318,9 @@ def dots(chunk, partial, z, r, level):
     colour, lo, hi = piece_of(chunk, level)
     base = level[RED + colour]
     left, right = r[base + lo : base + hi], z[base + lo : base + hi]
-    rz = zz = z.dtype.type(0)
-    for j in strip(hi - lo):
-        rz += left[j] * right[j]
-        zz += right[j] * right[j]
-    partial[0, part(chunk)] = rz
-    partial[1, part(chunk)] = zz
+    zero = z.dtype.type(0)
+    partial[0, part(chunk)] = add_products(zero, left, right)
+    partial[1, part(chunk)] = add_products(zero, right, right)
 
 
 @kernel
@@ -381,11 +376,10 @@ def fetch(chunk, partial, r, a, x, b, y, level):
             u = a * left[2 * k] + b * right[2 * k]
             v = a * left[2 * k + 1] + b * right[2 * k + 1]
             first[k], second[k] = u, v
-            total += u * u + v * v
         if is_first() and n_even > n_odd:
-            u = a * left[2 * n_odd] + b * right[2 * n_odd]
-            first[n_odd] = u
-            total += u * u
+            first[n_odd] = a * left[2 * n_odd] + b * right[2 * n_odd]
+        total = add_products(total, first, first)
+        total = add_products(total, second, second)
     partial[0, part(chunk)] = total
 
 
@@ -396,8 +390,7 @@ def norm2(chunk, partial, c, level):
     total = 0.0
     for i in range(lo, hi):
         here = c[i // level[NY], i % level[NY]]
-        for k in strip(level[NX]):
-            total += here[k] * here[k]
+        total = add_products(total, here, here)
     partial[0, part(chunk)] = total
 
 
@@ -420,7 +413,6 @@ def combine(chunk, partial, out, a, x, b, y, level):
         left, right = x[i // level[NY], i % level[NY]], y[i // level[NY], i % level[NY]]
         mixed = out[i // level[NY], i % level[NY]]
         for k in strip(level[NX]):
-            value = a * left[k] + b * right[k]
-            mixed[k] = value
-            total += value * value
+            mixed[k] = a * left[k] + b * right[k]
+        total = add_products(total, mixed, mixed)
     partial[0, part(chunk)] = total

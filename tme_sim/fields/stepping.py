@@ -242,7 +242,7 @@ class Stepper:
     def budget(self, c: np.ndarray, rate: float = 0.0) -> np.ndarray:
         """What flows at c (see `rates.budget`)."""
         system = self.system
-        args = rate, system.terms, system.edges, system.coef, system.walls
+        args = rate, system.terms, system.edges, system.coef, system.walls, self.work.p
         return budget(self.work.levels, c, *args)
 
     def _scale(self, c: np.ndarray, factor: float) -> None:
@@ -252,7 +252,7 @@ class Stepper:
 
     def _clip(self, c: np.ndarray) -> float:
         level = self.work.levels[0]
-        return clip(level[ROWS], c, level)[0]
+        return clip(level[ROWS], c, level, self.work.p)[0]
 
     def _accumulate(self, weight: float, c: np.ndarray) -> None:
         level = self.work.levels[0]
