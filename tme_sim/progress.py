@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from tme_sim.scenario.units import DAY
+
 if TYPE_CHECKING:
     from tme_sim.model.tumor_model import TumorModel
     from tme_sim.scenario import Scenario
 
-MINUTES_PER_DAY = 1440.0
 PLAIN_LINE_EVERY = 10.0  # [s] of wall time
 START_OF_LINE = "\r\x1b[2K"  # of a terminal, and nothing left on it
 
@@ -115,6 +116,6 @@ class _Start:
         if self._wall is None:
             self._wall, self._time = now, model.time
         elapsed = max(now - self._wall, 1e-9)
-        speed = (model.time - self._time) / MINUTES_PER_DAY / elapsed * 60.0
-        day = model.time / MINUTES_PER_DAY
+        speed = (model.time - self._time) / DAY / elapsed * 60.0
+        day = model.time / DAY
         return f"day {day:.1f}, {model.population.n} cells, {speed:.1f} days/min"

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
-MINUTES_PER_DAY = 1440.0
+from tme_sim.scenario.units import DAY
+
 NARROW = 1e-12  # of the range of effects, between which and its ends Loewe's is sought
 
 
@@ -116,4 +117,4 @@ def growth_rate_inhibition(
 
 def proliferation_rate(time: np.ndarray, cells: np.ndarray) -> float:
     """Drug-induced proliferation (DIP) rate [doublings/day]: slope of log2(cells) by time [min]."""
-    return float(np.polyfit(np.asarray(time, float) / MINUTES_PER_DAY, np.log2(cells), 1)[0])
+    return float(np.polyfit(np.asarray(time, float) / DAY, np.log2(cells), 1)[0])

@@ -20,9 +20,9 @@ from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import place_all
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tissue import CellGroup
+from tme_sim.scenario.units import DAY
 
 SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
-DAY = 1440.0
 SECONDS_PER_CELL_TICK = 1e-5  # rough, two cores of 2025
 SECONDS_PER_VOXEL_TICK = 1.5e-7  # per substrate; rough, the same machine
 BYTES_PER_CELL_FRAME = 220

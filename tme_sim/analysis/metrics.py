@@ -8,11 +8,10 @@ import pandas as pd
 
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE
-from tme_sim.scenario.units import minutes
+from tme_sim.scenario.units import DAY, minutes
 from tme_sim.state.columns import ALIVE
 
 TUMOR = "tumor"
-DAY = 1440.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.errors import InputError
+from tme_sim.scenario.units import HOUR
 
 if TYPE_CHECKING:
     from tme_sim.model.tumor_model import TumorModel
@@ -32,7 +33,6 @@ HOLES = 0.02  # sites that stay empty, beside those cut off by the round border
 VOXEL = 20.0  # [um]
 SUBSTRATES = ("oxygen", "glucose", "lactate", "HGF")
 WARM_UP = 3  # ticks, in which kernels are compiled and the packing settles
-MINUTES_PER_HOUR = 60.0
 
 
 @dataclass
@@ -139,7 +139,7 @@ def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Ti
 
 def result(model: "TumorModel", rounds: list[Timing]) -> dict[str, Any]:
     """What was measured, as plain values: medians over all ticks of all rounds."""
-    per_hour = MINUTES_PER_HOUR / model.dt
+    per_hour = HOUR / model.dt
     n_cells = statistics.median(n for one in rounds for n in one.n_cells)
     substeps = statistics.median(n for one in rounds for n in one.substeps)
     of_rounds = [statistics.median(one.ticks) * per_hour for one in rounds]
@@ -181,7 +181,7 @@ def peak_memory() -> int:
 
 def table(found: dict[str, Any]) -> list[str]:
     """Lines for a terminal of 80 columns."""
-    total, per_hour = found["seconds_per_simulated_hour"], MINUTES_PER_HOUR / found["tick_minutes"]
+    total, per_hour = found["seconds_per_simulated_hour"], HOUR / found["tick_minutes"]
     around = f"{len(found['substrates'])} substrates on {found['n_voxels']:,} voxels"
     lines = [
         f"{found['n_cells']:,} cells in {found['dim']}D, {found['threads']} threads, "

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tme_sim.scenario.units import DAY
+
 if TYPE_CHECKING:
     from tme_sim.output.run import Run
 
-MINUTES_PER_DAY = 1440.0
 DOSE = "dose"
 
 
@@ -115,4 +116,4 @@ def baseline_row(run: "Run") -> int | None:
 
 
 def _days(time: float | None) -> str:
-    return "no time" if time is None else f"{round(time / MINUTES_PER_DAY, 2):g} d"
+    return "no time" if time is None else f"{round(time / DAY, 2):g} d"

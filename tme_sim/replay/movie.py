@@ -24,11 +24,11 @@ from tme_sim.errors import InputError
 from tme_sim.output.run import Run
 from tme_sim.replay.frames import Frames
 from tme_sim.replay.raster import Flat, Solid
+from tme_sim.scenario.units import DAY
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
-DAY = 1440.0
 DPI = 100
 SIZE = (1280, 720)  # [pixels]
 SMALLEST = 320

@@ -18,6 +18,7 @@ from tme_sim.scan.outcomes import asked, measure, need_checkpoints
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
 from tme_sim.scenario import load_scenario
+from tme_sim.scenario.units import DAY
 from tme_sim.state import checkpoint
 
 DONE = "done"
@@ -25,7 +26,6 @@ FAILED = "failed"
 BUSY = "busy"  # another process has this task; ask again later
 LOOK_EVERY = 1.0  # [s]
 N_COURSE = 200  # points of a course that a row holds, about
-DAY = 1440.0
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ from tme_sim.scan.study import Study
 from tme_sim.scan.version import file_hash
 from tme_sim.scenario import Scenario, ScenarioError
 from tme_sim.scenario.errors import nearest
-from tme_sim.scenario.units import minutes
+from tme_sim.scenario.units import DAY, minutes
 from tme_sim.state.columns import ALIVE
 
-DAY = 1440.0
 EPITHELIUM = "epithelium"
 REFERENCES = ("baseline", "nadir")  # what progression is measured from
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from tme_sim.compute.random import Stream, normal, uniform
 from tme_sim.scenario.schedules import Adaptive, Dose, Toxicity
+from tme_sim.scenario.units import DAY
 from tme_sim.therapy.policies import Policy, Visit, checked_share, interruption
 
 ROUNDING = 1e-6  # [min]; times are sums of floats
-DAY = 1440.0
 BURDEN, HEALTHY = 0, 1  # draws of one visit
 
 Event = tuple[float, str, str]

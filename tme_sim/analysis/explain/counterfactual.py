@@ -25,7 +25,6 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from surrogates.channels import (
     INPUTS,
@@ -38,15 +37,15 @@ from surrogates.phenotype import net_growth_rate
 from surrogates.trajectory import free_run
 from tme_sim.model import tick
 from tme_sim.model.tumor_model import TumorModel
-from tme_sim.processes.cell_list import CONTACT_RANGE
-from tme_sim.processes.contact import contact_weight
+from tme_sim.processes import contact
+from tme_sim.processes.cell_list import CellList, Space
 from tme_sim.processes.sensing import HITS_PER
+from tme_sim.scenario.units import DAY, HOUR
 from tme_sim.state.columns import ALIVE
 from tme_sim.therapy import nominal_concentration
 
-DAY = 1440.0
 HOURS, STEP = 72.0, 24.0  # [min] a step; the network takes sweeps of 3 min whatever the step
-N_STEPS = round(HOURS * 60.0 / STEP)
+N_STEPS = round(HOURS * HOUR / STEP)
 STROMA, MEMORY, LOW_DRUG, PDL1 = "stromal ligand", "memory", "low drug", "PD-L1"
 ACQUIRED, STANDING = "acquired", "pre-existing"
 BODY = ("volume_ratio", "phase_S", "phase_G2M", "phase_age")
@@ -54,7 +53,6 @@ NOT_STROMA = ("tumor", "cd8_t")
 DRUGS = tuple(name for name, kind in zip(INPUTS, TRANSFORM_KIND, strict=True) if kind == LOG)
 SLOW = np.array([row["layer"] == "memory" for row in read_table("nodes")])
 _HITS, _PDL1_SEEN = INPUTS.index("granzyme_hits"), INPUTS.index("PDL1_contact")
-_contact_weight = np.vectorize(contact_weight, otypes=[float])
 
 
 Change = Callable[[Cells, np.ndarray], Cells]
@@ -213,34 +211,24 @@ def expected_hits(model: TumorModel) -> tuple[np.ndarray, np.ndarray]:
     A T cell that is engaged stays with its target, another hits what it touches by what that shows.
     """
     population, outputs = model.population, model.outputs
-    now, without = np.zeros((2, population.n))
     killers = np.flatnonzero((outputs["kill_rate"] > 0.0) & (population["status"] == ALIVE))
     if killers.size == 0:
-        return now, without
+        return np.zeros(population.n), np.zeros(population.n)
     cells = _cells(model, killers)
     blind = cells.inputs.copy()
     blind[:, _PDL1_SEEN] = 0.0
     rates = [_kill_rate(model, c) for c in (cells, replace(cells, inputs=blind))]
-    shown = outputs["MHC1"] * outputs["antigen"] * (population["status"] == ALIVE)
-    walls = model.scenario.domain.walls
-    place, radius = population["position"], population["radius"]
-    tree = cKDTree(place, boxsize=model.grid.size if walls == "periodic" else None)
-    reach = CONTACT_RANGE * (radius[killers] + radius.max())
-    for k, near in enumerate(tree.query_ball_point(place[killers], reach)):
-        touched = np.array([j for j in near if j != killers[k]], int)
-        apart = place[touched] - place[killers[k]]
-        if walls == "periodic":
-            apart -= model.grid.size * np.round(apart / model.grid.size)
-        ratio = np.linalg.norm(apart, axis=1) / (radius[touched] + radius[killers[k]])
-        appeal = _contact_weight(ratio) * shown[touched] if touched.size else np.zeros(0)
-        engaged = population["id"][touched] == population["target"][killers[k]]
-        if (appeal * engaged).any():
-            appeal = appeal * engaged
-        if appeal.sum() > 0.0:
-            share = appeal / appeal.sum() * HITS_PER
-            now[touched] += rates[0][k] * share
-            without[touched] += rates[1][k] * share
-    return now, without
+    antigen = outputs["MHC1"] * outputs["antigen"] * (population["status"] == ALIVE)
+    space = Space(model.grid.size, model.grid.dim == 2, model.scenario.domain.walls)
+    touching = CellList(space, population["radius"]).build(population["position"])
+
+    def hits(rate: np.ndarray) -> np.ndarray:
+        kill_rate = np.zeros(population.n)
+        kill_rate[killers] = rate
+        per_minute = contact.expected_hits(population, touching, antigen, kill_rate=kill_rate)
+        return HITS_PER * per_minute
+
+    return hits(rates[0]), hits(rates[1])
 
 
 def _kill_rate(model: TumorModel, cells: Cells) -> np.ndarray:

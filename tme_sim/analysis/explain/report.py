@@ -19,8 +19,8 @@ from tme_sim.analysis.figures.style import DPI, STYLE
 from tme_sim.output.explanation import DYING, FATES, UNEXPLAINED
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
+from tme_sim.scenario.units import DAY
 
-DAY = 1440.0
 WIDTH = 80
 COLUMNS = 5  # checkpoints side by side
 MAPS = 3

@@ -38,11 +38,10 @@ from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.explanation import COMBINED, DYING, FATES, UNEXPLAINED, Explanation
 from tme_sim.output.run import Run
 from tme_sim.output.summary import dose_times
-from tme_sim.scenario.units import minutes
+from tme_sim.scenario.units import DAY, minutes
 from tme_sim.simulation import checkpoint_folder
 from tme_sim.state import checkpoint
 
-DAY = 1440.0
 PROGRESSION = 1.2  # times the nadir
 MEMBER_CELLS = 100  # a checkpoint, that each member of the ensemble judges alone
 ROLL_OUTS = 4.5  # of a cell, on average: as it is, and what can be put back

@@ -26,9 +26,9 @@ from simulariumio import (
 
 from tme_sim.analysis.figures.palette import DEAD_COLOR, TYPE_LABELS, type_color
 from tme_sim.output.run import Run
+from tme_sim.scenario.units import HOUR
 from tme_sim.state.columns import STATUS_NAMES
 
-HOUR = 60.0
 SPHERE = 1000.0  # the viewer's code of an agent that is no fiber
 FIELD_OF_VIEW = 60.0  # [degrees] of the viewer's camera
 ALIVE = STATUS_NAMES[0]

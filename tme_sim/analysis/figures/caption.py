@@ -7,8 +7,8 @@ from surrogates.evaluation.two_sample import two_sample
 from tme_sim.analysis.metrics import treatments
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE
+from tme_sim.scenario.units import DAY, HOUR
 
-DAY, HOUR = 1440.0, 60.0
 LEAST_SITUATIONS = 50  # fewer say nothing about a run
 
 

@@ -16,11 +16,11 @@ from tme_sim.analysis.figures.tissue import Tissue
 from tme_sim.analysis.metrics import treatments
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
+from tme_sim.scenario.units import DAY
 
 if TYPE_CHECKING:
     from matplotlib.animation import FuncAnimation
 
-DAY = 1440.0
 TISSUE_SIZE, BURDEN_SIZE = (ONE_COLUMN, 3.3), (ONE_COLUMN, 2.1)  # [inch]
 DPI = 150
 

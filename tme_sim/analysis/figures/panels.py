@@ -23,8 +23,8 @@ from tme_sim.analysis.figures.palette import (
 from tme_sim.analysis.metrics import Treatment, burden_by_clone, clone_names, tumor_codes
 from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
+from tme_sim.scenario.units import DAY
 
-DAY = 1440.0
 UM3_PER_MM3 = 1e9
 Dash = str | tuple[int, tuple[float, ...]]  # a style of lines of matplotlib
 MAX_CLONES = 6

@@ -18,8 +18,8 @@ from tme_sim.analysis.metrics import Treatment, treatments
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
+from tme_sim.scenario.units import DAY
 
-DAY = 1440.0
 SUFFIXES = (".png", ".pdf", ".svg")
 TITLE, TISSUE, CURVE, BARS = 0.3, 2.1, 1.45, 0.2  # heights [inch]
 CAPTION_SIZE, LETTER = 6.3, 0.56  # [point], and the mean width of a letter over its size

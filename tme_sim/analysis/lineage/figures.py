@@ -14,8 +14,8 @@ from tme_sim.analysis.figures.style import STYLE
 from tme_sim.analysis.lineage.trees import NO_PARENT, Tree, clone_sizes
 from tme_sim.analysis.metrics import clone_names
 from tme_sim.output.run import Run
+from tme_sim.scenario.units import DAY
 
-DAY = 1440.0
 _NAMED = 12  # clones in the legend, the largest
 _TIMES = 400  # points in time
 

@@ -9,11 +9,11 @@ import pandas as pd
 from tme_sim.analysis.lineage.trees import NO_PARENT, Tree, tree_of
 from tme_sim.errors import InputError
 from tme_sim.output.run import Run
+from tme_sim.scenario.units import DAY
 
 if TYPE_CHECKING:
     import tskit
 
-MINUTES_PER_DAY = 1440.0
 _LEAST_AGE = 1e-6  # [min] between mother and daughter; tskit takes no branch of length 0
 
 
@@ -22,7 +22,7 @@ def write_newick(path: str | Path, tree: Tree, pedigree: pd.DataFrame) -> None:
 
     The length above a root runs from the founder's birth to the first split.
     """
-    days = (tree.time - tree.start) / MINUTES_PER_DAY
+    days = (tree.time - tree.start) / DAY
     names = pedigree["id"].to_numpy()[tree.cell].tolist()
     parts: list[list[str]] = [[] for _ in range(len(tree))]
     lines = []
