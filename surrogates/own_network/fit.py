@@ -337,7 +337,7 @@ class _Penalty:
     """Minus the log prior of weights and scales."""
 
     def __init__(self, member: SteadyState, network: Network, settings: Settings) -> None:
-        parent = member.wiring.edges[1]
+        parent = member.wiring.scaffold.edges.parent
         between = parent < network.n_units
         self.settings = settings
         self.between = torch.from_numpy(between)

@@ -10,38 +10,80 @@ along the scaffold for h and backwards for lambda; both may start from the last 
 one source stand side by side, condition by condition, so that sums run over conditions.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
-_HALF, _ONE = np.float32(0.5), np.float32(1.0)
+from surrogates.network.kernels.unit import sigmoid, sigmoid_slope
+
+_ONE = np.float32(1.0)
 _inner = njit(error_model="numpy", cache=True)
 _sum = njit(error_model="numpy", cache=True, fastmath={"reassoc", "contract", "nsz"})
 
 
+class Edges(NamedTuple):
+    """Edges by target, int32."""
+
+    start: np.ndarray  # (n_units + 1,)
+    parent: np.ndarray  # (n_edges,)
+    gate: np.ndarray  # (n_edges,)
+
+
+class Children(NamedTuple):
+    """Edges that a source takes part in, as parent or gate, by source; int32."""
+
+    start: np.ndarray  # (n_sources + 1,)
+    edge: np.ndarray
+    factor: np.ndarray  # the source that multiplies it there
+
+
+class Scaffold(NamedTuple):
+    """Who reads whom."""
+
+    order: np.ndarray  # int32, units in the order of a sweep
+    edges: Edges
+    children: Children
+    target: np.ndarray  # int32 (n_edges,)
+
+
+class Search(NamedTuple):
+    """A search ends with a sweep that changes no value by more, or after so many."""
+
+    tolerance: float
+    max_sweeps: int
+
+
+class _Slopes(NamedTuple):
+    """What the gradient goes through, a row per condition."""
+
+    drive: np.ndarray  # dF / dy (n_units, hidden, n_rows)
+    loss: np.ndarray  # dL / dy (n_units, hidden, n_rows)
+    share: np.ndarray  # dF / dshare (n_units, groups, n_rows)
+
+
 @_inner
-def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa: D417, PLR0913
+def relax(x, scaffold, units, search):
     """Move the units to their steady state, in place.
 
     Args:
         x: sources (n_sources + 1, n_rows) float32: units, what is given, and a last row of ones.
-        order: units in the order of the sweep, int32.
-        wiring: start (n_units + 1,), parent and gate (n_edges,) int32: edges by target.
-        weight: signed (n_edges, hidden); bias: (n_units, hidden); share: (n_units, groups).
-        tolerance: a sweep that changes no value by more ends the search.
-        max_sweeps: the search ends after so many.
+        scaffold: who reads whom.
+        units: weight (n_edges, hidden), bias (n_units, hidden), share (n_units, groups).
+        search: when to stop.
 
     Returns:
         Largest change of the last sweep, and how many sweeps there were.
     """
-    n_rows, hidden, groups = x.shape[1], bias.shape[1], share.shape[1]
-    f, slope = np.empty((hidden, n_rows), np.float32), np.empty((hidden, n_rows), np.float32)
-    value = np.empty(n_rows, np.float32)
+    n_rows, hidden = x.shape[1], units.bias.shape[1]
+    f, value = np.empty((hidden, n_rows), np.float32), np.empty(n_rows, np.float32)
     change, n_sweeps = np.float32(np.inf), 0
-    while n_sweeps < max_sweeps and change > tolerance:
+    while n_sweeps < search.max_sweeps and change > search.tolerance:
         change = np.float32(0.0)
-        for unit in order:
-            _hidden(unit, x, wiring, weight, bias, f, slope)
-            _mix(f, share[unit], groups, value)
+        for unit in scaffold.order:
+            _sum_parents(unit, x, scaffold.edges, units, f)
+            _saturate(f)
+            _mix(f, units.share[unit], value)
             row = x[unit]
             change = max(change, _largest(value, row))
             row[:] = value
@@ -50,116 +92,105 @@ def relax(x, order, wiring, weight, bias, share, tolerance, max_sweeps):  # noqa
 
 
 @_inner
-def adjoint(  # noqa: D417, PLR0913
-    x,
-    order,
-    wiring,
-    children,
-    weight,
-    bias,
-    share,
-    pull,
-    tolerance,
-    max_sweeps,
-    multiplier,
-):
+def adjoint(x, scaffold, units, pull, search, multiplier):
     """Solve lambda = pull + J^T lambda in place and return the gradients.
 
     Args:
-        x, order, wiring, weight, bias, share: as in `relax`, at the steady state.
-        children: start (n_sources + 1,), edge and factor int32: the edges that a source takes part
-            in, as parent or gate, and the source that multiplies it there.
+        x: sources at the steady state, as in `relax`.
+        scaffold: who reads whom.
+        units: as in `relax`.
         pull: dL/dh (n_units, n_rows).
-        tolerance, max_sweeps: of the search for `multiplier`, relative to its largest value.
+        search: for `multiplier`, relative to its largest value.
         multiplier: lambda (n_units, n_rows), a first guess; overwritten.
 
     Returns:
         Gradients of weight, bias, share and what is given (n_sources - n_units, n_rows), and the
         largest relative change of the last sweep.
     """
-    n_units, hidden, groups = bias.shape[0], bias.shape[1], share.shape[1]
-    n_rows, factors = x.shape[1], bias.shape[1] // share.shape[1]
-    slope = np.empty((n_units, hidden, n_rows), np.float32)  # dF / dy
-    delta = np.empty((n_units, hidden, n_rows), np.float32)  # dL / dy
-    terms = np.empty((n_units, groups, n_rows), np.float32)  # dF / dshare
-    target_of = np.empty(wiring[1].size, np.int32)
-    f = np.empty((hidden, n_rows), np.float32)
-    for unit in range(n_units):
-        target_of[wiring[0][unit] : wiring[0][unit + 1]] = unit
-        _hidden(unit, x, wiring, weight, bias, f, slope[unit])
-        _slopes(f, share[unit], factors, slope[unit], terms[unit])
-        for k in range(hidden):
-            for j in range(n_rows):
-                delta[unit, k, j] = multiplier[unit, j] * slope[unit, k, j]
-    change = _solve_adjoint(
-        x, order, children, target_of, weight, slope, pull, tolerance, max_sweeps, multiplier, delta
-    )
-    d_weight, d_bias = np.empty_like(weight), np.empty_like(bias)
-    d_share, ones = np.empty_like(share), x[x.shape[0] - 1]
-    for unit in range(n_units):
-        for g in range(groups):
-            d_share[unit, g] = _product_sum(multiplier[unit], terms[unit, g], ones)
-        for k in range(hidden):
-            d_bias[unit, k] = _product_sum(delta[unit, k], ones, ones)
-        for e in range(wiring[0][unit], wiring[0][unit + 1]):
-            source, gate = x[wiring[1][e]], x[wiring[2][e]]
-            for k in range(hidden):
-                d_weight[e, k] = _product_sum(delta[unit, k], source, gate)
-    d_given = np.zeros((children[0].size - 1 - n_units, n_rows), np.float32)
-    for k in range(d_given.shape[0]):
-        _add_from_children(n_units + k, x, children, target_of, weight, delta, f[0], d_given[k])
+    slopes = _find_slopes(x, scaffold.edges, units, multiplier)
+    change = _solve_adjoint(x, scaffold, units.weight, slopes, pull, search, multiplier)
+    d_weight, d_bias, d_share = _gradients(x, scaffold.edges, units, slopes, multiplier)
+    n_units = scaffold.edges.start.size - 1
+    n_given, n_rows = scaffold.children.start.size - 1 - n_units, x.shape[1]
+    d_given, part = np.zeros((n_given, n_rows), np.float32), np.empty(n_rows, np.float32)
+    for k in range(n_given):
+        _add_from_children(n_units + k, x, scaffold, units.weight, slopes.loss, part, d_given[k])
     return d_weight, d_bias, d_share, d_given, change
 
 
 @_inner
-def _solve_adjoint(  # noqa: PLR0913
-    x,
-    order,
-    children,
-    target_of,
-    weight,
-    slope,
-    pull,
-    tolerance,
-    max_sweeps,
-    multiplier,
-    delta,
-):
+def _find_slopes(x, edges, units, multiplier):
+    n_units, hidden = units.bias.shape
+    groups, n_rows = units.share.shape[1], x.shape[1]
+    drive = np.empty((n_units, hidden, n_rows), np.float32)
+    loss = np.empty((n_units, hidden, n_rows), np.float32)
+    share = np.empty((n_units, groups, n_rows), np.float32)
+    f = np.empty((hidden, n_rows), np.float32)
+    for unit in range(n_units):
+        _sum_parents(unit, x, edges, units, f)
+        _slope(f, drive[unit])
+        _saturate(f)
+        _slope_of_mix(f, units.share[unit], drive[unit], share[unit])
+        for k in range(hidden):
+            for j in range(n_rows):
+                loss[unit, k, j] = multiplier[unit, j] * drive[unit, k, j]
+    return _Slopes(drive, loss, share)
+
+
+@_inner
+def _solve_adjoint(x, scaffold, weight, slopes, pull, search, multiplier):
     hidden, n_rows = weight.shape[1], x.shape[1]
     value, part = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32)
     nothing = np.zeros(n_rows, np.float32)
     change, n_sweeps = np.float32(np.inf), 0
-    while n_sweeps < max_sweeps and change > tolerance:
+    while n_sweeps < search.max_sweeps and change > search.tolerance:
         change, largest = np.float32(0.0), np.float32(1e-30)
-        for position in range(order.size - 1, -1, -1):
-            unit = order[position]
+        for unit in scaffold.order[::-1]:
             value[:] = pull[unit]
-            _add_from_children(unit, x, children, target_of, weight, delta, part, value)
+            _add_from_children(unit, x, scaffold, weight, slopes.loss, part, value)
             row = multiplier[unit]
             change = max(change, _largest(value, row))
             largest = max(largest, _largest(value, nothing))
             row[:] = value
             for k in range(hidden):
                 for j in range(n_rows):
-                    delta[unit, k, j] = value[j] * slope[unit, k, j]
+                    slopes.loss[unit, k, j] = value[j] * slopes.drive[unit, k, j]
         change /= largest
         n_sweeps += 1
     return change
 
 
 @_inner
-def _add_from_children(source, x, children, target_of, weight, delta, part, value):  # noqa: PLR0913
+def _add_from_children(source, x, scaffold, weight, slope, part, value):
     """Add to `value` what a source changes through the edges that it takes part in."""
-    for c in range(children[0][source], children[0][source + 1]):
-        e = children[1][c]
-        factor, target = x[children[2][c]], target_of[e]
+    children = scaffold.children
+    for c in range(children.start[source], children.start[source + 1]):
+        e = children.edge[c]
+        factor, target = x[children.factor[c]], scaffold.target[e]
         part[:] = np.float32(0.0)
         for k in range(weight.shape[1]):
-            strength, row = weight[e, k], delta[target, k]
+            strength, row = weight[e, k], slope[target, k]
             for j in range(value.size):
                 part[j] += strength * row[j]
         for j in range(value.size):
             value[j] += part[j] * factor[j]
+
+
+@_inner
+def _gradients(x, edges, units, slopes, multiplier):
+    """Gradients of weight, bias and share."""
+    d_weight, d_bias = np.empty_like(units.weight), np.empty_like(units.bias)
+    d_share, ones = np.empty_like(units.share), x[x.shape[0] - 1]
+    for unit in range(d_bias.shape[0]):
+        for g in range(d_share.shape[1]):
+            d_share[unit, g] = _product_sum(multiplier[unit], slopes.share[unit, g], ones)
+        for k in range(d_bias.shape[1]):
+            d_bias[unit, k] = _product_sum(slopes.loss[unit, k], ones, ones)
+        for e in range(edges.start[unit], edges.start[unit + 1]):
+            source, gate = x[edges.parent[e]], x[edges.gate[e]]
+            for k in range(d_bias.shape[1]):
+                d_weight[e, k] = _product_sum(slopes.loss[unit, k], source, gate)
+    return d_weight, d_bias, d_share
 
 
 @_sum
@@ -181,31 +212,42 @@ def _largest(values, others):
 
 
 @_inner
-def _hidden(unit, x, wiring, weight, bias, f, slope):
-    """Sigmoids of a unit and their slopes, (hidden, n_rows)."""
-    n_rows = x.shape[1]
-    for k in range(bias.shape[1]):
-        y, s, start = f[k], slope[k], bias[unit, k]
-        for j in range(n_rows):
-            y[j] = start
-        for e in range(wiring[0][unit], wiring[0][unit + 1]):
-            source, gate, strength = x[wiring[1][e]], x[wiring[2][e]], weight[e, k]
-            for j in range(n_rows):
-                y[j] += strength * source[j] * gate[j]
-        for j in range(n_rows):
-            size = abs(y[j])
-            v = y[j] * (_ONE + size)
-            d = _ONE / (_ONE + abs(v))
-            y[j] = _HALF + _HALF * v * d
-            s[j] = (_HALF + size) * d * d
+def _sum_parents(unit, x, edges, units, y):
+    """Arguments of a unit's sigmoids, (hidden, n_rows)."""
+    for k in range(y.shape[0]):
+        row, start = y[k], units.bias[unit, k]
+        for j in range(row.size):
+            row[j] = start
+        for e in range(edges.start[unit], edges.start[unit + 1]):
+            source, gate, strength = x[edges.parent[e]], x[edges.gate[e]], units.weight[e, k]
+            for j in range(row.size):
+                row[j] += strength * source[j] * gate[j]
 
 
 @_inner
-def _mix(f, share, groups, value):
+def _saturate(y):
+    """Arguments to sigmoids, in place."""
+    for k in range(y.shape[0]):
+        row = y[k]
+        for j in range(row.size):
+            row[j] = sigmoid(row[j])
+
+
+@_inner
+def _slope(y, out):
+    """Slopes of the sigmoids at their arguments."""
+    for k in range(y.shape[0]):
+        row, slope = y[k], out[k]
+        for j in range(row.size):
+            slope[j] = sigmoid_slope(row[j])
+
+
+@_inner
+def _mix(f, share, value):
     """F of a unit: shares of products of its sigmoids."""
-    factors = f.shape[0] // groups
+    factors = f.shape[0] // share.size
     value[:] = np.float32(0.0)
-    for g in range(groups):
+    for g in range(share.size):
         part = share[g]
         for j in range(value.size):
             term = part
@@ -215,9 +257,9 @@ def _mix(f, share, groups, value):
 
 
 @_inner
-def _slopes(f, share, factors, slope, terms):
+def _slope_of_mix(f, share, slope, terms):
     """Turn slopes of sigmoids into slopes of F; `terms` become the products."""
-    n_rows = f.shape[1]
+    n_rows, factors = f.shape[1], f.shape[0] // share.size
     for g in range(share.size):
         base, part = g * factors, share[g]
         for j in range(n_rows):

@@ -16,8 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from surrogates.network.kernels.unit import UnitArrays
 from surrogates.network.parameters import Raw
 from surrogates.own_network import kernels
+from surrogates.own_network.kernels import Children, Edges, Scaffold, Search
 from surrogates.prior.graph import Network
 
 TOLERANCE = 1e-5  # of a state
@@ -29,9 +31,7 @@ Limits = tuple[float, int]  # of a search: tolerance, sweeps
 class Wiring:
     """The scaffold edge by edge, sorted by target; what `own_network.kernels` loops over."""
 
-    order: np.ndarray  # int32, units from the inputs on
-    edges: tuple[np.ndarray, ...]  # start, parent, gate
-    children: tuple[np.ndarray, ...]  # start, edge, factor
+    scaffold: Scaffold
     sign: np.ndarray  # float32 (n_edges,), 0 where either
     unit: np.ndarray  # int64 (n_edges,), target
     column: np.ndarray  # int64 (n_edges,), its place among the parents of the target
@@ -45,7 +45,7 @@ def wiring_of(network: Network) -> Wiring:
     parent, gate = network.parent[unit, column], network.gate[unit, column]
     gate = np.where(gate < 0, one, gate)
     start = np.concatenate([[0], np.cumsum(network.n_parents)])
-    edges = tuple(a.astype(np.int32) for a in (start, parent, gate))
+    edges = Edges(*(a.astype(np.int32) for a in (start, parent, gate)))
     source = np.concatenate([parent, gate])
     factor = np.concatenate([gate, parent])
     edge = np.tile(np.arange(len(parent)), 2)
@@ -53,11 +53,12 @@ def wiring_of(network: Network) -> Wiring:
     taking_part = taking_part[np.argsort(source[taking_part], kind="stable")]
     count = np.bincount(source[taking_part], minlength=one)
     first = np.concatenate([[0], np.cumsum(count)])
-    children = tuple(a.astype(np.int32) for a in (first, edge[taking_part], factor[taking_part]))
-    readout = np.array([network.units.index(name) for name in network.outputs])
-    return Wiring(
-        _order(network), edges, children, network.sign[unit, column], unit, column, readout
+    children = Children(
+        *(a.astype(np.int32) for a in (first, edge[taking_part], factor[taking_part]))
     )
+    scaffold = Scaffold(_order(network), edges, children, unit.astype(np.int32))
+    readout = np.array([network.units.index(name) for name in network.outputs])
+    return Wiring(scaffold, network.sign[unit, column], unit, column, readout)
 
 
 def _order(network: Network) -> np.ndarray:
@@ -111,30 +112,23 @@ class _SteadyState(torch.autograd.Function):
     ) -> Tensor:
         if inputs is not None:
             memory.set_inputs(inputs.detach().numpy())
-        w, b, s = (np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
-        memory.change, memory.n_sweeps = kernels.relax(
-            memory.x, wiring.order, wiring.edges, w, b, s, limits[0], limits[1]
+        acting = UnitArrays(
+            *(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
         )
-        ctx.saved = (w, b, s, wiring, memory, limits)
+        memory.change, memory.n_sweeps = kernels.relax(
+            memory.x, wiring.scaffold, acting, Search(*limits)
+        )
+        ctx.saved = (acting, wiring, memory, limits)
         return torch.from_numpy(memory.x[wiring.readout].copy())
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
-        w, b, s, wiring, memory, limits = ctx.saved
+        acting, wiring, memory, limits = ctx.saved
         pull = np.zeros_like(memory.multiplier)
         pull[wiring.readout] = outer.numpy()
+        search = Search(1e-3, limits[1])
         *gradients, _ = kernels.adjoint(
-            memory.x,
-            wiring.order,
-            wiring.edges,
-            wiring.children,
-            w,
-            b,
-            s,
-            pull,
-            1e-3,
-            limits[1],
-            memory.multiplier,
+            memory.x, wiring.scaffold, acting, pull, search, memory.multiplier
         )
         *acting, given = (torch.from_numpy(g) for g in gradients)
         return *acting, given.T if ctx.needs_input_grad[3] else None, None, None, None

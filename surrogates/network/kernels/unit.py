@@ -5,9 +5,20 @@
 `network.torch.rational_sigmoid` is its twin on tensors; units and their mix: `network.parameters`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from surrogates.network.kernels.arithmetic import fma, inner
+
+
+class UnitArrays(NamedTuple):
+    """What acts of units, float32; leading axes are members and units where there are several."""
+
+    weight: np.ndarray  # (..., n_parents, hidden), signed
+    bias: np.ndarray  # (..., hidden)
+    share: np.ndarray  # (..., groups) of the mix
+
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 
