@@ -6,24 +6,50 @@ torch function `drive_loss` hands the result to autograd, which goes on to the r
 test compares both with the gradient that torch derives from `network.torch.MonotoneUnits`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from numba import njit, prange
 from torch import Tensor
 
+from surrogates.network.kernels.unit import UnitArrays, sigmoid, sigmoid_slope
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
 
 LANES = 64  # rows side by side; batches are multiples of it
-_ZERO, _HALF, _ONE, _TWO = (np.float32(v) for v in (0.0, 0.5, 1.0, 2.0))
+_ZERO, _ONE, _TWO = (np.float32(v) for v in (0.0, 1.0, 2.0))
+
+
+class UnitTables(NamedTuple):
+    """Who reads whom, and how."""
+
+    parent: np.ndarray  # int32 (n_units, width), without -1: the last source is one
+    gate: np.ndarray  # int32 (n_units, width)
+    n_parents: np.ndarray  # int32 (n_units,)
+    is_joint: np.ndarray  # bool (n_units,), one product of all sigmoids
+
+
+class Batch(NamedTuple):
+    """Rows of a batch, float32, n_rows a multiple of LANES; a row weighs factor x bootstrap."""
+
+    sources: np.ndarray  # (n_sources + 1, n_rows), a last row of ones
+    target: np.ndarray  # (n_units, n_rows)
+    factor: np.ndarray  # (n_units, n_rows)
+    bootstrap: np.ndarray  # (n_members, n_rows)
+
+
+class _Sums(NamedTuple):
+    """Gradients of one unit, lane by lane."""
+
+    weight: np.ndarray  # (n_members, n_parents + 1, HIDDEN, LANES); the last parent is the bias
+    share: np.ndarray  # (n_members, GROUPS, LANES)
 
 
 class _DriveLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple):
-        arrays = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
-        gradients = tuple(np.zeros_like(a) for a in arrays)
-        losses = np.zeros(arrays[1].shape[:2])
-        _batch_gradient(*arrays, *tables, *batch, *gradients, losses)
+    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch):
+        units, gradients, losses = _room(weight, bias, share)
+        _batch_gradient(units, tables, batch, gradients, losses)
         ctx.save_for_backward(*(torch.from_numpy(g) for g in gradients))
         return torch.tensor(losses.sum(), dtype=torch.float32)
 
@@ -32,146 +58,115 @@ class _DriveLoss(torch.autograd.Function):
         return *(outer * g for g in ctx.saved_tensors), None, None
 
 
-def drive_loss(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple) -> Tensor:
+def drive_loss(
+    weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch
+) -> Tensor:
     """Sum over members and units of sum_rows factor (F - target)^2.
 
     Args:
         weight: signed weights (n_members, n_units, width, HIDDEN).
         bias: (n_members, n_units, HIDDEN).
         share: (n_members, n_units, GROUPS).
-        tables: parent, gate int32 (n_units, width) without -1, n_parents int32 (n_units,), joint
-            bool (n_units,).
-        batch: sources (n_sources + 1, n_rows) with a last row of ones, target and factor
-            (n_units, n_rows), bootstrap (n_members, n_rows), all float32, n_rows a multiple of
-            LANES; the weight of a row is factor x bootstrap.
+        tables: who reads whom.
+        batch: what is seen and wanted.
     """
     return _DriveLoss.apply(weight, bias, share, tables, batch)
 
 
-def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: tuple, batch: tuple):
+def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch):
     """The terms of `drive_loss` (n_members, n_units), without a gradient."""
-    arrays = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
-    losses = np.zeros(arrays[1].shape[:2])
-    _batch_gradient(*arrays, *tables, *batch, *(np.zeros_like(a) for a in arrays), losses)
+    units, gradients, losses = _room(weight, bias, share)
+    _batch_gradient(units, tables, batch, gradients, losses)
     return losses
 
 
+def _room(*acting: Tensor) -> tuple[UnitArrays, UnitArrays, np.ndarray]:
+    """What acts as arrays; room for its gradients, and for the losses of members and units."""
+    units = UnitArrays(*(np.ascontiguousarray(t.detach().numpy()) for t in acting))
+    gradients = UnitArrays(*(np.zeros_like(a) for a in units))
+    return units, gradients, np.zeros(units.bias.shape[:2])
+
+
 @njit(error_model="numpy", cache=True, parallel=True)
-def _batch_gradient(  # noqa: PLR0913
-    weight,
-    bias,
-    share,
-    parent,
-    gate,
-    n_parents,
-    joint,
-    sources,
-    target,
-    factor,
-    bootstrap,
-    d_weight,
-    d_bias,
-    d_share,
-    losses,
-):
-    for unit in prange(bias.shape[1]):
-        _unit_gradient(
-            unit,
-            weight,
-            bias,
-            share,
-            parent,
-            gate,
-            n_parents[unit],
-            joint[unit],
-            sources,
-            target[unit],
-            factor[unit],
-            bootstrap,
-            d_weight,
-            d_bias,
-            d_share,
-            losses,
-        )
+def _batch_gradient(units, tables, batch, gradients, losses):
+    for unit in prange(units.bias.shape[1]):
+        _unit_gradient(unit, units, tables, batch, gradients, losses)
 
 
 @njit(error_model="numpy")
-def _unit_gradient(  # noqa: PLR0913
-    unit,
-    weight,
-    bias,
-    share,
-    parent,
-    gate,
-    width,
-    joint,
-    sources,
-    target,
-    factor,
-    bootstrap,
-    d_weight,
-    d_bias,
-    d_share,
-    losses,
-):
+def _unit_gradient(unit, units, tables, batch, gradients, losses):
     """Gradient of one unit of every member; sums run lane by lane, so that they vectorise."""
-    n_members = bias.shape[0]
+    n_members, width, joint = units.bias.shape[0], tables.n_parents[unit], tables.is_joint[unit]
     z = np.empty((width + 1, LANES), np.float32)
     z[width] = _ONE  # the bias is the weight of a constant
     f, slope = np.empty((HIDDEN, LANES), np.float32), np.empty((HIDDEN, LANES), np.float32)
     pull = np.empty(LANES, np.float32)
-    sums = np.zeros((n_members, width + 1, HIDDEN, LANES), np.float32)
-    mixed = np.zeros((n_members, GROUPS, LANES), np.float32)
-    for first in range(0, sources.shape[1], LANES):
-        for k in range(width):
-            row = z[k]
-            value = sources[parent[unit, k], first : first + LANES]
-            product = sources[gate[unit, k], first : first + LANES]
-            for j in range(LANES):
-                row[j] = value[j] * product[j]
+    sums = _Sums(
+        np.zeros((n_members, width + 1, HIDDEN, LANES), np.float32),
+        np.zeros((n_members, GROUPS, LANES), np.float32),
+    )
+    for first in range(0, batch.sources.shape[1], LANES):
+        _multiply_gates(batch.sources, first, tables.parent[unit], tables.gate[unit], width, z)
         for m in range(n_members):
-            hidden(z, width, weight[m, unit], bias[m, unit], f, slope)
+            share = units.share[m, unit]
+            hidden(z, width, units.weight[m, unit], units.bias[m, unit], f, slope)
             if joint:
-                _product(f, share[m, unit], pull)
+                _product(f, share, pull)
             else:
-                mix(f, share[m, unit], pull)
-            losses[m, unit] += _error(
-                target[first : first + LANES],
-                factor[first : first + LANES],
-                bootstrap[m, first : first + LANES],
-                pull,
-            )
+                mix(f, share, pull)
+            losses[m, unit] += _error(unit, m, batch, first, pull)
             if joint:
-                _product_backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
+                _product_backward(z, f, slope, share, pull, sums.weight[m], sums.share[m])
             else:
-                _backward(z, f, slope, share[m, unit], pull, sums[m], mixed[m])
-    for m in range(n_members):
+                _backward(z, f, slope, share, pull, sums.weight[m], sums.share[m])
+    _collect(unit, width, sums, gradients)
+
+
+@njit(error_model="numpy")
+def _multiply_gates(sources, first, parent, gate, width, z):
+    """Effective parents of some rows of a batch."""
+    for k in range(width):
+        row = z[k]
+        value = sources[parent[k], first : first + LANES]
+        opened = sources[gate[k], first : first + LANES]
+        for j in range(LANES):
+            row[j] = value[j] * opened[j]
+
+
+@njit(error_model="numpy")
+def _collect(unit, width, sums, gradients):
+    """Sums of the lanes."""
+    for m in range(sums.weight.shape[0]):
         for h in range(HIDDEN):
             for k in range(width):
-                d_weight[m, unit, k, h] = sums[m, k, h].sum()
-            d_bias[m, unit, h] = sums[m, width, h].sum()
+                gradients.weight[m, unit, k, h] = sums.weight[m, k, h].sum()
+            gradients.bias[m, unit, h] = sums.weight[m, width, h].sum()
         for g in range(GROUPS):
-            d_share[m, unit, g] = mixed[m, g].sum()
+            gradients.share[m, unit, g] = sums.share[m, g].sum()
 
 
 @njit(error_model="numpy")
 def hidden(z, width, w, b, f, slope):
     """Sigmoids of one unit and member, and their slopes, from the first `width` rows of z."""
+    weigh(z, width, w, b, f)
     for h in range(HIDDEN):
         y, s = f[h], slope[h]
-        start = b[h]
         for j in range(LANES):
-            y[j] = start
+            s[j] = sigmoid_slope(y[j])
+            y[j] = sigmoid(y[j])
+
+
+@njit(error_model="numpy")
+def weigh(z, width, w, b, y):
+    """Arguments of the sigmoids of one unit and member."""
+    for h in range(HIDDEN):
+        row, start = y[h], b[h]
+        for j in range(LANES):
+            row[j] = start
         for k in range(width):
-            row, strength = z[k], w[k, h]
+            parent, strength = z[k], w[k, h]
             for j in range(LANES):
-                y[j] += strength * row[j]
-        for j in range(LANES):
-            size = abs(y[j])
-            v = y[j] * (_ONE + size)
-            d = _ONE / (_ONE + abs(v))
-            y[j] = _HALF + _HALF * v * d
-            s[j] = (_HALF + size) * d * d
+                row[j] += strength * parent[j]
 
 
 @njit(error_model="numpy")
@@ -198,8 +193,11 @@ def _product(f, share, out):
 
 
 @njit(error_model="numpy")
-def _error(target, factor, bootstrap, pull):
+def _error(unit, member, batch, first, pull):
     """Loss of the lanes; `pull` is F and becomes dloss/dF."""
+    target = batch.target[unit, first : first + LANES]
+    factor = batch.factor[unit, first : first + LANES]
+    bootstrap = batch.bootstrap[member, first : first + LANES]
     loss = 0.0
     for j in range(LANES):
         error = pull[j] - target[j]

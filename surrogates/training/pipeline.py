@@ -34,7 +34,7 @@ from surrogates.prior.graph import Network, load_network
 from surrogates.registry import Weights
 from surrogates.teacher.model import Teacher
 from surrogates.training.config import Config
-from surrogates.training.drives import drive_errors, drive_loss
+from surrogates.training.drives import Batch, UnitTables, drive_errors, drive_loss
 from surrogates.training.measurements import PlateLikelihood
 from surrogates.training.optimiser import Progress, Stage, minimise
 from surrogates.training.residual import Remainder, fit_residual, remainder_of
@@ -56,12 +56,12 @@ class Batches:
     target: np.ndarray  # (n_rows, n_units), F
     factor: np.ndarray  # (n_rows, n_units), w / variance, 0 where the type has no competence
     bootstrap: np.ndarray  # (n_rows, n_members)
-    tables: tuple[np.ndarray, ...]  # parent, gate, n_parents, joint, see `gradient.drive_loss`
+    tables: UnitTables
 
-    def take(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+    def take(self, rows: np.ndarray) -> Batch:
         """Batch of `rows`, values of one source or unit side by side."""
         arrays = (self.sources, self.target, self.factor, self.bootstrap)
-        return tuple(np.ascontiguousarray(a[rows].T) for a in arrays)
+        return Batch(*(np.ascontiguousarray(a[rows].T) for a in arrays))
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,7 +323,7 @@ def prepare(network: Network, rows: Rows, config: Config) -> Batches:
     bootstrap = draw.poisson(1.0, (len(numbers), config.n_members))[where]
     padded = np.concatenate([sources, np.ones_like(sources[:, :1])], axis=1)
     one = network.n_sources
-    tables = (
+    tables = UnitTables(
         np.where(network.parent < 0, one, network.parent).astype(np.int32),
         np.where(network.gate < 0, one, network.gate).astype(np.int32),
         network.n_parents,

@@ -14,11 +14,14 @@ what lies between is worked out again. Recording these operations one by one in 
 numbers (a test compares them) about a hundred times slower.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
+from surrogates.network.kernels.unit import sigmoid
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
-from surrogates.training.drives import LANES, hidden, mix
+from surrogates.training.drives import LANES, hidden, mix, weigh
 
 _summing = njit(
     error_model="numpy",
@@ -26,90 +29,110 @@ _summing = njit(
     no_cpython_wrapper=True,
     no_cfunc_wrapper=True,
 )
-_HALF, _ONE, _ZERO = np.float32(0.5), np.float32(1.0), np.float32(0.0)
+_ONE, _ZERO = np.float32(1.0), np.float32(0.0)
 _inner = njit(
     error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
 )
 
 
-@njit(error_model="numpy", cache=True, nogil=True)
-def roll_tile(acting, tables, course, states):
-    """Fill `states` (n_sweeps + 1, n_nodes, LANES), whose first entry is given.
+class NodeTables(NamedTuple):
+    """Who reads whom among the nodes."""
 
-    `acting`: weight, bias, share as in `gradient.drive_loss`; `tables`: parent, gate, n_parents,
-    used (bool per node); `course`: fixed sources (n_segments, n_fixed, LANES), competence
-    (n_nodes, LANES), segment and pace of every sweep (n_sweeps,), gain (n_paces, n_members,
-    n_nodes).
-    """
-    fixed, competence, segment, pace, gain = course
-    n_nodes, n_members = states.shape[1], gain.shape[1]
-    x, z, f, _ = _room(n_nodes, fixed.shape[1], tables[0].shape[1])
-    value = np.empty(LANES, np.float32)
+    parent: np.ndarray  # int32 (n_nodes, width), without -1: the last source is one
+    gate: np.ndarray  # int32 (n_nodes, width)
+    n_parents: np.ndarray  # int32 (n_nodes,)
+    is_used: np.ndarray  # bool (n_nodes,), others only fall towards 0
+
+
+class TileCourse(NamedTuple):
+    """What the cells of a tile meet."""
+
+    fixed: np.ndarray  # (n_segments, n_fixed, LANES), sources that are no nodes
+    competence: np.ndarray  # (n_nodes, LANES)
+    segment: np.ndarray  # int (n_sweeps,)
+    pace: np.ndarray  # int (n_sweeps,), which gain
+    gain: np.ndarray  # (n_paces, n_members, n_nodes)
+
+
+class _Rows(NamedTuple):
+    """Work space."""
+
+    x: np.ndarray  # (n_nodes + n_fixed, LANES), sources
+    z: np.ndarray  # (widest, LANES), effective parents
+    f: np.ndarray  # (HIDDEN, LANES), sigmoids
+    slope: np.ndarray  # (HIDDEN, LANES)
+    value: np.ndarray  # (LANES,), F or dL/dF
+    delta: np.ndarray  # (LANES,)
+    d_z: np.ndarray  # (widest, LANES), dL/dz
+
+
+@njit(error_model="numpy", cache=True, nogil=True)
+def roll_tile(units, tables, course, states):
+    """Fill `states` (n_sweeps + 1, n_nodes, LANES), whose first entry is given."""
+    n_nodes, gain = states.shape[1], course.gain
+    rows = _allocate(n_nodes, course, tables)
+    x, f, value = rows.x, rows.f, rows.value
     _copy(states[0], x, 0)
-    for sweep in range(segment.size):
-        _copy(fixed[segment[sweep]], x, n_nodes)
+    for sweep in range(course.segment.size):
+        _copy(course.fixed[course.segment[sweep]], x, n_nodes)
         for node in range(n_nodes):
             loss, drive = _ZERO, states[sweep + 1, node]
             _clear(drive)
-            width = _parents(node, tables, x, z)
-            for m in range(n_members):
-                g = gain[pace[sweep], m, node]
+            width = _multiply_gates(node, tables, x, rows.z)
+            for m in range(gain.shape[1]):
+                g = gain[course.pace[sweep], m, node]
                 loss += g
-                if tables[3][node]:
-                    _sigmoids(z, width, acting[0][m, node], acting[1][m, node], f)
-                    mix(f, acting[2][m, node], value)
+                if tables.is_used[node]:
+                    weigh(rows.z, width, units.weight[m, node], units.bias[m, node], f)
+                    _saturate(f)
+                    mix(f, units.share[m, node], value)
                     _add(drive, g, value)
             for j in range(LANES):
-                x[node, j] += competence[node, j] * drive[j] - loss * x[node, j]
+                x[node, j] += course.competence[node, j] * drive[j] - loss * x[node, j]
                 drive[j] = x[node, j]
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
-def pull_tile(acting, tables, course, states, reads, pull, d_acting):
-    """Add the gradient of a loss to `d_acting`; `pull` is dL/dstate at the reads.
+def pull_tile(units, tables, course, states, reads, pull, gradients):
+    """Add the gradient of a loss to `gradients`; `pull` is dL/dstate at the reads.
 
     `reads` (n_reads,) are rising numbers of sweeps done, `pull` (n_reads, n_nodes, LANES).
     """
-    fixed, competence, segment, pace, gain = course
-    n_nodes, n_members = states.shape[1], gain.shape[1]
-    x, z, f, slope = _room(n_nodes, fixed.shape[1], tables[0].shape[1])
-    adjoint, d_z = np.zeros((n_nodes, LANES), np.float32), np.empty_like(z)
-    force, delta = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    n_nodes = states.shape[1]
+    rows = _allocate(n_nodes, course, tables)
+    adjoint = np.zeros((n_nodes, LANES), np.float32)
     read = reads.size - 1
-    for sweep in range(segment.size - 1, -1, -1):
+    for sweep in range(course.segment.size - 1, -1, -1):
         if read >= 0 and reads[read] == sweep + 1:
             for node in range(n_nodes):
                 _add(adjoint[node], _ONE, pull[read, node])
             read -= 1
-        _copy(states[sweep + 1], x, 0)
-        _copy(fixed[segment[sweep]], x, n_nodes)
+        _copy(states[sweep + 1], rows.x, 0)
+        _copy(course.fixed[course.segment[sweep]], rows.x, n_nodes)
         for node in range(n_nodes - 1, -1, -1):
-            _copy(states[sweep, node : node + 1], x, node)
-            loss = _ZERO
-            width = _parents(node, tables, x, z)
-            for k in range(width):
-                _clear(d_z[k])
-            for m in range(n_members):
-                g = gain[pace[sweep], m, node]
-                loss += g
-                if tables[3][node]:
-                    for j in range(LANES):
-                        force[j] = g * competence[node, j] * adjoint[node, j]
-                    w, share = acting[0][m, node], acting[2][m, node]
-                    hidden(z, width, w, acting[1][m, node], f, slope)
-                    _back(
-                        z,
-                        width,
-                        w,
-                        share,
-                        (f, slope, force, delta),
-                        d_z,
-                        (d_acting[0][m, node], d_acting[1][m, node], d_acting[2][m, node]),
-                    )
+            _copy(states[sweep, node : node + 1], rows.x, node)
+            gain = course.gain[course.pace[sweep], :, node]
+            _pull_node(node, gain, units, tables, course.competence[node], rows, adjoint, gradients)
+
+
+@_inner
+def _pull_node(node, gain, units, tables, competence, rows, adjoint, gradients):  # noqa: PLR0913
+    """Take one update of one node back."""
+    loss, row = _ZERO, adjoint[node]
+    width = _multiply_gates(node, tables, rows.x, rows.z)
+    for k in range(width):
+        _clear(rows.d_z[k])
+    for m in range(gain.size):
+        g = gain[m]
+        loss += g
+        if tables.is_used[node]:
             for j in range(LANES):
-                adjoint[node, j] *= _ONE - loss
-            if tables[3][node]:
-                _hand_on(node, width, tables, x, d_z, adjoint)
+                rows.value[j] = g * competence[j] * row[j]
+            _pull_member(m, node, width, units, rows, gradients)
+    for j in range(LANES):
+        row[j] *= _ONE - loss
+    if tables.is_used[node]:
+        _pull_sources(node, width, tables, rows.x, rows.d_z, adjoint)
 
 
 @_inner
@@ -127,46 +150,36 @@ def _clear(row):
 
 
 @_inner
-def _room(n_nodes, n_fixed, widest):
-    """Work space: sources, products of parents and gates, sigmoids, slopes."""
-    return (
-        np.empty((n_nodes + n_fixed, LANES), np.float32),
+def _allocate(n_nodes, course, tables):
+    widest = tables.parent.shape[1]
+    return _Rows(
+        np.empty((n_nodes + course.fixed.shape[1], LANES), np.float32),
         np.empty((widest, LANES), np.float32),
         np.empty((HIDDEN, LANES), np.float32),
         np.empty((HIDDEN, LANES), np.float32),
+        np.empty(LANES, np.float32),
+        np.empty(LANES, np.float32),
+        np.empty((widest, LANES), np.float32),
     )
 
 
 @_inner
-def _parents(node, tables, x, z):
+def _multiply_gates(node, tables, x, z):
     """Effective parents of a node in the first rows of `z`; returns how many."""
-    parent, gate, n_parents, _ = tables
-    for k in range(n_parents[node]):
-        source, opened, product = x[parent[node, k]], x[gate[node, k]], z[k]
+    for k in range(tables.n_parents[node]):
+        source, opened, product = x[tables.parent[node, k]], x[tables.gate[node, k]], z[k]
         for j in range(LANES):
             product[j] = source[j] * opened[j]
-    return n_parents[node]
+    return tables.n_parents[node]
 
 
 @_inner
-def _sigmoids(z, width, w, b, f):
+def _saturate(y):
+    """Arguments to sigmoids, in place."""
     for h in range(HIDDEN):
-        y = f[h]
-        _weigh(z, width, w, b, h, y)
+        row = y[h]
         for j in range(LANES):
-            v = y[j] * (_ONE + abs(y[j]))
-            y[j] = _HALF + _HALF * v / (_ONE + abs(v))
-
-
-@_inner
-def _weigh(z, width, w, b, h, y):
-    start = b[h]
-    for j in range(LANES):
-        y[j] = start
-    for k in range(width):
-        row, strength = z[k], w[k, h]
-        for j in range(LANES):
-            y[j] += strength * row[j]
+            row[j] = sigmoid(row[j])
 
 
 @_inner
@@ -176,24 +189,28 @@ def _add(row, factor, other):
 
 
 @_inner
-def _back(z, width, w, share, values, d_z, d_acting):
-    """Gradients of one unit and member from `force`, dL/dF."""
-    f, slope, force, delta = values
+def _pull_member(m, node, width, units, rows, gradients):
+    """Gradients of one unit and member from dL/dF in `rows.value`."""
+    f, force, delta, z = rows.f, rows.value, rows.delta, rows.z
+    w, share = units.weight[m, node], units.share[m, node]
+    d_weight, d_bias = gradients.weight[m, node], gradients.bias[m, node]
+    hidden(z, width, w, units.bias[m, node], f, rows.slope)
     for g in range(GROUPS):
         base, part = g * FACTORS, share[g]
         a, b, c = f[base], f[base + 1], f[base + 2]
         for j in range(LANES):
             delta[j] = a[j] * b[j] * c[j]
-        d_acting[2][g] += _dot(force, delta)
+        gradients.share[m, node, g] += _dot(force, delta)
         for k in range(FACTORS):
             h = base + k
-            one, two, s = f[base + (k + 1) % FACTORS], f[base + (k + 2) % FACTORS], slope[h]
+            one, two = f[base + (k + 1) % FACTORS], f[base + (k + 2) % FACTORS]
+            slope = rows.slope[h]
             for j in range(LANES):
-                delta[j] = force[j] * part * one[j] * two[j] * s[j]
-            d_acting[1][h] += _sum(delta)
+                delta[j] = force[j] * part * one[j] * two[j] * slope[j]
+            d_bias[h] += _sum(delta)
             for p in range(width):
-                d_acting[0][p, h] += _dot(delta, z[p])
-                _add(d_z[p], w[p, h], delta)
+                d_weight[p, h] += _dot(delta, z[p])
+                _add(rows.d_z[p], w[p, h], delta)
 
 
 @_summing
@@ -213,11 +230,11 @@ def _sum(a):
 
 
 @_inner
-def _hand_on(node, width, tables, x, d_z, adjoint):
+def _pull_sources(node, width, tables, x, d_z, adjoint):
     """Gradients of effective parents to the nodes among their sources and gates."""
     n_nodes = adjoint.shape[0]
     for k in range(width):
-        source, opened, row = tables[0][node, k], tables[1][node, k], d_z[k]
+        source, opened, row = tables.parent[node, k], tables.gate[node, k], d_z[k]
         if source < n_nodes:
             for j in range(LANES):
                 adjoint[source, j] += row[j] * x[opened, j]
@@ -226,4 +243,4 @@ def _hand_on(node, width, tables, x, d_z, adjoint):
                 adjoint[opened, j] += row[j] * x[source, j]
 
 
-__all__ = ["LANES", "pull_tile", "roll_tile"]
+__all__ = ["LANES", "NodeTables", "TileCourse", "pull_tile", "roll_tile"]

@@ -15,9 +15,16 @@ import torch
 from numba import get_num_threads
 from torch import Tensor
 
+from surrogates.network.kernels.unit import UnitArrays
 from surrogates.network.torch import MonotoneUnits, Sources
 from surrogates.prior.graph import Network
-from surrogates.training.rollout_kernels import LANES, pull_tile, roll_tile
+from surrogates.training.rollout_kernels import (
+    LANES,
+    NodeTables,
+    TileCourse,
+    pull_tile,
+    roll_tile,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,7 @@ class Roller:
     def __init__(self, network: Network, wanted: np.ndarray | None = None) -> None:
         one, n = network.n_sources, network.n_nodes
         used = np.ones(n, bool) if wanted is None else ancestors(network, wanted)
-        self._tables = (
+        self._tables = NodeTables(
             np.where(network.parent < 0, one, network.parent)[:n].astype(np.int32),
             np.where(network.gate < 0, one, network.gate)[:n].astype(np.int32),
             network.n_parents[:n],
@@ -67,11 +74,12 @@ class Roller:
         tau = units.tau().detach().numpy().astype(np.float64)
         gain = -np.expm1(-paces[:, None, None] / tau) / len(tau)
         fixed, competence, start = self._tiles(course)
-        arrays = (fixed, competence, course.segment.astype(np.int64), pace, gain.astype(np.float32))
+        segment = course.segment.astype(np.int64)
+        tiles = TileCourse(fixed, competence, segment, pace, gain.astype(np.float32))
         acting = units.acting()
         run: Callable[..., Tensor] = _Rollout.apply  # torch gives it no type
         reading = (start, course.reads.astype(np.int64), len(course.start))
-        return run(*acting, self._tables, arrays, reading)
+        return run(*acting, self._tables, tiles, reading)
 
     def _tiles(self, course: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Fixed sources, competences and start, cells side by side in tiles."""
@@ -93,13 +101,15 @@ class _Rollout(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         share: Tensor,
-        tables: tuple[np.ndarray, ...],
-        course: tuple[np.ndarray, ...],
+        tables: NodeTables,
+        course: TileCourse,
         reading: tuple[np.ndarray, np.ndarray, int],
     ) -> Tensor:
-        acting = tuple(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
+        acting = UnitArrays(
+            *(np.ascontiguousarray(t.detach().numpy()) for t in (weight, bias, share))
+        )
         start, reads, n = reading
-        states = np.empty((len(start), len(course[2]) + 1, *start.shape[1:]), np.float32)
+        states = np.empty((len(start), len(course.segment) + 1, *start.shape[1:]), np.float32)
         states[:, 0] = start
         _each_tile(lambda k: roll_tile(acting, tables, _part(course, k), states[k]), len(states))
         ctx.record = acting, tables, course, states, reads
@@ -118,15 +128,15 @@ class _Rollout(torch.autograd.Function):
                 states[k],
                 reads,
                 pull[k],
-                tuple(g[k] for g in gradients),
+                UnitArrays(*(g[k] for g in gradients)),
             ),
             len(states),
         )
         return *(torch.from_numpy(g.sum(axis=0).astype(np.float32)) for g in gradients), *[None] * 3
 
 
-def _part(course: tuple[np.ndarray, ...], tile: int) -> tuple[np.ndarray, ...]:
-    return (course[0][tile], course[1][tile], *course[2:])
+def _part(course: TileCourse, tile: int) -> TileCourse:
+    return course._replace(fixed=course.fixed[tile], competence=course.competence[tile])
 
 
 def _each_tile(work: Callable[[int], None], n_tiles: int) -> None:

@@ -8,7 +8,9 @@ and sums are to be fused, they say so.
 from numba import njit, types
 from numba.extending import intrinsic
 
-inner = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+inner = njit(  # type: ignore[call-overload]  # numba's stubs leave its wrappers out
+    error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @intrinsic
