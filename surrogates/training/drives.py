@@ -6,7 +6,7 @@ torch function `drive_loss` hands the result to autograd, which goes on to the r
 test compares both with the gradient that torch derives from `network.torch.MonotoneUnits`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,14 +47,16 @@ class _Sums(NamedTuple):
 
 class _DriveLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch):
+    def forward(
+        ctx: Any, weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch
+    ) -> Tensor:
         units, gradients, losses = _room(weight, bias, share)
         _batch_gradient(units, tables, batch, gradients, losses)
         ctx.save_for_backward(*(torch.from_numpy(g) for g in gradients))
         return torch.tensor(losses.sum(), dtype=torch.float32)
 
     @staticmethod
-    def backward(ctx, outer: Tensor):
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor | None, ...]:
         return *(outer * g for g in ctx.saved_tensors), None, None
 
 
@@ -70,10 +72,13 @@ def drive_loss(
         tables: who reads whom.
         batch: what is seen and wanted.
     """
-    return _DriveLoss.apply(weight, bias, share, tables, batch)
+    loss: Tensor = _DriveLoss.apply(weight, bias, share, tables, batch)
+    return loss
 
 
-def drive_errors(weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch):
+def drive_errors(
+    weight: Tensor, bias: Tensor, share: Tensor, tables: UnitTables, batch: Batch
+) -> np.ndarray:
     """The terms of `drive_loss` (n_members, n_units), without a gradient."""
     units, gradients, losses = _room(weight, bias, share)
     _batch_gradient(units, tables, batch, gradients, losses)

@@ -19,20 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from surrogates.network.kernels.arithmetic import inner
 from surrogates.network.kernels.unit import sigmoid
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
 from surrogates.training.drives import LANES, hidden, mix, weigh
 
-_summing = njit(
-    error_model="numpy",
-    fastmath={"contract", "reassoc"},
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-)
 _ONE, _ZERO = np.float32(1.0), np.float32(0.0)
-_inner = njit(
-    error_model="numpy", fastmath={"contract"}, no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
+_summing = njit(error_model="numpy", fastmath={"contract", "reassoc"})
 
 
 class NodeTables(NamedTuple):
@@ -115,7 +108,7 @@ def pull_tile(units, tables, course, states, reads, pull, gradients):
             _pull_node(node, gain, units, tables, course.competence[node], rows, adjoint, gradients)
 
 
-@_inner
+@inner
 def _pull_node(node, gain, units, tables, competence, rows, adjoint, gradients):  # noqa: PLR0913
     """Take one update of one node back."""
     loss, row = _ZERO, adjoint[node]
@@ -135,7 +128,7 @@ def _pull_node(node, gain, units, tables, competence, rows, adjoint, gradients):
         _pull_sources(node, width, tables, rows.x, rows.d_z, adjoint)
 
 
-@_inner
+@inner
 def _copy(rows, x, first):
     for k in range(rows.shape[0]):
         source, target = rows[k], x[first + k]
@@ -143,13 +136,13 @@ def _copy(rows, x, first):
             target[j] = source[j]
 
 
-@_inner
+@inner
 def _clear(row):
     for j in range(LANES):
         row[j] = _ZERO
 
 
-@_inner
+@inner
 def _allocate(n_nodes, course, tables):
     widest = tables.parent.shape[1]
     return _Rows(
@@ -163,7 +156,7 @@ def _allocate(n_nodes, course, tables):
     )
 
 
-@_inner
+@inner
 def _multiply_gates(node, tables, x, z):
     """Effective parents of a node in the first rows of `z`; returns how many."""
     for k in range(tables.n_parents[node]):
@@ -173,7 +166,7 @@ def _multiply_gates(node, tables, x, z):
     return tables.n_parents[node]
 
 
-@_inner
+@inner
 def _saturate(y):
     """Arguments to sigmoids, in place."""
     for h in range(HIDDEN):
@@ -182,13 +175,13 @@ def _saturate(y):
             row[j] = sigmoid(row[j])
 
 
-@_inner
+@inner
 def _add(row, factor, other):
     for j in range(LANES):
         row[j] += factor * other[j]
 
 
-@_inner
+@inner
 def _pull_member(m, node, width, units, rows, gradients):
     """Gradients of one unit and member from dL/dF in `rows.value`."""
     f, force, delta, z = rows.f, rows.value, rows.delta, rows.z
@@ -229,7 +222,7 @@ def _sum(a):
     return total
 
 
-@_inner
+@inner
 def _pull_sources(node, width, tables, x, d_z, adjoint):
     """Gradients of effective parents to the nodes among their sources and gates."""
     n_nodes = adjoint.shape[0]
