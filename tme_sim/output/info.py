@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.output.layout import FORMAT_VERSION
-from tme_sim.scenario.units import DAY
+from tme_sim.scenario.units import DAY, HOUR
 
 if TYPE_CHECKING:
     from tme_sim.output.run import Run
@@ -109,7 +109,7 @@ def _plain(text: str) -> str:
 
 
 def _duration(time: float) -> str:
-    for unit, length in (("d", DAY), ("h", 60.0)):
+    for unit, length in (("d", DAY), ("h", HOUR)):
         if time >= length and (time / length * 100) % 1 < 1e-9:
             return f"{time / length:g} {unit}"
     return f"{time:g} min"

@@ -25,6 +25,7 @@ from tme_sim.output.run import Run
 from tme_sim.replay.frames import Frames
 from tme_sim.replay.raster import Flat, Solid
 from tme_sim.scenario.units import DAY
+from tme_sim.state.columns import ALIVE
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -171,7 +172,7 @@ class Pictures:
         """The whole picture of a frame, uint8 (height, width, 3)."""
         self._image.set_data(self.tissue(frame))
         time = float(self.run.times[frame])
-        living = int((self.run.frame(frame, ("status",))["status"] == 0).sum())
+        living = int((self.run.frame(frame, ("status",))["status"] == ALIVE).sum())
         self._clock.set_text(f"day {time / DAY:.2f}")
         self._living.set_text(f"{living:,} living cells")
         for line in self._now:

@@ -27,11 +27,11 @@ from simulariumio import (
 from tme_sim.analysis.figures.palette import DEAD_COLOR, TYPE_LABELS, type_color
 from tme_sim.output.run import Run
 from tme_sim.scenario.units import HOUR
-from tme_sim.state.columns import STATUS_NAMES
+from tme_sim.state.columns import ALIVE, STATUS_NAMES
 
 SPHERE = 1000.0  # the viewer's code of an agent that is no fiber
 FIELD_OF_VIEW = 60.0  # [degrees] of the viewer's camera
-ALIVE = STATUS_NAMES[0]
+LIVING = STATUS_NAMES[ALIVE]
 
 
 def write(run: Run, frames: range, path: Path) -> None:
@@ -105,7 +105,7 @@ def _names(run: Run, types: np.ndarray, status: np.ndarray) -> list[str]:
     kinds = run.columns["type"]["categories"]
     states = run.columns["status"]["categories"]
     return [
-        kinds[t] if states[s] == ALIVE else f"{kinds[t]}#{states[s]}"
+        kinds[t] if states[s] == LIVING else f"{kinds[t]}#{states[s]}"
         for t, s in zip(types.tolist(), status.tolist(), strict=True)
     ]
 
