@@ -46,7 +46,7 @@ def test_every_part_is_what_the_server_sends(short, tmp_path):
     assert (told["every"], told["times"]) == (1, short.times.tolist())
     families = dict(json.loads(unpacked(parts["runs/0/families"])))
     identity = int(ids[0])
-    assert families[str(identity)]["life"] == frames.kin.life(identity)
+    assert families[str(identity)]["life"] == frames.family.life(identity)
 
 
 def test_the_file_asks_no_server_and_no_other_site(short, tmp_path):

@@ -140,7 +140,7 @@ def test_the_family_of_a_cell_is_told_both_ways(runs):
     lineage = open_run(runs[0]).lineage
     birth = lineage[lineage["event"] == "birth"].iloc[0]
     frames = Frames(open_run(runs[0]))
-    born, mother = frames.kin.life(int(birth["id"])), frames.kin.life(int(birth["mother"]))
+    born, mother = frames.family.life(int(birth["id"])), frames.family.life(int(birth["mother"]))
     assert (born["origin"], born["from"]) == ("birth", birth["time"])
     assert born["mother"] == str(birth["mother"])
     assert str(birth["id"]) in [d["id"] for d in mother["daughters"]]

@@ -62,9 +62,9 @@ def test_another_code_of_a_users_function_is_another_question(tmp_path, monkeypa
     (tmp_path / "my_outcome.py").write_text("def f(run):\n    return 1.0\n")
     asked = {"x": {"function": {"path": "my_outcome:f"}}}
 
-    first = outcomes.asked(asked)
+    first = outcomes.with_code(asked)
     (tmp_path / "my_outcome.py").write_text("def f(run):\n    return 2.0\n")
     outcomes.file_hash.cache_clear()
 
     assert outcomes.measure(None, asked) == {"x": 1.0}
-    assert outcomes.asked(asked) != first
+    assert outcomes.with_code(asked) != first

@@ -72,8 +72,8 @@ class Implications:
         """The same in words, a fact a line."""
         lines = [f"{self.name}: {self.n_cells:g} cells in {self.n_voxels} voxels at the start"]
         lines += [f"  {substrate.text()}" for substrate in self.substrates]
-        lines += [f"  {_growth_in_words(growth)}" for growth in self.growth]
-        lines += [f"  {_course_in_words(course)}" for course in self.drugs]
+        lines += [f"  {_growth_text(growth)}" for growth in self.growth]
+        lines += [f"  {_course_text(course)}" for course in self.drugs]
         lines.append(
             f"  about {self.expected_cells:.2g} cells at the end if therapy changes nothing; "
             f"memory {in_words(self.memory_bytes)}, "
@@ -225,7 +225,7 @@ def _mutant_share(rate: float, group: CellGroup) -> float:
     return rate * math.log(group.represents or 1.0)
 
 
-def _growth_in_words(growth: Growth) -> str:
+def _growth_text(growth: Growth) -> str:
     rate = growth.doublings_per_day
     if abs(rate) < 1e-3:
         return f"{growth.group}: cells neither grow nor shrink in number"
@@ -233,7 +233,7 @@ def _growth_in_words(growth: Growth) -> str:
     return f"{growth.group}: {verb} in {24.0 / abs(rate):.3g} h at the start ({rate:.2f} per day)"
 
 
-def _course_in_words(course: DrugCourse) -> str:
+def _course_text(course: DrugCourse) -> str:
     days = ", ".join(f"day {d} {c:.3g}" for d, c in zip(course.days, course.level, strict=True))
     return f"{course.name}: plasma as cells sense it [{course.unit}, mean]: {days}"
 

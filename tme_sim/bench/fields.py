@@ -151,8 +151,9 @@ def measure(grid: Grid, n_substrates: int, *, repeat: int, bandwidth: float) -> 
         cycles=report.cycles,
         residual=report.residual,
         ns_per_voxel_substrate=1e9 * seconds / grid.n_voxels / n_substrates,
-        bytes_per_voxel_substrate=_kept(env) / grid.n_voxels / n_substrates,
-        workspace_bytes_per_voxel=(env.workspace_bytes + _allocated(tissue, env)) / grid.n_voxels,
+        bytes_per_voxel_substrate=_saved_bytes(env) / grid.n_voxels / n_substrates,
+        workspace_bytes_per_voxel=(env.workspace_bytes + _allocated_bytes(tissue, env))
+        / grid.n_voxels,
         copy_share=moved / seconds / bandwidth,
     )
 
@@ -192,7 +193,7 @@ def _tick(tissue: Tissue, env: Microenvironment) -> tuple[float, StepReport]:
     return time.perf_counter() - start, report
 
 
-def _kept(env: Microenvironment) -> int:
+def _saved_bytes(env: Microenvironment) -> int:
     """Bytes of all that a checkpoint saves of the fields but the arrays handed over."""
     return sum(
         array.nbytes
@@ -202,7 +203,7 @@ def _kept(env: Microenvironment) -> int:
     )
 
 
-def _allocated(tissue: Tissue, env: Microenvironment) -> int:
+def _allocated_bytes(tissue: Tissue, env: Microenvironment) -> int:
     """Most bytes that numpy allocates during a tick."""
     tissue.grow()
     tissue.set_exchange(env)

@@ -62,12 +62,12 @@ def run(options: argparse.Namespace) -> int:
         at=options.at,
         cells=options.cells,
         threshold=threshold,
-        tell=lambda line: print(line, file=sys.stderr),
+        progress=lambda line: print(line, file=sys.stderr),
     )
     table = options.run.with_suffix(".explain.csv")
     report.frame(found).to_csv(table, index=False, float_format="%.5g")
-    beside = explanation.write(survival.explanation(found, threshold), recorded)
+    file = explanation.write(survival.explanation(found, threshold), recorded)
     report.draw(found, recorded, figure)
     print(report.table(found, recorded, threshold))
-    print(f"  files: {figure}, {table}, {beside}")
+    print(f"  files: {figure}, {table}, {file}")
     return DONE

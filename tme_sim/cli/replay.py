@@ -69,7 +69,7 @@ def _write_page(runs: "list[Run]", options: Namespace) -> None:
     from tme_sim.replay.page_file import write  # h5py
 
     limit = _bytes(options.max_size)
-    path = write(runs, options.html, limit, tell=lambda line: print(line, file=sys.stderr))
+    path = write(runs, options.html, limit, progress=lambda line: print(line, file=sys.stderr))
     print(f"{path}  ({path.stat().st_size / 1e6:.1f} MB; opens in any browser, no server needed)")
 
 

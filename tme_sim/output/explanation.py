@@ -65,9 +65,9 @@ class Explanation:
         end = int(self.count[: index + 1].sum())
         return {n: v[end - int(self.count[index]) : end] for n, v in self.cells.items()}
 
-    def causes_of(self, ids: np.ndarray, time: float, *, nobody: int) -> np.ndarray:
-        """Code of cells by the last checkpoint not after ``time``; ``nobody`` where not known."""
-        found = np.full(len(ids), nobody, np.uint8)
+    def causes_of(self, ids: np.ndarray, time: float, *, unknown: int) -> np.ndarray:
+        """Code of cells by the last checkpoint not after ``time``; ``unknown`` where not known."""
+        found = np.full(len(ids), unknown, np.uint8)
         index = int(np.searchsorted(self.time, time + 1e-6)) - 1
         if index < 0 or self.count[index] == 0:
             return found
@@ -87,8 +87,8 @@ def path_beside(run: Run) -> Path:
 def write(explanation: Explanation, run: Run) -> Path:
     """Write the file beside its run; it is moved into place when it is whole."""
     path = path_beside(run)
-    beside = path.with_name(path.name + ".partial")
-    with h5py.File(beside, "w") as file:
+    partial = path.with_name(path.name + ".partial")
+    with h5py.File(partial, "w") as file:
         file.attrs.update({"format": FORMAT, "format_version": FORMAT_VERSION} | _owner(run))
         file.attrs["threshold"] = explanation.threshold
         start = np.cumsum(explanation.count) - explanation.count
@@ -104,7 +104,7 @@ def write(explanation: Explanation, run: Run) -> Path:
             dataset = file.create_dataset(f"cells/{name}", data=values, **packing)
             dataset.attrs.update({"units": unit, "meaning": meaning})
         file["cells/cause"].attrs["categories"] = list(explanation.categories)
-    beside.replace(path)
+    partial.replace(path)
     return path
 
 

@@ -36,20 +36,20 @@ def pedigree(run: "Run") -> pd.DataFrame:
         mutation: what it acquired at its birth, empty for nearly all. Mutations from before the run
             are those of its founders' clones.
     """
-    begun = _begun(run)
-    ids = begun["id"].to_numpy()
+    origins = _origins(run)
+    ids = origins["id"].to_numpy()
     lineage = run.lineage
     died = lineage[lineage["event"] == "death"].drop_duplicates("id").set_index("id")
     gone = lineage[lineage["event"].isin(_ENDS)].drop_duplicates("id").set_index("id")
     death, cleared = (table["time"].reindex(ids).to_numpy() for table in (died, gone))
     cause = died["cause"].reindex(ids)
     cause = cause.where(cause.notna(), gone["cause"].reindex(ids)).fillna("")
-    return begun.assign(
+    return origins.assign(
         death=np.where(np.isnan(death), cleared, death),
         cause=cause.to_numpy(),
         cleared=cleared,
-        type=_types(run, begun),
-        mutation=_mutations(run, begun),
+        type=_types(run, origins),
+        mutation=_mutations(run, origins),
     )[[*_COLUMNS]]
 
 
@@ -65,7 +65,7 @@ def living(table: pd.DataFrame, time: float) -> np.ndarray:
     return alive
 
 
-def _begun(run: "Run") -> pd.DataFrame:
+def _origins(run: "Run") -> pd.DataFrame:
     """Who came, when and how: the cells of the first frame, then those of the lineage."""
     first = run.frame(0, ("id", "clone"))
     founders = pd.DataFrame(first).assign(
@@ -77,7 +77,7 @@ def _begun(run: "Run") -> pd.DataFrame:
     return table.drop_duplicates("id", ignore_index=True)
 
 
-def _types(run: "Run", begun: pd.DataFrame) -> np.ndarray:
+def _types(run: "Run", origins: pd.DataFrame) -> np.ndarray:
     """Names of types: of founders and arrivals as frames show them, of daughters their mother's."""
     seen: dict[int, int] = {}
     for k in range(len(run.times)):
@@ -86,25 +86,25 @@ def _types(run: "Run", begun: pd.DataFrame) -> np.ndarray:
     names = (*run.columns["type"]["categories"], UNSEEN)
     supplied = {g["type"] for g in run.resolved["cells"].values() if _is_supplied(g)}
     unseen = names.index(supplied.pop()) if len(supplied) == 1 else len(names) - 1
-    for cell, mother in zip(begun["id"].tolist(), begun["mother"].tolist(), strict=True):
+    for cell, mother in zip(origins["id"].tolist(), origins["mother"].tolist(), strict=True):
         if cell not in seen:
             seen[cell] = seen.get(mother, unseen)
-    return np.array(names, dtype=object)[[seen[cell] for cell in begun["id"].tolist()]]
+    return np.array(names, dtype=object)[[seen[cell] for cell in origins["id"].tolist()]]
 
 
 def _is_supplied(group: dict[str, Any]) -> bool:
     return float(str(group["supply"]).split()[0]) > 0.0
 
 
-def _mutations(run: "Run", begun: pd.DataFrame) -> np.ndarray:
+def _mutations(run: "Run", origins: pd.DataFrame) -> np.ndarray:
     """What a daughter has that her mother has not: the last part of her clone's name."""
     names = np.array(["", *run.clones["name"]], dtype=object)  # -1 is no clone
     parents = np.array([-1, *run.clones["parent"]])
-    clone = begun["clone"].to_numpy() + 1
-    mother = dict(zip(begun["id"].tolist(), clone.tolist(), strict=True))
-    of_mother = np.array([mother.get(m, -1) for m in begun["mother"].tolist()])
-    fresh = (begun["origin"] == "birth").to_numpy() & (of_mother >= 0) & (clone != of_mother)
+    clone = origins["clone"].to_numpy() + 1
+    mother = dict(zip(origins["id"].tolist(), clone.tolist(), strict=True))
+    of_mother = np.array([mother.get(m, -1) for m in origins["mother"].tolist()])
+    fresh = (origins["origin"] == "birth").to_numpy() & (of_mother >= 0) & (clone != of_mother)
     fresh &= parents[clone] + 1 == of_mother
-    found = np.full(len(begun), "", dtype=object)
+    found = np.full(len(origins), "", dtype=object)
     found[fresh] = [name.rpartition(" + ")[2] for name in names[clone[fresh]]]
     return found

@@ -50,7 +50,7 @@ class Recorder:
         if resume_from is not None:
             self._tally.restore(resume_from["tally"])
             # Whatever a restored model lists was in the file when the checkpoint was written.
-            self._cursor = {name: len(_listed(model, name)) for name in TABLES}
+            self._cursor = {name: len(_rows_of(model, name)) for name in TABLES}
             self._last_tick = model.tick_index
         self._quantities = recorded_quantities(model)
         self._fields = tuple(model.scenario.output.fields)
@@ -71,7 +71,7 @@ class Recorder:
         """Take down this tick's metrics, births, deaths and events; ``frame`` writes them."""
         self._tally.count(model.lineage[self._cursor["lineage"] :])
         for name in TABLES:
-            new = _listed(model, name)[self._cursor[name] :]
+            new = _rows_of(model, name)[self._cursor[name] :]
             self._buffer[name].extend(new)
             self._cursor[name] += len(new)
         values = row(model, self._tally)
@@ -165,7 +165,7 @@ class Recorder:
 
     def _reopen(self, model: "TumorModel", facts: Mapping[str, str | int]) -> h5py.File:
         """An existing file, cut back to the extent of the checkpoint."""
-        with _opened(self.path) as old:
+        with _open_file(self.path) as old:
             held = Extent(*(int(n) for n in old.attrs["committed"]))
             if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
                 msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
@@ -211,7 +211,7 @@ class Recorder:
         _require_metrics(file, {name: units(name, substrate_units) for name in self._columns})
 
 
-def _listed(model: "TumorModel", table: str) -> Sequence[tuple[object, ...]]:
+def _rows_of(model: "TumorModel", table: str) -> Sequence[tuple[object, ...]]:
     """The model's list behind a table, as rows of the table."""
     if table == "clones":
         return [(c.index, c.parent, c.genotype, c.time, c.name) for c in model.clones]
@@ -335,7 +335,7 @@ def _drop(file: h5py.File, group: str, wanted: set[str]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _open_file(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -369,7 +369,7 @@ def _copy_whole(old: h5py.File, new: h5py.File, extent: Extent) -> None:
 
 def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, n_rows: int) -> None:
     """The first rows of a data set, stored as it is."""
-    kept = group.create_dataset(
+    copy = group.create_dataset(
         name,
         (n_rows, *source.shape[1:]),
         source.dtype,
@@ -379,9 +379,9 @@ def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, n_rows: int) 
         shuffle=source.shuffle,
         fillvalue=source.fillvalue if source.dtype.kind == "f" else None,
     )
-    kept.attrs.update(source.attrs)
+    copy.attrs.update(source.attrs)
     step = max(source.chunks[0], COPIED_ROWS // source.chunks[0] * source.chunks[0])
     step = source.chunks[0] if source.ndim > 2 else step
     for start in range(0, n_rows, step):
         end = min(start + step, n_rows)
-        kept[start:end] = source[start:end]
+        copy[start:end] = source[start:end]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 GROUP = "situations"
 SAMPLE = 32  # cells per frame
-NOBODY = -1  # type of a place without a cell
+NO_CELL = -1  # type of a place without a cell
 
 
 class Situations(NamedTuple):
@@ -38,7 +38,7 @@ def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
     for name, dtype, shape, fill in (
         ("inputs", "f4", (SAMPLE, len(channels)), 0.0),
         ("genotype", "i4", (SAMPLE,), 0),
-        ("type", "i1", (SAMPLE,), NOBODY),
+        ("type", "i1", (SAMPLE,), NO_CELL),
     ):
         dataset = group.create_dataset(
             name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(16, *shape),
@@ -51,7 +51,7 @@ def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
 
 def write(file: h5py.File, model: "TumorModel", frame: int) -> None:
     """Put down the situations of a frame."""
-    group, population, rows = file[GROUP], model.population, _drawn(model)
+    group, population, rows = file[GROUP], model.population, _sample(model)
     values = {
         "inputs": population["inputs"][rows],
         "genotype": population["genotype"][rows],
@@ -65,12 +65,12 @@ def write(file: h5py.File, model: "TumorModel", frame: int) -> None:
         dataset[frame] = padded
 
 
-def _drawn(model: "TumorModel") -> np.ndarray:
+def _sample(model: "TumorModel") -> np.ndarray:
     population = model.population
     sensed = (population["status"] == ALIVE) & (population["birth_time"] < max(model.time, 1e-9))
     rows = np.flatnonzero(sensed)
-    lot = uniforms(model.seed, Stream.RECORD, model.tick_index, population["id"][rows], 0)
-    return np.sort(rows[np.argsort(lot, kind="stable")[:SAMPLE]])
+    draw = uniforms(model.seed, Stream.RECORD, model.tick_index, population["id"][rows], 0)
+    return np.sort(rows[np.argsort(draw, kind="stable")[:SAMPLE]])
 
 
 def read(file: h5py.File, n_frames: int) -> tuple[Situations, tuple[str, ...]]:
@@ -79,7 +79,7 @@ def read(file: h5py.File, n_frames: int) -> tuple[Situations, tuple[str, ...]]:
         return Situations(np.empty((0, 0), "f4"), np.empty(0, "i4"), np.empty(0, "i1")), ()
     group = file[GROUP]
     kind = group["type"][:n_frames]
-    held = kind != NOBODY
-    found = Situations(group["inputs"][:n_frames][held], group["genotype"][:n_frames][held],
-                       kind[held])  # fmt: skip
+    occupied = kind != NO_CELL
+    found = Situations(group["inputs"][:n_frames][occupied], group["genotype"][:n_frames][occupied],
+                       kind[occupied])  # fmt: skip
     return found, tuple(str(name) for name in group["inputs"].attrs["channels"])

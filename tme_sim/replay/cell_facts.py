@@ -8,12 +8,12 @@ from surrogates.channels import INPUT_CHANNELS
 from tme_sim.output.explanation import Explanation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
-from tme_sim.replay.family import Kin
+from tme_sim.replay.family import Family
 from tme_sim.replay.mutations import genotype_names
 
 
 def cell_facts(
-    run: Run, kin: Kin, explanation: Explanation | None, frame: int, row: int
+    run: Run, family: Family, explanation: Explanation | None, frame: int, row: int
 ) -> dict[str, Any]:
     """What is known of the cell in one row of a frame.
 
@@ -29,11 +29,11 @@ def cell_facts(
     return {
         "row": row,
         "id": str(identity),
-        "columns": {name: _told(run, name, value) for name, value in values.items()},
+        "columns": {name: _as_json(run, name, value) for name, value in values.items()},
         "genotype": genotype_names(run, _genotype(run, values)),
         "clone": clone,
         "senses": _senses(run, frame, values["position"]),
-        "life": kin.life(identity),
+        "life": family.life(identity),
         "survival": survival(explanation, identity),
     }
 
@@ -46,34 +46,34 @@ def row_of(run: Run, frame: int, identity: int) -> int | None:
 
 def history(run: Run, identity: int, name: str) -> list[float | None]:
     """One number of a cell in every frame of the run; None where it is not there."""
-    told: list[float | None] = []
+    entries: list[float | None] = []
     for frame in range(len(run.times)):
         row = row_of(run, frame, identity)
         value = None if row is None else float(run.frame(frame, (name,))[name][row])
-        told.append(value if value is not None and np.isfinite(value) else None)
-    return told
+        entries.append(value if value is not None and np.isfinite(value) else None)
+    return entries
 
 
 def families(
-    run: Run, kin: Kin, explanation: Explanation | None
+    run: Run, family: Family, explanation: Explanation | None
 ) -> list[tuple[str, dict[str, Any]]]:
     """What ``cell_facts`` tells of every cell that ever lived and that no frame holds."""
     genotypes = run.clones["genotype"].tolist()
-    told = []
-    for identity in kin.ids:
-        clone = kin.clone_of(identity)
-        told.append(
+    entries = []
+    for identity in family.ids:
+        clone = family.clone_of(identity)
+        entries.append(
             (
                 str(identity),
                 {
                     "clone": clone,
                     "genotype": genotype_names(run, genotypes[clone] if clone >= 0 else 0),
-                    "life": kin.life(identity),
+                    "life": family.life(identity),
                     "survival": survival(explanation, identity),
                 },
             )
         )
-    return told  # fmt: skip
+    return entries  # fmt: skip
 
 
 def survival(explanation: Explanation | None, identity: int) -> list[dict[str, Any]]:
@@ -114,7 +114,7 @@ def _senses(run: Run, frame: int, position: np.ndarray) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _told(run: Run, name: str, value: Any) -> Any:
+def _as_json(run: Run, name: str, value: Any) -> Any:
     """A value as JSON: names for codes, null for what is no number."""
     categories = run.columns[name]["categories"]
     if categories:

@@ -11,7 +11,7 @@ BEGINS = ("founder", "birth", "arrival")
 NO_CLONE = -1
 
 
-class Kin:
+class Family:
     """The lineage table of a run, sorted once by cell and once by mother."""
 
     def __init__(self, run: Run) -> None:

@@ -35,7 +35,7 @@ from tme_sim.output.explanation import Explanation, read_beside
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.replay import cell_facts
-from tme_sim.replay.family import Kin
+from tme_sim.replay.family import Family
 from tme_sim.replay.wiring import wiring
 
 POSITION_STEPS = 65535
@@ -65,10 +65,10 @@ class Frames:
     @property
     def max_radius(self) -> float:
         """The largest radius of the sampled frames [um]."""
-        return self._seen[0]
+        return self._sampled[0]
 
     @functools.cached_property
-    def _seen(self) -> tuple[float, frozenset[int]]:
+    def _sampled(self) -> tuple[float, frozenset[int]]:
         """The largest radius and the codes of types of the sampled frames."""
         largest, types = 1e-3, set()
         for k in self._sample():
@@ -83,13 +83,13 @@ class Frames:
         return read_beside(self.run)
 
     @functools.cached_property
-    def kin(self) -> Kin:
+    def family(self) -> Family:
         """Who descends from whom."""
-        return Kin(self.run)
+        return Family(self.run)
 
     def families(self) -> list[tuple[str, dict[str, Any]]]:
         """Life and survival of every cell that ever lived."""
-        return cell_facts.families(self.run, self.kin, self.explanation)
+        return cell_facts.families(self.run, self.family, self.explanation)
 
     def cells(self, frame: int) -> bytes:
         """Place, size and kind of every cell of a frame."""
@@ -115,7 +115,7 @@ class Frames:
         found = {name: self._encoded(v, name, ranges[name]) for name, v in values.items()}
         if explanation is not None and SURVIVAL in names:
             ids, time = self.run.frame(frame, ("id",))["id"], float(self.run.times[frame])
-            found[SURVIVAL] = explanation.causes_of(ids, time, nobody=NO_VALUE).tobytes()
+            found[SURVIVAL] = explanation.causes_of(ids, time, unknown=NO_VALUE).tobytes()
         return found
 
     def _encoded(self, values: np.ndarray, name: str, ends: tuple[float, float]) -> bytes:
@@ -162,7 +162,7 @@ class Frames:
 
     def cell(self, frame: int, row: int) -> dict[str, Any]:
         """Everything recorded of one cell, and what the lineage says of it."""
-        return cell_facts.cell_facts(self.run, self.kin, self.explanation, frame, row)
+        return cell_facts.cell_facts(self.run, self.family, self.explanation, frame, row)
 
     def row_of(self, frame: int, identity: int) -> int | None:
         """Where a cell is in a frame; None where it is not (yet, or any more)."""
@@ -228,7 +228,7 @@ class Frames:
     def _types(self) -> list[dict[str, Any]]:
         """Every cell type, and whether the sampled frames have a cell of it."""
         names = self.run.columns["type"]["categories"]
-        seen = self._seen[1]
+        seen = self._sampled[1]
         return [_named_color(name) | {"present": k in seen} for k, name in enumerate(names)]
 
     def _columns(self) -> list[dict[str, Any]]:

@@ -88,7 +88,7 @@ def write(run: Run, path: Path, look: Look | None = None, progress: Progress | N
     _refuse(run, path, look)
     pictures = Pictures(run, look)
     fps = look.fps or int(np.clip(round(len(run.times) / LENGTH), FEWEST, MOST))
-    shown = _told(pictures, len(run.times), progress)
+    shown = _with_progress(pictures, len(run.times), progress)
     if path.suffix.lower() == ".gif":
         _write_gif(shown, path, fps)
     else:
@@ -118,7 +118,7 @@ def _refuse(run: Run, path: Path, look: Look) -> None:
         raise InputError(msg)
 
 
-def _told(pictures: "Pictures", n: int, progress: Progress | None) -> Iterator[np.ndarray]:
+def _with_progress(pictures: "Pictures", n: int, progress: Progress | None) -> Iterator[np.ndarray]:
     for frame in range(n):
         yield pictures.picture(frame)
         if progress is not None:
@@ -159,7 +159,7 @@ class Pictures:
 
     def __init__(self, run: Run, look: Look) -> None:
         self.frames, self.run = Frames(run), run
-        self._told = self.frames.described()
+        self._description = self.frames.described()
         self._column = self._find(look.color)
         self._field = self._layer(look.layer)
         self._palette = self._colors()
@@ -201,7 +201,7 @@ class Pictures:
         return np.clip(np.round(image), 0, 255).astype("u1")
 
     def _find(self, name: str) -> dict[str, Any]:
-        known: dict[str, dict[str, Any]] = {c["name"]: c for c in self._told["columns"]}
+        known: dict[str, dict[str, Any]] = {c["name"]: c for c in self._description["columns"]}
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
             msg = f"no column {name!r} to colour by; nearest is {near!r}, of {sorted(known)}"
@@ -266,12 +266,12 @@ class Pictures:
         self._image = _image(figure, share, self._room)
         self._clock = TextArea("", textprops={"fontsize": 15, "fontweight": "bold"})
         self._living = TextArea("", textprops={"fontsize": 9})
-        told = AnchoredOffsetbox(
+        box = AnchoredOffsetbox(
             "upper left", child=VPacker(children=[self._clock, self._living], sep=4), pad=0.3,
             borderpad=0, bbox_to_anchor=(0.01, 0.985), bbox_transform=figure.transFigure,
         )  # fmt: skip
-        told.patch.set(facecolor=TISSUE, alpha=0.8, edgecolor="none")
-        figure.add_artist(told)
+        box.patch.set(facecolor=TISSUE, alpha=0.8, edgecolor="none")
+        figure.add_artist(box)
         if len(self.run.size) == 2:
             self._scale_bar(figure)
         left, wide = share + 0.045, 1 - share - 0.065
@@ -298,7 +298,7 @@ class Pictures:
 
     def _swatches(self, figure: Figure, left: float, categories: list[dict[str, str]]) -> None:
         if self._column["name"] == "type":
-            categories = [t for t in self._told["types"] if t["present"]]
+            categories = [t for t in self._description["types"] if t["present"]]
         shown = [*categories[:MAX_NAMED], {"name": "dead", "color": DEAD}]
         handles = [
             Line2D([], [], marker="o", linestyle="", markersize=7, color=c["color"],
@@ -311,20 +311,22 @@ class Pictures:
         )  # fmt: skip
 
     def _burden(self, ax: Axes) -> Line2D:
-        told = self.frames.curves()
-        for clone in told["clones"]:
-            ax.plot(np.array(told["times"]) / DAY, clone["values"], color=clone["color"], lw=1.8,
+        curves = self.frames.curves()
+        for clone in curves["clones"]:
+            ax.plot(np.array(curves["times"]) / DAY, clone["values"], color=clone["color"], lw=1.8,
                     label=clone["name"])  # fmt: skip
-        if len(told["clones"]) > 1:
+        if len(curves["clones"]) > 1:
             ax.legend(fontsize=7, loc="upper left")
-        return self._finish(ax, "Living tumor cells" + " by clone" * (len(told["clones"]) > 1))
+        return self._finish(ax, "Living tumor cells" + " by clone" * (len(curves["clones"]) > 1))
 
     def _second(self, ax: Axes) -> Line2D:
         """Drug in plasma where one was given, phases otherwise."""
         metrics = self.run.metrics
         days = metrics["time"] / DAY
-        drugs = [t["drug"] for t in self._told["treatments"] if f"plasma_{t['drug']}" in metrics]
-        colors = {t["drug"]: t["color"] for t in self._told["treatments"]}
+        drugs = [
+            t["drug"] for t in self._description["treatments"] if f"plasma_{t['drug']}" in metrics
+        ]
+        colors = {t["drug"]: t["color"] for t in self._description["treatments"]}
         for drug in dict.fromkeys(drugs):
             ax.plot(days, metrics[f"plasma_{drug}"], color=colors[drug], lw=1.8, label=drug)
         if drugs:
@@ -336,7 +338,7 @@ class Pictures:
         return self._finish(ax, "Phases of tumor cells")
 
     def _finish(self, ax: Axes, title: str) -> Line2D:
-        for t in self._told["treatments"]:
+        for t in self._description["treatments"]:
             ax.axvspan(t["start"] / DAY, t["end"] / DAY, color=t["color"], alpha=0.14, lw=0)
         ax.set_title(title)
         last = max(float(self.run.times[-1]) / DAY, 1e-3)

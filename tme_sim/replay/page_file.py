@@ -30,11 +30,11 @@ FIRST_COLUMNS = ("clone", "phase", "in_domain", SURVIVAL, "ERK", "growth_rate", 
 IN_CELLS = ("type", "status")  # columns that the bytes of the cells already hold
 MAX_FAMILIES = 20_000  # cells whose life is told
 Part = dict[str, Any]
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def write(
-    runs: Sequence[Run], path: Path, limit: float = DEFAULT_LIMIT, tell: Tell | None = None
+    runs: Sequence[Run], path: Path, limit: float = DEFAULT_LIMIT, progress: Progress | None = None
 ) -> Path:
     """Write the page of one run, or of two side by side.
 
@@ -42,7 +42,7 @@ def write(
         runs: what to show.
         path: the .html file.
         limit: the largest size that the file may have [bytes].
-        tell: called with a line about what was kept.
+        progress: called with a line about what was kept.
 
     Raises:
         InputError: the suffix is not .html, or not even two frames fit.
@@ -52,15 +52,15 @@ def write(
         raise InputError(msg)
     page = _page()
     room = (limit - len(page)) / len(runs)
-    parts: dict[str, Part] = {"runs": _json([_listed(run) for run in runs])}
+    parts: dict[str, Part] = {"runs": _json([_entry(run) for run in runs])}
     for index, run in enumerate(runs):
-        parts |= _fitted(Frames(run), f"runs/{index}", room, tell)
+        parts |= _fitted(Frames(run), f"runs/{index}", room, progress)
     packed = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")  # ends no script
     path.write_text(page.replace(_PLACE, packed), encoding="utf-8")
     return path
 
 
-def _fitted(frames: Frames, root: str, room: float, tell: Tell | None) -> dict[str, Part]:
+def _fitted(frames: Frames, root: str, room: float, progress: Progress | None) -> dict[str, Part]:
     """As many frames, fields and columns of a run as fit into ``room`` [bytes]."""
     run = frames.run
     fixed = _fixed(frames, root)
@@ -74,15 +74,15 @@ def _fitted(frames: Frames, root: str, room: float, tell: Tell | None) -> dict[s
         msg = f"{run.path}: two frames need {need:.1f} MB; allow more with --max-size"
         raise InputError(msg)
     while True:
-        kept = np.unique(np.linspace(0, len(run.times) - 1, n).round().astype(int))
-        parts = fixed | _described(frames, root, kept, fields, columns)
-        for index, frame in enumerate(kept.tolist()):
+        chosen = np.unique(np.linspace(0, len(run.times) - 1, n).round().astype(int))
+        parts = fixed | _described(frames, root, chosen, fields, columns)
+        for index, frame in enumerate(chosen.tolist()):
             parts |= _frame(frames, f"{root}/frames/{index}", frame, fields, columns)
         if _size(parts) <= room or n <= 2:
             break
         n = max(2, int(n * 0.97 * room / _size(parts)))
-    if tell is not None:
-        tell(_told(run, kept, fields, columns, frames))
+    if progress is not None:
+        progress(_summary(run, chosen, fields, columns, frames))
     return parts
 
 
@@ -109,7 +109,7 @@ def _fixed(frames: Frames, root: str) -> dict[str, Part]:
 
 def _families(frames: Frames) -> list[tuple[str, dict[str, Any]]]:
     """Where the cells of the frames came from, and why they survive; none of a large run."""
-    return frames.families() if len(frames.kin.ids) <= MAX_FAMILIES else []
+    return frames.families() if len(frames.family.ids) <= MAX_FAMILIES else []
 
 
 def _size_of_a_frame(frames: Frames, fields: list[str], columns: list[str]) -> float:
@@ -129,9 +129,9 @@ def _frame(
         root: _packed(frames.cells(frame)) | {"radius": frames.max_radius},
         f"{root}/ids": _packed(ids),
     }
-    told = frames.columns(frame, (*columns, *IN_CELLS))
-    ranges = frames.column_ranges(tuple(told))
-    for name, levels in told.items():
+    encoded = frames.columns(frame, (*columns, *IN_CELLS))
+    ranges = frames.column_ranges(tuple(encoded))
+    for name, levels in encoded.items():
         parts[f"{root}/columns/{quoted(name)}"] = _packed(levels) | {"range": list(ranges[name])}
     for name in fields:
         ends = {"range": list(frames.field_range(name))}
@@ -147,31 +147,33 @@ def quoted(name: str) -> str:
 
 
 def _described(
-    frames: Frames, root: str, kept: np.ndarray, fields: list[str], columns: list[str]
+    frames: Frames, root: str, chosen: np.ndarray, fields: list[str], columns: list[str]
 ) -> dict[str, Part]:
     """The description of a run as if it had only what was kept."""
-    run, told = frames.run, frames.described()
+    run, description = frames.run, frames.described()
     shown = {*columns, *IN_CELLS}
-    told |= {
-        "times": run.times[kept].tolist(),
-        "counts": run.n_cells[kept].tolist(),
-        "every": math.ceil(len(run.times) / len(kept)),
-        "columns": [c for c in told["columns"] if c["name"] in shown],
-        "fields": [f for f in told["fields"] if f["name"] in fields],
+    description |= {
+        "times": run.times[chosen].tolist(),
+        "counts": run.n_cells[chosen].tolist(),
+        "every": math.ceil(len(run.times) / len(chosen)),
+        "columns": [c for c in description["columns"] if c["name"] in shown],
+        "fields": [f for f in description["fields"] if f["name"] in fields],
     }
-    return {root: _json(told)}
+    return {root: _json(description)}
 
 
-def _told(run: Run, kept: np.ndarray, fields: list[str], columns: list[str], frames: Frames) -> str:
+def _summary(
+    run: Run, chosen: np.ndarray, fields: list[str], columns: list[str], frames: Frames
+) -> str:
     known = [n for n in run.columns if n not in (*NOT_SHOWN, *IN_CELLS)]
     n_columns = len(known) + (frames.explanation is not None)
     return (
-        f"{run.path.name}: {len(kept)} of {len(run.times)} frames, {len(fields)} of "
+        f"{run.path.name}: {len(chosen)} of {len(run.times)} frames, {len(fields)} of "
         f"{len(run.fields)} fields, {len(columns)} of {n_columns} columns"
     )
 
 
-def _listed(run: Run) -> dict[str, Any]:
+def _entry(run: Run) -> dict[str, Any]:
     return {"name": run.name, "seed": run.seed, "file": run.path.name}
 
 
@@ -203,7 +205,7 @@ def _page() -> str:
         for name in ("index.html", "app.js", "app.css", "icon.svg")
     )
     picture = "data:image/svg+xml;base64," + base64.b64encode(icon.encode()).decode("ascii")
-    told = f'<script type="application/json" id="packed">{_PLACE}</script>'
+    packed = f'<script type="application/json" id="packed">{_PLACE}</script>'
     script = script.replace("</script", "<\\/script")
     page = re.sub(r'<link rel="preload"[^>]*>\n', "", page)
     return (
@@ -216,5 +218,5 @@ def _page() -> str:
             f'content="{_ALLOWED}">',
             1,
         )
-        .replace("</body>", f'{told}\n<script type="module">{script}</script>\n</body>', 1)
+        .replace("</body>", f'{packed}\n<script type="module">{script}</script>\n</body>', 1)
     )

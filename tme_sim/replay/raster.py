@@ -85,7 +85,7 @@ class Solid:
     ) -> None:
         """Draw cells as spheres; ``tint`` is RGBA, (n, 4)."""
         self._depth[:] = np.inf
-        x, y, z = self._seen(position)
+        x, y, z = self._project(position)
         cells = _Spheres(x, y, z, radius * self._focal / z, radius)
         _spheres(image, self._depth, cells, tint.astype("f8"), LIGHT)
 
@@ -112,7 +112,7 @@ class Solid:
         for axis, (a, b) in itertools.product(range(3), itertools.product((0.0, 1.0), repeat=2)):
             corner = np.insert([a, b], axis, 0.0) * np.ones((LINE_POINTS, 3))
             corner[:, axis] = along
-            x, y, z = self._seen(corner * self._size)
+            x, y, z = self._project(corner * self._size)
             column, row = x.astype(int), y.astype(int)
             inside = (column >= 0) & (column < self._shape[1]) & (row >= 0)
             inside &= row < self._shape[0]
@@ -120,7 +120,7 @@ class Solid:
             free = z < self._depth[row, column]
             image[row[free], column[free]] = color
 
-    def _seen(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _project(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Column and row on the image, and distance along the line of sight [um]."""
         away = np.asarray(position, "f8") - self._eye
         depth = away @ self._ahead

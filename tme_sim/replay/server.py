@@ -78,7 +78,7 @@ def application(paths: Iterable[str | Path], *, running: bool = False) -> Starle
         paths: run files.
         running: this process is still writing them; the page then asks for more.
     """
-    runs = [_opened(path, running=running) for path in paths]
+    runs = [_open_frames(path, running=running) for path in paths]
     app = Starlette(
         routes=[
             *(Route(address, _page_part, methods=["GET"]) for address in PAGE),
@@ -107,7 +107,7 @@ def application(paths: Iterable[str | Path], *, running: bool = False) -> Starle
     return app
 
 
-def _opened(path: str | Path, *, running: bool) -> Frames:
+def _open_frames(path: str | Path, *, running: bool) -> Frames:
     frames = Frames(open_run(path), running=running)
     if len(frames.run.times) == 0:
         msg = f"{frames.run.path}: holds no whole frame yet, so there is nothing to show"
@@ -198,8 +198,8 @@ async def _column(request: Request) -> Response:
 
 
 async def _field(request: Request) -> Response:
-    asked = [(axis, at) for axis, at in request.query_params.items() if axis in AXES]
-    axis, at = asked[0] if asked else ("z", "0")
+    slices = [(axis, at) for axis, at in request.query_params.items() if axis in AXES]
+    axis, at = slices[0] if slices else ("z", "0")
     if not at.isdecimal():
         msg = f"{axis} is {at!r}, but must be the number of a slice"
         raise InputError(msg)

@@ -63,12 +63,12 @@ class Cost:
     def text(self) -> str:
         """What an estimate rests on."""
         end = len(self.ticks) - 1
-        told = (
+        text = (
             f"{self.start:.0f} s to start and end, {self.root:.2g} s a run, "
             f"{self.branch:.2g} s a branch, {1e3 * self.ticks[-1] / end:.2g} ms a tick, "
             f"timed on {self.timed} of {end} ticks"
         )
-        return told if self.timed == end else f"{told}; cells go on as in the second half of these"
+        return text if self.timed == end else f"{text}; cells go on as in the second half of these"
 
 
 @dataclass(frozen=True)

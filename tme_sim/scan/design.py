@@ -145,7 +145,7 @@ def read_table(scan: Scan) -> list[Overrides]:
     """Overrides of each row of a CSV or Parquet table; its columns are dotted paths."""
     import pandas as pd
 
-    path = scan.beside(scan.table or "")
+    path = scan.path_to(scan.table or "")
     try:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
     except FileNotFoundError as err:
@@ -196,12 +196,12 @@ def _unknown_path(dotted: str, data: Any) -> str | None:
 
 
 def _part(overrides: Overrides, at: tuple[Any, ...]) -> Arm:
-    values = {path: _told(value) for path, value in overrides.items()}
+    values = {path: _as_text(value) for path, value in overrides.items()}
     label = ", ".join(f"{path}={value}" for path, value in values.items())
     return Arm(label, values, dict(overrides), at)
 
 
-def _told(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     """A value as a table holds it: number or text."""
     value = parse_value(value, "value") if isinstance(value, str) else value
     return value if isinstance(value, (str, int, float)) else str(value)

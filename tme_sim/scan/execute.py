@@ -14,7 +14,7 @@ from tme_sim import simulation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run, open_run
 from tme_sim.output.summary import dose_times
-from tme_sim.scan.outcomes import asked, measure, need_checkpoints
+from tme_sim.scan.outcomes import measure, need_checkpoints, with_code
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
 from tme_sim.scenario import load_scenario
@@ -93,7 +93,7 @@ def execute(tasks: list[Task], client: Any, terms: Terms, progress: Progress | N
     n_runs = sum(task.is_run for task in tasks)
     failed = 0
 
-    def tell(running: int) -> None:
+    def report(running: int) -> None:
         if progress is not None:
             done = n_runs - sum(task.is_run for task in left.values())
             progress(State(done, running, failed, list(left.values())))
@@ -101,14 +101,14 @@ def execute(tasks: list[Task], client: Any, terms: Terms, progress: Progress | N
     while todo:
         for task, answer in _answers(_submit(todo, client, terms), terms):
             if task is None:
-                tell(_n_running(client))
+                report(_n_running(client))
             elif answer != BUSY:
                 del left[task.key]
                 failed += task.is_run and answer != DONE
         todo = list(left.values())
         if todo:
             time.sleep(LOOK_EVERY)  # another process is at them
-    tell(0)
+    report(0)
 
 
 def priorities(tasks: Sequence[Task]) -> dict[str, int]:
@@ -183,7 +183,7 @@ def _is_done(job: dict[str, Any], terms: Terms) -> bool:
     if not job["is_run"]:
         return (store.place(job["key"], is_run=False) / RUN_FILE).is_file()
     row = store.row(job["key"])
-    return row is not None and row["status"] == DONE and row["asked"] == asked(terms.outcomes)
+    return row is not None and row["status"] == DONE and row["asked"] == with_code(terms.outcomes)
 
 
 def _make(job: dict[str, Any], terms: Terms) -> str:
@@ -208,12 +208,12 @@ def _make(job: dict[str, Any], terms: Terms) -> str:
 def _measure_again(job: dict[str, Any], terms: Terms) -> bool:
     """Whether a finished run, whose file was kept, could be asked for other outcomes."""
     store, key = terms.store, job["key"]
-    row, kept = store.row(key), store.place(key, is_run=True) / RUN_FILE
-    if row is None or row["status"] != DONE or not kept.is_file():
+    row, file = store.row(key), store.place(key, is_run=True) / RUN_FILE
+    if row is None or row["status"] != DONE or not file.is_file():
         return False
     if need_checkpoints(terms.outcomes):
         return False
-    store.write_row(key, row_of(open_run(kept), terms))
+    store.write_row(key, row_of(open_run(file), terms))
     return True
 
 
@@ -225,7 +225,7 @@ def row_of(run: Run, terms: Terms) -> dict[str, Any]:
     return {
         "status": DONE,
         "message": "",
-        "asked": asked(terms.outcomes),
+        "asked": with_code(terms.outcomes),
         "outcomes": measure(run, terms.outcomes),
         "course": _course(run),
         "digest": run.digest(),

@@ -95,8 +95,8 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
     low, high = image.get_clim()
     for (row, column), value in np.ndenumerate(means.to_numpy()):
         dark = value <= (low + high) / 2
-        told = f"≥ {value:.4g}" if late.iat[row, column] else f"{value:.4g}"
-        ax.text(column, row, told, ha="center", va="center", color="white" if dark else "black")
+        label = f"≥ {value:.4g}" if late.iat[row, column] else f"{value:.4g}"
+        ax.text(column, row, label, ha="center", va="center", color="white" if dark else "black")
     ax.set_xticks(range(means.shape[1]), [str(v) for v in means.columns])
     ax.set_yticks(range(means.shape[0]), [str(v) for v in means.index])
     ax.spines[:].set_visible(False)
@@ -126,9 +126,9 @@ def burden_bands(bands: pd.DataFrame) -> Figure:
         ax.set_title(wrapped(arms[k]), fontsize=8, fontweight="normal")
         ax.margins(x=0.0)
     panels[0, 0].set_ylim(bottom=0)  # of all; last, so that it leaves room for every band
-    told = "; median, 10 to 90 % of seeds" if bands["n"].max() > 1 else ""
-    told += f"; grey: {wrapped(arms[0], ' ')}" if len(arms) > 1 else ""
-    figure.supxlabel(f"time [d]{told}", fontsize=9)
+    label = "; median, 10 to 90 % of seeds" if bands["n"].max() > 1 else ""
+    label += f"; grey: {wrapped(arms[0], ' ')}" if len(arms) > 1 else ""
+    figure.supxlabel(f"time [d]{label}", fontsize=9)
     figure.supylabel("living tumor cells", fontsize=9)
     return figure
 
@@ -181,11 +181,11 @@ def survival(curves: pd.DataFrame) -> Figure:
         ax.plot(left["day"], left["survival"], "|", color=arm_color(k), clip_on=False)
     p = curves["log_rank_p"].iloc[0]
     if (curves["survival"] == 1.0).all():
-        told = "no run progressed"
+        label = "no run progressed"
     else:
-        told = "one arm" if np.isnan(p) else f"log-rank p = {p:.2g}"
-    told += "; ticks: followed until there without progression"
-    ax.set_title(told, fontsize=8, fontweight="normal")
+        label = "one arm" if np.isnan(p) else f"log-rank p = {p:.2g}"
+    label += "; ticks: followed until there without progression"
+    ax.set_title(label, fontsize=8, fontweight="normal")
     ax.set(xlabel="time since the first dose [d]", ylabel="without progression", ylim=(0, 1.02))
     ax.margins(x=0.0)
     return figure
@@ -217,8 +217,8 @@ def paired_differences(table: pd.DataFrame) -> Figure:
         ax.set_ylim(len(arms) - 0.5, -0.5)
         ax.set_title(outcomes[k].replace("_", " "), fontsize=9, fontweight="normal")
     n = " to ".join(str(k) for k in sorted({table["n_pairs"].min(), table["n_pairs"].max()}))
-    told = f"difference from {wrapped(table['reference'].iloc[0], ' ')}, {n} pairs"
-    figure.supxlabel(f"{told}; 95 %: paired dark, unpaired light", fontsize=8)
+    label = f"difference from {wrapped(table['reference'].iloc[0], ' ')}, {n} pairs"
+    figure.supxlabel(f"{label}; 95 %: paired dark, unpaired light", fontsize=8)
     return figure
 
 

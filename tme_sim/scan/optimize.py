@@ -31,7 +31,7 @@ from tme_sim.scenario.quantities import refuse
 
 HEARTBEAT, GRACE = 5, 20  # [s]; a trial that is silent for longer died with its process
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-TOLD_ERRORS = (InputError, RuntimeError, ValueError)  # a trial that fails with one is a row
+ROW_ERRORS = (InputError, RuntimeError, ValueError)  # a trial that fails with one is a row
 FRONT, OTHERS = "#D55E00", "#9DB4CE"
 TrialProgress = Callable[[str], None]
 
@@ -84,7 +84,7 @@ class Search(Study):
                 number = trial.suggest_int(path, int(low), int(high), log=spec.log)
             else:
                 number = trial.suggest_float(path, low, high, log=spec.log)
-            values[path] = spec.said(number)
+            values[path] = spec.quantity(number)
         parts = [Arm(f"trial {trial.number}", values, values, ("search",))]
         for name, entries in self.choices.items():
             arms = {str(arm.values[name]): arm for arm in axis_arms(name, entries, "choices")}
@@ -143,15 +143,17 @@ def run(
     """
     store = scan.open_store(study, resume=resume)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found = _opened(study, resume=resume)
+    found = _open_study(study, resume=resume)
     finished = len(found.get_trials(deepcopy=False, states=FINISHED))
     with connect(study, workers=workers, scheduler=scheduler) as client:
         found.optimize(
             lambda trial: _objective(study, client, trial),
             n_trials=max(study.trials - finished, 0),
             n_jobs=workers or n_cores(),
-            catch=TOLD_ERRORS,
-            callbacks=[lambda _study, trial: progress(_said(study, trial)) if progress else None],
+            catch=ROW_ERRORS,
+            callbacks=[
+                lambda _study, trial: progress(_trial_line(study, trial)) if progress else None
+            ],
         )
     if not found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         trials = found.get_trials(deepcopy=False)
@@ -176,7 +178,7 @@ def draw(study: Search, found: Found, path: Path) -> Path:
         for ax, (across, up) in zip(panels, pairs, strict=True):
             ax.plot(done[across], done[up], "o", color=OTHERS, markersize=4, label="trials")
             _front(ax, study, done, found.best, across, up)
-            ax.set(xlabel=_told_axis(study, across), ylabel=_told_axis(study, up))
+            ax.set(xlabel=_axis_label(study, across), ylabel=_axis_label(study, up))
             ax.legend()
         title = f"{study.name}: {len(done)} trials".replace("_", " ")
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -197,7 +199,7 @@ def _objective(study: Search, client: Any, trial: Any) -> float | tuple[float, .
                 trial.report(sum(row[0] for row in rows) / len(rows), step)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-    except TOLD_ERRORS as err:
+    except ROW_ERRORS as err:
         trial.set_user_attr("message", str(err))
         raise
     means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
@@ -214,7 +216,7 @@ def _values(study: Search, client: Any, arm: Arm, scenario: Scenario) -> list[fl
     return [float(row[name]) for name in study.objectives]
 
 
-def _opened(study: Search, *, resume: bool) -> optuna.Study:
+def _open_study(study: Search, *, resume: bool) -> optuna.Study:
     """The study in its storage; a trial whose process died is tried again."""
     url = study.storage or f"sqlite:///{(study.folder() / 'study.db').resolve()}"
     pruner = optuna.pruners.MedianPruner() if study.prune else optuna.pruners.NopPruner()
@@ -276,17 +278,17 @@ def _front(
     ax.plot(front[across], front[up], f"o{line}", color=FRONT, markersize=5, label="Pareto front")
 
 
-def _told_axis(study: Search, name: str) -> str:
+def _axis_label(study: Search, name: str) -> str:
     return "trial" if name == "number" else f"{name} ({study.objectives[name]})"
 
 
-def _said(study: Search, trial: Any) -> str:
+def _trial_line(study: Search, trial: Any) -> str:
     values = ", ".join(f"{value:.4g}" for value in trial.values or ())
-    told = ", ".join(
+    settings = ", ".join(
         f"{name} {value:.4g} {study.search[name].unit}".rstrip()
         if name in study.search
         else f"{name} {value}"
         for name, value in trial.params.items()
     )
     end = values or trial.user_attrs.get("message", "")
-    return f"trial {trial.number} {trial.state.name.lower()}: {end} ({told})"
+    return f"trial {trial.number} {trial.state.name.lower()}: {end} ({settings})"

@@ -133,7 +133,7 @@ def need_checkpoints(outcomes: dict[str, dict[str, Any]]) -> bool:
     return any(mechanisms.__name__ in spec for spec in outcomes.values())
 
 
-def asked(outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def with_code(outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Outcomes with the hash of the code of a user's functions: another code, another result."""
     own = {}
     for column, spec in outcomes.items():

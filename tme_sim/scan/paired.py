@@ -58,14 +58,14 @@ def _compared(arm: np.ndarray, reference: np.ndarray) -> tuple[float, ...]:
     mean, n = float(difference.mean()), difference.size
     of_pairs = float(difference.var(ddof=1))
     each = arm.var(ddof=1) / n, reference.var(ddof=1) / n
-    apart = float(sum(each))
+    unpaired = float(sum(each))
     half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1) * np.sqrt(of_pairs / n))
-    freedom = apart**2 * (n - 1) / sum(v**2 for v in each) if apart > 0 else n - 1
-    wide = float(stats.t.ppf(0.5 + LEVEL / 2, freedom) * np.sqrt(apart))
-    if apart == 0.0:
+    freedom = unpaired**2 * (n - 1) / sum(v**2 for v in each) if unpaired > 0 else n - 1
+    wide = float(stats.t.ppf(0.5 + LEVEL / 2, freedom) * np.sqrt(unpaired))
+    if unpaired == 0.0:
         ratio = gain = np.nan
     else:
-        ratio, gain = half / wide, n * apart / of_pairs if of_pairs > 0 else np.inf
+        ratio, gain = half / wide, n * unpaired / of_pairs if of_pairs > 0 else np.inf
     return mean, mean - half, mean + half, mean - wide, mean + wide, ratio, gain
 
 

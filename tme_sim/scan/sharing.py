@@ -92,13 +92,11 @@ def _grow(family: list[tuple[str, Scenario]], parent: Task | None, tasks: list[T
     if end > (parent.end if parent else 0):
         parent = _segment([s for _, s in family], end, parent)
         tasks.append(parent)
-    for members in _that_go_on_together(family, end):
+    for members in _split_at(family, end):
         _grow(members, parent, tasks)
 
 
-def _that_go_on_together(
-    family: list[tuple[str, Scenario]], tick: int
-) -> list[list[tuple[str, Scenario]]]:
+def _split_at(family: list[tuple[str, Scenario]], tick: int) -> list[list[tuple[str, Scenario]]]:
     groups: list[list[tuple[str, Scenario]]] = []
     for key, scenario in family:
         for group in groups:

@@ -52,10 +52,10 @@ class Range(Strict):
         """The value at a share in [0, 1] of the interval, as a scenario would say it."""
         low, high = self.bounds()
         if self.log:
-            return self.said(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
-        return self.said(low + share * (high - low))
+            return self.quantity(math.exp(math.log(low) + share * (math.log(high) - math.log(low))))
+        return self.quantity(low + share * (high - low))
 
-    def said(self, number: float) -> str | float:
+    def quantity(self, number: float) -> str | float:
         """A number in the unit of ``low`` as a scenario would say it."""
         number = round(number) if self.whole else float(f"{number:.{DIGITS}g}")
         return format_quantity(number, self.unit) if self.unit else number
@@ -103,7 +103,7 @@ class Study(Strict):
         """The store."""
         return Path("outputs") / self.name if self.store is None else Path(self.store)
 
-    def beside(self, name: str) -> Path:
+    def path_to(self, name: str) -> Path:
         """A file that this one names."""
         path = self.document.path
         return (path.parent if path is not None else Path()) / name
@@ -116,7 +116,7 @@ class Study(Strict):
         """The scenario under overrides; errors about them name this file's line."""
         values = {**self.set, **overrides}
         try:
-            return load_scenario(self.beside(self.scenario), values)
+            return load_scenario(self.path_to(self.scenario), values)
         except ScenarioError as err:
             path = _override_at_fault(err.where, values)
             if path is None:

@@ -83,7 +83,7 @@ def explain(
     at: Sequence[str | float] | None = None,
     cells: int | None = None,
     threshold: float = 0.0,
-    tell: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> list[Explained]:
     """Explain the surviving tumor cells of a run at some of its checkpoints.
 
@@ -93,7 +93,7 @@ def explain(
             progression, and the last.
         cells: explain this many cells of a checkpoint at most, drawn by a keyed hash.
         threshold: net growth from which on a cell survives [doublings/day].
-        tell: called with a line about the cost before the work, and one per checkpoint.
+        progress: called with a line about the cost before the work, and one per checkpoint.
 
     Raises:
         InputError: no checkpoint, or none of them under therapy.
@@ -103,8 +103,8 @@ def explain(
     for tick in ticks:
         _, state = checkpoint.load(checkpoint_folder(run.path), at_most=tick)
         model = TumorModel(run.scenario, cell_model=cell_model, state=state["model"])
-        if tell is not None:
-            tell(_cost(model, cells, members))
+        if progress is not None:
+            progress(_cost(model, cells, members))
         found.append(explain_model(model, cells=cells, threshold=threshold, members=members))
     return found
 
@@ -121,7 +121,7 @@ def explain_model(
     Raises:
         InputError: no drug is in plasma, bath or tissue.
     """
-    rows = _drawn(model, cells)
+    rows = _sample(model, cells)
     found = situation(model, rows)
     if not _treated(found):
         msg = (
@@ -198,12 +198,12 @@ def _roll_out(
     """
     net = np.repeat(as_is.net[:, None], len(variants), axis=1)
     batch, places = [], []
-    for k, (one, asked) in enumerate(variants):
-        before = cells.take(asked)
-        after = one.change(before, rows[asked])
+    for k, (one, chosen) in enumerate(variants):
+        before = cells.take(chosen)
+        after = one.change(before, rows[chosen])
         moved = differs(after, before)
         batch.append(after.take(moved))
-        places.append((k, asked[moved]))
+        places.append((k, chosen[moved]))
     inside = [float(as_is.in_domain.mean()) if len(rows) else 1.0]
     grown = grow(cell_model, Cells.concatenate(batch))
     ends = np.cumsum([len(place) for _, place in places])
@@ -220,19 +220,19 @@ def _pairs(
     as_is: Growth,
     found: Situation,
     rows: np.ndarray,
-    asked: np.ndarray,
+    chosen: np.ndarray,
 ) -> np.ndarray:
     """Lowest net growth over all pairs that are put back together, for the rows asked for."""
     lowest = as_is.net.copy()
-    if asked.size:
-        some = cells.take(asked)
-        moved = [differs(one.change(some, rows[asked]), some) for one in found.put_back]
+    if chosen.size:
+        some = cells.take(chosen)
+        moved = [differs(one.change(some, rows[chosen]), some) for one in found.put_back]
         variants = [
-            (everything((found.put_back[a], found.put_back[b])), asked[moved[a] & moved[b]])
+            (everything((found.put_back[a], found.put_back[b])), chosen[moved[a] & moved[b]])
             for a, b in itertools.combinations(range(len(moved)), 2)
         ]
         net, _ = _roll_out(cell_model, cells, as_is, variants, rows)
-        lowest[asked] = net[asked].min(axis=1)
+        lowest[chosen] = net[chosen].min(axis=1)
     return lowest
 
 
@@ -271,8 +271,8 @@ def choose(run: Run, at: Sequence[str | float] | None = None) -> list[int]:
         InputError: the run has no checkpoint, or none of those asked for is under therapy.
     """
     tick = run.scenario.time.tick
-    kept = np.array(checkpoint.ticks(checkpoint_folder(run.path)))
-    if kept.size == 0:
+    saved = np.array(checkpoint.ticks(checkpoint_folder(run.path)))
+    if saved.size == 0:
         msg = (
             f"{run.path} has no checkpoints beside it ({checkpoint_folder(run.path)}); cells are "
             "explained from a checkpoint, so run it again"
@@ -280,18 +280,18 @@ def choose(run: Run, at: Sequence[str | float] | None = None) -> list[int]:
         raise InputError(msg)
     first = _therapy_begins(run)
     if at:
-        chosen = [_last_before(run, kept * tick, minutes(time)) for time in at]
-        early = [c for c in chosen if kept[c] * tick <= first]
+        chosen = [_last_before(run, saved * tick, minutes(time)) for time in at]
+        early = [c for c in chosen if saved[c] * tick <= first]
         if early:
             msg = (
-                f"{run.path}: the checkpoint at {kept[early[0]] * tick / DAY:g} d is without "
-                f"therapy ({_begins_in_words(first)})"
+                f"{run.path}: the checkpoint at {saved[early[0]] * tick / DAY:g} d is without "
+                f"therapy ({_start_text(first)})"
             )
             raise InputError(msg)
-        return sorted({int(kept[c]) for c in chosen})
-    treated = kept[kept * tick > first]
+        return sorted({int(saved[c]) for c in chosen})
+    treated = saved[saved * tick > first]
     if treated.size == 0:
-        msg = f"{run.path}: no checkpoint is under therapy: {_begins_in_words(first)}"
+        msg = f"{run.path}: no checkpoint is under therapy: {_start_text(first)}"
         raise InputError(msg)
     return sorted({int(t) for t in _around(run, treated, tick)})
 
@@ -330,7 +330,7 @@ def _therapy_begins(run: Run) -> float:
     return float(doses.min()) if len(doses) else np.inf
 
 
-def _begins_in_words(first: float) -> str:
+def _start_text(first: float) -> str:
     if np.isinf(first):
         return "the run gives no drug, and none is in its medium"
     return f"its first dose is at {first / DAY:g} d"
@@ -342,12 +342,12 @@ def _treated(found: Situation) -> bool:
     return bool(inside > 0.0 or max(found.drugs.values(), default=0.0) > 0.0)
 
 
-def _drawn(model: TumorModel, cells: int | None) -> np.ndarray:
+def _sample(model: TumorModel, cells: int | None) -> np.ndarray:
     """Rows of the tumor cells, in order of a keyed draw; the first ``cells`` of them."""
     rows = tumor_rows(model)
     ids = model.population["id"][rows]
-    lot = uniforms(model.seed, Stream.RECORD, model.tick_index, ids, _DRAW)
-    return rows[np.lexsort((ids, lot))][:cells]
+    draw = uniforms(model.seed, Stream.RECORD, model.tick_index, ids, _DRAW)
+    return rows[np.lexsort((ids, draw))][:cells]
 
 
 def _cell_model(run: Run, member: int | None = None) -> CellModel:
@@ -378,14 +378,14 @@ def _cost(model: TumorModel, cells: int | None, members: Sequence[CellModel]) ->
     state, out = model.cell_model.initial_state(code, bits), model.cell_model.allocate(_TRIAL)
     trial = Cells(state, inputs, bits, code, key=Key(np.arange(_TRIAL), 0, seed=0))
     model.cell_model.step(trial, STEP, out=out)
-    taken = []
+    spent = []
     for _ in range(3):
         start = time.perf_counter()
         model.cell_model.step(trial, STEP, out=out)
-        taken.append(time.perf_counter() - start)
-    each = min(taken) / _TRIAL
-    asked = n + 0.5 * len(members) * min(n, MEMBER_CELLS)
-    seconds = asked * ROLL_OUTS * N_STEPS * each
+        spent.append(time.perf_counter() - start)
+    each = min(spent) / _TRIAL
+    n_rolled_out = n + 0.5 * len(members) * min(n, MEMBER_CELLS)
+    seconds = n_rolled_out * ROLL_OUTS * N_STEPS * each
     hint = " (fewer with --cells N)" if cells is None and seconds > 60.0 else ""
     return (
         f"{model.time / DAY:g} d: {n} of {n_tumor} living tumor cells, "

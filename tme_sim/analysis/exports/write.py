@@ -93,14 +93,14 @@ def export(
     _check_package(to, chosen)
     _refuse_overwrite(path, chosen, force=force)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.partial{path.suffix}")
-    _remove(beside)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    _remove(partial)
     try:
-        chosen.write(run, frames, beside)
+        chosen.write(run, frames, partial)
         _remove(path)
-        beside.replace(path)
+        partial.replace(path)
     finally:
-        _remove(beside)
+        _remove(partial)
     return path
 
 

@@ -46,7 +46,7 @@ def tree_of(pedigree: pd.DataFrame, end: float, *, sample: np.ndarray | None = N
             sampled cell disappear. None keeps all, the dead too.
     """
     full = _full_tree(pedigree, end)
-    return full if sample is None else _spanned(full, full.leaf & sample[full.cell])
+    return full if sample is None else _pruned(full, full.leaf & sample[full.cell])
 
 
 def sample_of_living(
@@ -56,8 +56,8 @@ def sample_of_living(
     chosen: np.ndarray = living(pedigree, end) & (pedigree["clone"] >= 0).to_numpy()
     rows = np.flatnonzero(chosen)
     if n is not None and rows.size > n:
-        lot = uniforms(seed, Stream.RECORD, 0, pedigree["id"].to_numpy()[rows], 1)
-        chosen[rows[np.argsort(lot, kind="stable")[n:]]] = False
+        draw = uniforms(seed, Stream.RECORD, 0, pedigree["id"].to_numpy()[rows], 1)
+        chosen[rows[np.argsort(draw, kind="stable")[n:]]] = False
     return chosen
 
 
@@ -146,13 +146,13 @@ def _full_tree(pedigree: pd.DataFrame, end: float) -> Tree:
     return Tree(parent, time, cell, daughter == NO_PARENT, start)
 
 
-def _spanned(tree: Tree, kept: np.ndarray) -> Tree:
+def _pruned(tree: Tree, sampled: np.ndarray) -> Tree:
     """Lines to kept leaves only, without nodes that split nothing."""
-    n_below = kept.astype(int)  # kept leaves, or children that lead to one
+    n_below = sampled.astype(int)  # kept leaves, or children that lead to one
     for node in range(len(tree) - 1, -1, -1):
         if n_below[node] and tree.parent[node] != NO_PARENT:
             n_below[tree.parent[node]] += 1
-    stays = np.flatnonzero(kept | (n_below > 1))
+    stays = np.flatnonzero(sampled | (n_below > 1))
     number = np.full(len(tree), NO_PARENT)
     number[stays] = np.arange(stays.size)
     above = number.copy()  # nearest node that stays, from each node up
