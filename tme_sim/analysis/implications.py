@@ -116,7 +116,7 @@ def implications(scenario: Scenario) -> Implications:
 
 def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
     """Outputs of the cell model for a cell of each group, after two days in what is there at 0."""
-    import surrogates
+    import surrogates  # numba
 
     try:
         model = surrogates.load(**scenario.cell_model_options(), device="cpu")
@@ -138,7 +138,7 @@ def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
 
 def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
     """Daily means of what cells would sense of each drug, adaptive entries always on."""
-    from tme_sim.therapy import Therapy
+    from tme_sim.therapy import Therapy  # scipy
 
     therapy = Therapy(scenario)
     if not therapy.drugs:

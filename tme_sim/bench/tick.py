@@ -8,16 +8,17 @@ import argparse
 import json
 import math
 import statistics
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tme_sim.compute.launch import set_threads
 from tme_sim.errors import InputError
+from tme_sim.model import tick
+from tme_sim.model.tumor_model import TumorModel
+from tme_sim.scenario import Scenario, load_scenario
 from tme_sim.scenario.units import HOUR
-
-if TYPE_CHECKING:
-    from tme_sim.model.tumor_model import TumorModel
-    from tme_sim.scenario import Scenario
 
 EDGE = {  # voxels along each axis, by dimension and number of cells
     (2, 1_000): 50,
@@ -69,9 +70,6 @@ def main(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace, *, name: str, off: Collection[str]) -> int:
     """Measure ticks with the processes ``off`` left out, and print the result."""
-    from tme_sim.compute.launch import set_threads
-    from tme_sim.model.tumor_model import TumorModel
-
     if min(args.cells, args.ticks, args.repeat) < 1:
         msg = "--cells, --ticks and --repeat must be at least 1"
         raise InputError(msg)
@@ -85,10 +83,8 @@ def run(args: argparse.Namespace, *, name: str, off: Collection[str]) -> int:
     return 0
 
 
-def packed(n: int, dim: int, *, off: Collection[str] = ()) -> "Scenario":
+def packed(n: int, dim: int, *, off: Collection[str] = ()) -> Scenario:
     """A disk or ball of ``n`` tumor cells in a box of medium at tissue oxygen."""
-    from tme_sim.scenario import load_scenario
-
     shape, radius = ("disk", "ball")[dim - 2], packed_radius(n, dim)
     edge = EDGE.get((dim, n)) or max(
         SHORTEST_EDGE, EDGE_STEP * math.ceil(2.0 * radius / (FILLED * VOXEL * EDGE_STEP))
@@ -120,10 +116,8 @@ def packed_radius(n: int, dim: int) -> float:
     return math.sqrt(volume / math.pi) if dim == 2 else (0.75 * volume / math.pi) ** (1.0 / 3.0)
 
 
-def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Timing:
+def measure(model: TumorModel, ticks: int, *, off: Collection[str] = ()) -> Timing:
     """Advance a model by some ticks; the wall time of every process of each is in its timers."""
-    from tme_sim.model import tick
-
     timing = Timing({name: [] for name in tick.PROCESSES if name not in off})
     for _ in range(ticks):
         before = dict(model.timers)
@@ -137,7 +131,7 @@ def measure(model: "TumorModel", ticks: int, *, off: Collection[str] = ()) -> Ti
     return timing
 
 
-def result(model: "TumorModel", rounds: list[Timing]) -> dict[str, Any]:
+def result(model: TumorModel, rounds: list[Timing]) -> dict[str, Any]:
     """What was measured, as plain values: medians over all ticks of all rounds."""
     per_hour = HOUR / model.dt
     n_cells = statistics.median(n for one in rounds for n in one.n_cells)
@@ -172,8 +166,7 @@ def result(model: "TumorModel", rounds: list[Timing]) -> dict[str, Any]:
 
 def peak_memory() -> int:
     """Most memory that this process has held [B]."""
-    import resource
-    import sys
+    import resource  # not on Windows
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

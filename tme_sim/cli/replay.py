@@ -90,7 +90,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, a line now and then elsewhere."""
     if sys.stderr.isatty():
         from rich.console import Console  # only where there is a terminal
-        from rich.progress import Progress
+        from rich.progress import Progress  # only where there is a terminal
 
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("movie", total=None)

@@ -17,6 +17,7 @@ from tme_sim.output.info import WIDTH, info
 from tme_sim.output.layout import Extent, RunFileError
 from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, summarize
+from tme_sim.scenario.units import minutes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,6 @@ class Run:
         Raises:
             RunFileError: the run has no frame yet, or none that early.
         """
-        from tme_sim.scenario.units import minutes
-
         if len(self.times) == 0:
             msg = f"{self.path}: holds no whole frame"
             raise RunFileError(msg)
@@ -175,7 +174,7 @@ class Run:
     @functools.cached_property
     def pedigree(self) -> "pd.DataFrame":
         """One row per cell that ever lived: mother, birth, death, cause, type, clone, mutation."""
-        from tme_sim.output.pedigree import pedigree
+        from tme_sim.output.pedigree import pedigree  # pandas
 
         return pedigree(self)
 
@@ -192,7 +191,7 @@ class Run:
     @functools.cached_property
     def scenario(self) -> "Scenario":
         """The scenario that was run, with the overrides that were in force."""
-        from tme_sim.scenario import load_scenario
+        from tme_sim.scenario import load_scenario  # pydantic and pint
 
         return load_scenario(self.resolved)
 

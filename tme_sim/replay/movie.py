@@ -126,7 +126,7 @@ def _with_progress(pictures: "Pictures", n: int, progress: Progress | None) -> I
 
 
 def _write_gif(pictures: Iterable[np.ndarray], path: Path, fps: int) -> None:
-    from PIL import Image
+    from PIL import Image  # only for a GIF
 
     images = (Image.fromarray(p).quantize(colors=256, dither=Image.Dither.NONE) for p in pictures)
     first = next(images)
@@ -139,7 +139,7 @@ def _write_gif(pictures: Iterable[np.ndarray], path: Path, fps: int) -> None:
 def _write_video(
     pictures: Iterable[np.ndarray], path: Path, fps: int, size: tuple[int, int]
 ) -> None:
-    import imageio_ffmpeg
+    import imageio_ffmpeg  # an extra
 
     codec, options = CODECS[path.suffix.lower()]
     writer = imageio_ffmpeg.write_frames(

@@ -58,7 +58,7 @@ def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = Tr
     Raises:
         RunFileError: one of the files cannot be read as a run.
     """
-    import uvicorn
+    import uvicorn  # only once there is something to serve
 
     app = application(paths)
     listener = listen(port)

@@ -71,7 +71,7 @@ class Watch:
         return self._server is not None and self._server.started
 
     def _serve(self) -> None:
-        import uvicorn
+        import uvicorn  # only once there is something to serve
 
         while not self.looks_there():
             if self._ended.wait(LOOK_EVERY):

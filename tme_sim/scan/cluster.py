@@ -19,8 +19,8 @@ ENVIRONMENT = {
 @contextlib.contextmanager
 def connect(study: Study, *, workers: int | None, scheduler: str | None) -> Iterator[Any]:
     """A Dask client: of a scheduler, of the file's cluster, or of workers on this machine."""
-    import dask
-    from dask.distributed import Client
+    import dask  # an extra
+    from dask.distributed import Client  # an extra
 
     os.environ.update(ENVIRONMENT)  # before workers import numba
     dask.config.set({"distributed.worker.profile.enabled": False})  # workers here get this one
@@ -39,13 +39,13 @@ def n_cores() -> int:
 
 def _own(study: Study, workers: int) -> Any:
     if "slurm" in study.cluster:
-        from dask_jobqueue import SLURMCluster
+        from dask_jobqueue import SLURMCluster  # an extra, only for SLURM
 
         usual = {"cores": 1, "processes": 1, "log_directory": str(study.folder() / "jobs")}
         owned = SLURMCluster(**{**usual, **study.cluster["slurm"]})
         owned.scale(workers)
         return owned
-    from dask.distributed import LocalCluster
+    from dask.distributed import LocalCluster  # an extra
 
     # no memory limit: a run's memory is checked when its scenario is
     return LocalCluster(

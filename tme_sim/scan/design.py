@@ -30,7 +30,7 @@ class Sample(Strict):
 
     def points(self) -> list[Overrides]:
         """Overrides of each point."""
-        from scipy.stats import qmc
+        from scipy.stats import qmc  # a second, only for samples
 
         engines = {"latin_hypercube": qmc.LatinHypercube, "sobol": qmc.Sobol}
         engine = engines[self.method](len(self.ranges), rng=self.seed)
@@ -143,7 +143,7 @@ def combined(parts: Sequence[Arm]) -> Arm:
 
 def read_table(scan: Scan) -> list[Overrides]:
     """Overrides of each row of a CSV or Parquet table; its columns are dotted paths."""
-    import pandas as pd
+    import pandas as pd  # only for tables of arms
 
     path = scan.path_to(scan.table or "")
     try:
@@ -170,7 +170,7 @@ def read_table(scan: Scan) -> list[Overrides]:
 
 
 def _read_csv(path: Path) -> Any:
-    import pandas as pd
+    import pandas as pd  # only for tables of arms
 
     return pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
 

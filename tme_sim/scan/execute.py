@@ -149,8 +149,8 @@ def _submit(todo: list[Task], client: Any, terms: Terms) -> dict[Any, Task]:
 
 def _answers(futures: dict[Any, Task], terms: Terms) -> Iterator[tuple[Task | None, str]]:
     """(task, answer) of each task as it ends; (None, "") once a second."""
-    from dask.distributed import TimeoutError as NotYet
-    from dask.distributed import wait
+    from dask.distributed import TimeoutError as NotYet  # an extra
+    from dask.distributed import wait  # an extra
 
     waiting = set(futures)
     while waiting:

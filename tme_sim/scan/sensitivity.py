@@ -69,7 +69,7 @@ class Sensitivity(Study):
 
     def sample(self) -> np.ndarray:
         """Points (n_points, n_parameters), shares of the ranges in [0, 1]."""
-        from SALib.sample import morris, sobol
+        from SALib.sample import morris, sobol  # an extra, imports pandas and scipy
 
         points: np.ndarray
         if self.method == "morris":
@@ -193,7 +193,7 @@ def tornado(table: pd.DataFrame, method: str, title: str) -> Figure:
 
 
 def _indices_of(study: Sensitivity, points: np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    from SALib.analyze import morris, sobol
+    from SALib.analyze import morris, sobol  # an extra, imports pandas and scipy
 
     table = pd.DataFrame({"parameter": list(study.parameters)})
     options = {"num_resamples": study.resamples, "seed": study.seed}

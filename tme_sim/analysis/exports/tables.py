@@ -28,8 +28,8 @@ def write_csv(run: Run, frames: range, path: Path) -> None:
 
 def write_parquet(run: Run, frames: range, path: Path) -> None:
     """Write the folder ``path`` of Parquet files; a row group of ``cells`` is a frame."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow as pa  # an extra
+    import pyarrow.parquet as pq  # an extra
 
     path.mkdir()
     tables = (pa.Table.from_pandas(t, preserve_index=False) for t in cells_of(run, frames))

@@ -92,15 +92,7 @@ def export(
     frames = _frames(run, chosen, at)
     _check_package(to, chosen)
     _refuse_overwrite(path, chosen, force=force)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    _remove(partial)
-    try:
-        chosen.write(run, frames, partial)
-        _remove(path)
-        partial.replace(path)
-    finally:
-        _remove(partial)
+    _write_whole(chosen, run, frames, path)
     return path
 
 
@@ -144,6 +136,19 @@ def _refuse_overwrite(path: Path, chosen: Format, *, force: bool) -> None:
     if not force:
         msg = f"{path}: exists; overwrite it with --force, or choose another -o"
         raise InputError(msg)
+
+
+def _write_whole(chosen: Format, run: Run, frames: range, path: Path) -> None:
+    """Write beside the path, and move what was written there once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    _remove(partial)
+    try:
+        chosen.write(run, frames, partial)
+        _remove(path)
+        partial.replace(path)
+    finally:
+        _remove(partial)
 
 
 def _remove(path: Path) -> None:

@@ -66,7 +66,7 @@ def animate(
     run: Run, *, field: str | None = None, color: str | None = None, interval: float = 150.0
 ) -> "FuncAnimation":
     """The tissue frame by frame; see ``Run.animate``."""
-    from matplotlib.animation import FuncAnimation
+    from matplotlib.animation import FuncAnimation  # pyplot
 
     _need_frames(run)
     with mpl.rc_context(PRINT):
