@@ -73,7 +73,7 @@ class Here:
 
     def submit(self, function, job, *terms, pure, **_where_and_when):
         assert not pure
-        self.submitted.append(job["key"])
+        self.submitted.append(job.key)
         given = [term.value if isinstance(term, Here.Future) else term for term in terms]
         try:
             return Here.Future(function(job, *given))

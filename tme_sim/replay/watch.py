@@ -9,11 +9,14 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tme_sim.errors import InputError
 from tme_sim.output.run import open_run
 from tme_sim.replay.server import address_of, application, listen
+
+if TYPE_CHECKING:
+    import uvicorn
 
 LOOK_EVERY = 0.2  # [s] for the first frame
 SLOWEST_STOP = 5.0  # [s] that a request may still take when everything ends
@@ -42,7 +45,7 @@ class Watch:
         self._before = path.stat().st_ino if path.exists() and not resumed else None
         self._listener = listen(port)
         self._ended = threading.Event()
-        self._server: Any = None
+        self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.address = address_of(self._listener)
 

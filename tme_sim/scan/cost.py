@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import nnls
@@ -26,10 +26,13 @@ from tme_sim.analysis.implications import PACKED_VOLUME
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.run import Run
 from tme_sim.scan.cluster import connect, n_cores
-from tme_sim.scan.execute import Terms, job_of, priorities, row_of
+from tme_sim.scan.execute import Job, Terms, job_of, priorities, row_of
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.study import Study
 from tme_sim.scenario import Scenario, load_scenario
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
 
 WARM_SECONDS, PILOT_SECONDS = 2.0, 10.0
 TIMED = "timed"  # why a pilot ended that was cut short
@@ -143,9 +146,9 @@ def forecast(study: Study, tasks: Sequence[Task], workers: int) -> Forecast | No
     return Forecast(cost, tasks, workers)
 
 
-def pilot(job: dict[str, Any], terms: Terms, seconds: float) -> Pilot:
+def pilot(job: Job, terms: Terms, seconds: float) -> Pilot:
     """Simulate a run in a worker for some seconds or to its end; branch from there."""
-    scenario = load_scenario(job["scenario"])
+    scenario = load_scenario(job.scenario)
     clock = _Clock(seconds)
     with tempfile.TemporaryDirectory() as folder:
         path, other = Path(folder) / "run.h5", Path(folder) / "branch.h5"
@@ -159,7 +162,7 @@ def pilot(job: dict[str, Any], terms: Terms, seconds: float) -> Pilot:
     ticks = np.diff(clock.stamps)
     ticks = np.insert(ticks, 0, ticks[:1].sum())  # the first: as long as the second
     root = ran - begin - float(ticks.sum())
-    never = 0 if run.reason == TIMED else round(job["until"] / scenario.time.tick) - len(ticks)
+    never = 0 if run.reason == TIMED else round(job.until / scenario.time.tick) - len(ticks)
     return Pilot(np.pad(ticks, (0, never)), np.pad(clock.cells, (0, never), "edge"), root, branched)
 
 
@@ -202,7 +205,7 @@ def makespan(tasks: Sequence[Task], cost: Cost, workers: int) -> float:
 
 
 def _pilots(
-    client: Any, places: Sequence[str], tasks: Sequence[Task], terms: Terms, seconds: float
+    client: "Client", places: Sequence[str], tasks: Sequence[Task], terms: Terms, seconds: float
 ) -> list[Pilot | None]:
     """A pilot of each task, all at once, each on its worker; None of those that fail."""
     futures = [

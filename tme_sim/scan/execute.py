@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import Timeout
 
@@ -20,6 +20,9 @@ from tme_sim.scan.store import RUN_FILE, Store
 from tme_sim.scenario import load_scenario
 from tme_sim.scenario.units import DAY
 from tme_sim.state import checkpoint
+
+if TYPE_CHECKING:
+    from dask.distributed import Client, Future
 
 DONE = "done"
 FAILED = "failed"
@@ -55,12 +58,23 @@ class Terms:
         return Store(Path(self.folder))
 
 
-def carry_out(job: dict[str, Any], terms: Terms, parent: str = "") -> str:
+class Job(NamedTuple):
+    """A task as plain data, which a worker gets."""
+
+    key: str
+    scenario: dict[str, Any]  # resolved
+    is_run: bool
+    until: float  # [min]
+    parent: str | None  # key of the segment that it continues
+    branch_time: float  # [min]
+
+
+def carry_out(job: Job, terms: Terms, parent: str = "") -> str:
     """Simulate one task in a worker and publish it; returns done, failed, busy or the error."""
     if parent == BUSY:
         return BUSY
     try:
-        with terms.store.claim(job["key"]):
+        with terms.store.claim(job.key):
             if _is_done(job, terms):
                 return DONE
             if parent.startswith("error: "):
@@ -71,19 +85,21 @@ def carry_out(job: dict[str, Any], terms: Terms, parent: str = "") -> str:
         return BUSY
 
 
-def job_of(task: Task) -> dict[str, Any]:
+def job_of(task: Task) -> Job:
     """A task as plain data."""
-    return {
-        "key": task.key,
-        "scenario": task.scenario.resolved(),
-        "is_run": task.is_run,
-        "until": task.end * task.scenario.time.tick,
-        "parent": task.parent.key if task.parent else None,
-        "branch_time": task.branch_time,
-    }
+    return Job(
+        key=task.key,
+        scenario=task.scenario.resolved(),
+        is_run=task.is_run,
+        until=task.end * task.scenario.time.tick,
+        parent=task.parent.key if task.parent else None,
+        branch_time=task.branch_time,
+    )
 
 
-def execute(tasks: list[Task], client: Any, terms: Terms, progress: Progress | None = None) -> None:
+def execute(
+    tasks: list[Task], client: "Client", terms: Terms, progress: Progress | None = None
+) -> None:
     """Carry out all tasks that are not done; a lost worker costs only its unfinished ones.
 
     ``progress`` hears, about once a second, how far they have come.
@@ -137,8 +153,8 @@ def needed(tasks: list[Task], terms: Terms) -> list[Task]:
     return [task for task in tasks if task.key in keys]
 
 
-def _submit(todo: list[Task], client: Any, terms: Terms) -> dict[Any, Task]:
-    futures: dict[str, Any] = {}
+def _submit(todo: list[Task], client: "Client", terms: Terms) -> "dict[Future[str], Task]":
+    futures: dict[str, Future[str]] = {}
     first = priorities(todo)
     for task in todo:
         above = futures.get(task.parent.key, "") if task.parent else ""
@@ -147,7 +163,7 @@ def _submit(todo: list[Task], client: Any, terms: Terms) -> dict[Any, Task]:
     return {futures[task.key]: task for task in todo}
 
 
-def _answers(futures: dict[Any, Task], terms: Terms) -> Iterator[tuple[Task | None, str]]:
+def _answers(futures: "dict[Future[str], Task]", terms: Terms) -> Iterator[tuple[Task | None, str]]:
     """(task, answer) of each task as it ends; (None, "") once a second."""
     from dask.distributed import TimeoutError as NotYet  # an extra
     from dask.distributed import wait  # an extra
@@ -167,47 +183,47 @@ def _lost(task: Task, terms: Terms) -> str:
     """A task whose workers died with it, again and again, or whose shared past did."""
     job = job_of(task)
     try:
-        with terms.store.claim(job["key"]):
+        with terms.store.claim(job.key):
             return _fail(job, terms, "its workers died, or those of its shared past")
     except Timeout:
         return BUSY
 
 
-def _n_running(client: Any) -> int:
+def _n_running(client: "Client") -> int:
     return sum(bool(keys) for keys in client.processing().values())
 
 
-def _is_done(job: dict[str, Any], terms: Terms) -> bool:
+def _is_done(job: Job, terms: Terms) -> bool:
     """Whether nothing is left to do; failed runs and those without an outcome are repeated."""
     store = terms.store
-    if not job["is_run"]:
-        return (store.place(job["key"], is_run=False) / RUN_FILE).is_file()
-    row = store.row(job["key"])
+    if not job.is_run:
+        return (store.place(job.key, is_run=False) / RUN_FILE).is_file()
+    row = store.row(job.key)
     return row is not None and row["status"] == DONE and row["asked"] == with_code(terms.outcomes)
 
 
-def _make(job: dict[str, Any], terms: Terms) -> str:
+def _make(job: Job, terms: Terms) -> str:
     """Simulate, measure, publish; a failed run is a row with its message, whatever it was."""
-    store, key = terms.store, job["key"]
+    store, key = terms.store, job.key
     path = store.work(key) / RUN_FILE
     try:
         if _measure_again(job, terms):
             return DONE
         run = _simulate(store, job, path)
-        row = row_of(run, terms) if job["is_run"] else None
+        row = row_of(run, terms) if job.is_run else None
     except Exception as error:
         return _fail(job, terms, f"{type(error).__name__}: {error}")
     if row is not None:
         shutil.rmtree(simulation.checkpoint_folder(path), ignore_errors=True)
         if terms.keep not in ("all", "best"):
             path.unlink()
-    store.publish(key, is_run=job["is_run"], row=row)
+    store.publish(key, is_run=job.is_run, row=row)
     return DONE
 
 
-def _measure_again(job: dict[str, Any], terms: Terms) -> bool:
+def _measure_again(job: Job, terms: Terms) -> bool:
     """Whether a finished run, whose file was kept, could be asked for other outcomes."""
-    store, key = terms.store, job["key"]
+    store, key = terms.store, job.key
     row, file = store.row(key), store.place(key, is_run=True) / RUN_FILE
     if row is None or row["status"] != DONE or not file.is_file():
         return False
@@ -245,29 +261,34 @@ def _course(run: Run) -> dict[str, Any]:
     }
 
 
-def _simulate(store: Store, job: dict[str, Any], path: Path) -> Run:
+def _simulate(store: Store, job: Job, path: Path) -> Run:
     """The run of a task: resumed where somebody was stopped, else branched or from its start."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = {"until": job["until"], "threads": 1, "device": "auto"}
     if path.exists() and checkpoint.ticks(simulation.checkpoint_folder(path)):
         with contextlib.suppress(RunFileError):
-            return simulation.resume(path, **until)
-    scenario = load_scenario(job["scenario"])
-    if job["parent"] is None:
-        return simulation.simulate(scenario, path, force=True, **until)
-    parent = store.place(job["parent"], is_run=False) / RUN_FILE
+            return simulation.resume(path, until=job.until, threads=1)
+    scenario = load_scenario(job.scenario)
+    if job.parent is None:
+        return simulation.simulate(scenario, path, until=job.until, threads=1, force=True)
+    parent = store.place(job.parent, is_run=False) / RUN_FILE
     return simulation.branch(
-        parent, job["branch_time"], scenario=scenario, output=path, force=True, **until
+        parent,
+        job.branch_time,
+        scenario=scenario,
+        output=path,
+        until=job.until,
+        threads=1,
+        force=True,
     )
 
 
-def _fail(job: dict[str, Any], terms: Terms, message: str) -> str:
+def _fail(job: Job, terms: Terms, message: str) -> str:
     """Publish a failed run as a row; a failed segment only tells those that wait for it."""
-    if not job["is_run"]:
+    if not job.is_run:
         return f"error: {message}"
     store = terms.store
     if terms.keep == "none":
-        shutil.rmtree(store.work(job["key"]), ignore_errors=True)
+        shutil.rmtree(store.work(job.key), ignore_errors=True)
     row = {"status": FAILED, "message": message, "asked": {}, "outcomes": {}, "digest": ""}
-    store.publish(job["key"], is_run=True, row=row)
+    store.publish(job.key, is_run=True, row=row)
     return FAILED

@@ -5,15 +5,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
 import optuna
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,9 @@ from tme_sim.scan.study import Range, Study, read_study
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.quantities import refuse
+
+if TYPE_CHECKING:
+    from dask.distributed import Client
 
 HEARTBEAT, GRACE = 5, 20  # [s]; a trial that is silent for longer died with its process
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -75,11 +79,12 @@ class Search(Study):
             refuse("several replicates are needed; trials are pruned after some of them", "prune")
         return self
 
-    def arm(self, trial: Any) -> Arm:
+    def arm(self, trial: optuna.Trial) -> Arm:
         """What a trial suggests, as an arm."""
         values: dict[str, Any] = {}
         for path, spec in self.search.items():
             low, high = spec.bounds()
+            number: float
             if spec.whole:
                 number = trial.suggest_int(path, int(low), int(high), log=spec.log)
             else:
@@ -186,7 +191,7 @@ def draw(study: Search, found: Found, path: Path) -> Path:
     return path
 
 
-def _objective(study: Search, client: Any, trial: Any) -> float | tuple[float, ...]:
+def _objective(study: Search, client: "Client", trial: optuna.Trial) -> float | tuple[float, ...]:
     """Means of the objectives over the seeds, one seed after the other."""
     arm = study.arm(trial)
     names = list(study.objectives)
@@ -206,7 +211,7 @@ def _objective(study: Search, client: Any, trial: Any) -> float | tuple[float, .
     return means[0] if len(names) == 1 else tuple(means)
 
 
-def _values(study: Search, client: Any, arm: Arm, scenario: Scenario) -> list[float]:
+def _values(study: Search, client: "Client", arm: Arm, scenario: Scenario) -> list[float]:
     """Objectives of one run of a trial."""
     planned = Planned(study, [(arm, scenario)], sharing.plan_alone(scenario))
     execute(planned.tasks, client, planned.terms)
@@ -242,7 +247,7 @@ def _open_study(study: Search, *, resume: bool) -> optuna.Study:
     return found
 
 
-def _sampler(study: Search, n_before: int) -> Any:
+def _sampler(study: Search, n_before: int) -> BaseSampler:
     seed = study.seed + n_before  # a sampler that starts anew would repeat its first draws
     match study.sampler:
         case "tpe":
@@ -254,7 +259,7 @@ def _sampler(study: Search, n_before: int) -> Any:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _table(study: Search, trials: list[Any]) -> pd.DataFrame:
+def _table(study: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
     """Trials by number: state, what was suggested, objectives, message."""
     rows = []
     for trial in sorted(trials, key=lambda one: one.number):
@@ -282,7 +287,7 @@ def _axis_label(study: Search, name: str) -> str:
     return "trial" if name == "number" else f"{name} ({study.objectives[name]})"
 
 
-def _trial_line(study: Search, trial: Any) -> str:
+def _trial_line(study: Search, trial: FrozenTrial) -> str:
     values = ", ".join(f"{value:.4g}" for value in trial.values or ())
     settings = ", ".join(
         f"{name} {value:.4g} {study.search[name].unit}".rstrip()
