@@ -11,6 +11,8 @@ of the second-order exponential Runge-Kutta method (Cox & Matthews 2002, J Compu
 a convex combination of h, u(h) and u(a): states stay in [0, 1] for any step.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -22,6 +24,15 @@ ACTIVATES, REQUIRES, INHIBITS = 0, 1, 2
 _ONE = np.float32(1.0)
 
 _transform = njit(cache=True, error_model="numpy")(transform_value)
+
+
+class _Rows(NamedTuple):
+    """Work space of a tile, a row of TILE cells per source or unit."""
+
+    x: np.ndarray  # float32 (n_sources, TILE)
+    silent: np.ndarray  # float32 (n_units, TILE), left unactivated by inputs and genotype
+    factor: np.ndarray  # float32 (n_units, TILE), their requirements and inhibitions
+    competence: np.ndarray  # float32 (n_units, TILE)
 
 
 @njit(cache=True, error_model="numpy")
@@ -40,47 +51,45 @@ def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
     inhibitions. Doses act at their concentration, times the gate if there is one; unitless values
     as transformed and gated.
     """
-    source, gate, target, role, strength, half, exponent, use_raw = edges
-    for e in range(source.size):
-        s = source[e]
-        opened = sources[gate[e]] if gate[e] >= 0 else _ONE
-        if use_raw[e]:
-            act = opened * hill(raw[s - n_nodes], half[e], exponent[e])
+    for e in range(edges.source.size):
+        source, gate, target = edges.source[e], edges.gate[e], edges.target[e]
+        opened = sources[gate] if gate >= 0 else _ONE
+        if edges.is_dose[e]:
+            act = opened * hill(raw[source - n_nodes], edges.half[e], edges.exponent[e])
         else:
-            act = hill(opened * sources[s], half[e], exponent[e])
-        share = strength[e] * act
-        if role[e] == ACTIVATES:
-            silent[target[e]] *= _ONE - np.float32(share)
-        elif role[e] == REQUIRES:
-            factor[target[e]] *= np.float32(1.0 - strength[e] + share)
+            act = hill(opened * sources[source], edges.half[e], edges.exponent[e])
+        share = edges.strength[e] * act
+        if edges.role[e] == ACTIVATES:
+            silent[target] *= _ONE - np.float32(share)
+        elif edges.role[e] == REQUIRES:
+            factor[target] *= np.float32(1.0 - edges.strength[e] + share)
         else:
-            factor[target[e]] *= np.float32(1.0 - share)
+            factor[target] *= np.float32(1.0 - share)
 
 
 @njit(error_model="numpy")
-def drive_tile(edges, units, work, u):
+def drive_tile(edges, first, last, rows, u):
     """Drives u of the units first..last for one tile; rows are units, lanes are cells.
 
     F = (1 - silent prod(1 - s act)) prod(1 - s + s act) prod(1 - s + s / (1 + (v/K)^n)) with
     act = v^n (1 + K^n) / (K^n + v^n), so that act(1) = 1, and v = x_source x_gate.
     """
-    start, source, gate, role, strength, half_n, exponent = edges
-    x, silent, factor, competence = work
+    x = rows.x
     power, left, scale = (
         np.empty(TILE, np.float32),
         np.empty(TILE, np.float32),
         np.empty(TILE, np.float32),
     )
-    for unit in range(units[0], units[1]):
-        closed, scaled, out, rate = silent[unit], factor[unit], u[unit - units[0]], competence[unit]
-        for j in range(TILE):
-            left[j], scale[j] = closed[j], scaled[j]
-        for e in range(start[unit], start[unit + 1]):
-            if gate[e] >= 0:
-                _raise_product(x[source[e]], x[gate[e]], exponent[e], power)
+    for unit in range(first, last):
+        out, rate = u[unit - first], rows.competence[unit]
+        left[:], scale[:] = rows.silent[unit], rows.factor[unit]
+        for e in range(edges.start[unit], edges.start[unit + 1]):
+            source, gate, exponent = edges.source[e], edges.gate[e], edges.exponent[e]
+            if gate >= 0:
+                _raise_product(x[source], x[gate], exponent, power)
             else:
-                _raise(x[source[e]], exponent[e], power)
-            _act(role[e], strength[e], half_n[e], power, left, scale)
+                _raise(x[source], exponent, power)
+            _act(edges.role[e], edges.strength[e], edges.half_n[e], power, left, scale)
         for j in range(TILE):
             out[j] = (_ONE - left[j]) * scale[j] * rate[j]
 
@@ -122,9 +131,8 @@ def _act(role, strength, half_n, power, left, scale):
 
 
 @njit(error_model="numpy")
-def _room(n_sources, n_units):
-    """Sources, silent parts, factors and competences of one tile."""
-    return (
+def _allocate(n_sources, n_units):
+    return _Rows(
         np.empty((n_sources, TILE), np.float32),
         np.empty((n_units, TILE), np.float32),
         np.empty((n_units, TILE), np.float32),
@@ -133,45 +141,50 @@ def _room(n_sources, n_units):
 
 
 @njit(error_model="numpy")
-def _load_tile(first, tables, arrays, work):
+def _load_tile(first, tables, cells, rows):
     """Fill one tile from the cells first..first + TILE; past the end the last cell is repeated."""
-    static, basal, competence, kind, a, b, n_genotypes = tables
-    state, inputs, genotype, cell_type = arrays
-    x, silent, factor, rate = work
-    n_nodes, n_inputs = state.shape[1], inputs.shape[1]
-    row = np.empty(x.shape[0], np.float32)
-    silent_row, factor_row = np.empty(basal.size, np.float32), np.empty(basal.size, np.float32)
+    n_units, n_nodes = tables.basal.size, cells.state.shape[1]
+    sources = np.empty(rows.x.shape[0], np.float32)
+    silent, factor = np.empty(n_units, np.float32), np.empty(n_units, np.float32)
     for j in range(TILE):
-        i = min(first + j, state.shape[0] - 1)
-        for k in range(n_nodes):
-            row[k] = state[i, k]
-        for k in range(n_inputs):
-            row[n_nodes + k] = _transform(np.float64(inputs[i, k]), kind[k], a[k], b[k])
-        for k in range(n_genotypes):
-            row[n_nodes + n_inputs + k] = np.float32((genotype[i] >> k) & 1)
-        for unit in range(basal.size):
-            silent_row[unit] = _ONE - basal[unit]
-            factor_row[unit] = _ONE
-        fold_inputs(static, n_nodes, row, inputs[i], silent_row, factor_row)
-        for k in range(row.size):
-            x[k, j] = row[k]
-        for unit in range(basal.size):
-            silent[unit, j] = silent_row[unit]
-            factor[unit, j] = factor_row[unit]
-            rate[unit, j] = competence[cell_type[i], unit] if unit < n_nodes else _ONE
+        i = min(first + j, cells.state.shape[0] - 1)
+        _load_sources(i, tables, cells, sources)
+        for unit in range(n_units):
+            silent[unit], factor[unit] = _ONE - tables.basal[unit], _ONE
+        fold_inputs(tables.static, n_nodes, sources, cells.inputs[i], silent, factor)
+        for k in range(sources.size):
+            rows.x[k, j] = sources[k]
+        competence = tables.competence[cells.cell_type[i]]
+        for unit in range(n_units):
+            rows.silent[unit, j] = silent[unit]
+            rows.factor[unit, j] = factor[unit]
+            rows.competence[unit, j] = competence[unit] if unit < n_nodes else _ONE
 
 
 @njit(error_model="numpy")
-def _advance(edges, n_steps, gain, correction, work, u0, u1):
+def _load_sources(i, tables, cells, sources):
+    """Nodes, transformed inputs and genotype bits of one cell."""
+    n_nodes, n_inputs = cells.state.shape[1], cells.inputs.shape[1]
+    for k in range(n_nodes):
+        sources[k] = cells.state[i, k]
+    for k in range(n_inputs):
+        value = np.float64(cells.inputs[i, k])
+        sources[n_nodes + k] = _transform(value, tables.kind[k], tables.a[k], tables.b[k])
+    for k in range(tables.n_genotypes):
+        sources[n_nodes + n_inputs + k] = np.float32((cells.genotype[i] >> k) & 1)
+
+
+@njit(error_model="numpy")
+def _advance(model, n_steps, rows, u0, u1):
     """Move the nodes of one tile by n_steps equal steps."""
-    x, nodes = work[0], (0, gain.size)
+    x, gain, correction = rows.x, model.gain, model.correction
     for _ in range(n_steps):
-        drive_tile(edges, nodes, work, u0)
+        drive_tile(model.dynamic, 0, gain.size, rows, u0)
         for k in range(gain.size):
             node, target, weight = x[k], u0[k], gain[k]
             for j in range(TILE):
                 node[j] += (target[j] - node[j]) * weight
-        drive_tile(edges, nodes, work, u1)
+        drive_tile(model.dynamic, 0, gain.size, rows, u1)
         for k in range(gain.size):
             node, before, after, weight = x[k], u0[k], u1[k], correction[k]
             for j in range(TILE):
@@ -179,42 +192,39 @@ def _advance(edges, n_steps, gain, correction, work, u0, u1):
 
 
 @njit(error_model="numpy", cache=True, nogil=True)
-def step_cells(rows, model, arrays, n_steps, out):
-    """Advance the cells rows[0]..rows[1] tile by tile, then read their heads.
+def step_cells(first, last, model, cells, n_steps, out):
+    """Advance the cells first..last tile by tile, then read their heads.
 
-    `out` has room for state, fractions and outputs. Threads share no cell.
+    Arguments are described in `teacher.parameters`. Threads share no cell.
     """
-    out_state, out_fractions, out_outputs = out
-    tables, edges, gain, correction, head_competence, ranges = model
-    inputs, cell_type = arrays[1], arrays[3]
-    n_nodes, n_units = out_state.shape[1], tables[1].size
-    work = _room(n_nodes + inputs.shape[1] + tables[6], n_units)
+    n_nodes, n_units, inputs = out.state.shape[1], model.tables.basal.size, cells.inputs
+    rows = _allocate(n_nodes + inputs.shape[1] + model.tables.n_genotypes, n_units)
     u0, u1 = np.empty((n_nodes, TILE), np.float32), np.empty((n_units, TILE), np.float32)
-    for tile in range(rows[0], rows[1], TILE):
-        _load_tile(tile, tables, arrays, work)
-        _advance(edges, n_steps, gain, correction, work, u0, u1)
-        drive_tile(edges, (n_nodes, n_units), work, u1)
-        for j in range(min(TILE, rows[1] - tile)):
+    for tile in range(first, last, TILE):
+        _load_tile(tile, model.tables, cells, rows)
+        _advance(model, n_steps, rows, u0, u1)
+        drive_tile(model.dynamic, n_nodes, n_units, rows, u1)
+        for j in range(min(TILE, last - tile)):
             i = tile + j
+            fractions = out.fractions[i]
             for k in range(n_nodes):
-                out_state[i, k] = work[0][k, j]
+                out.state[i, k] = rows.x[k, j]
             for k in range(n_units - n_nodes):
-                out_fractions[i, k] = u1[k, j]
-            outputs_from_fractions(
-                out_fractions[i], inputs[i], head_competence[cell_type[i]], ranges, out_outputs[i]
-            )
+                fractions[k] = u1[k, j]
+            competence = model.head_competence[cells.cell_type[i]]
+            outputs_from_fractions(fractions, inputs[i], competence, model.ranges, out.outputs[i])
 
 
 @njit(error_model="numpy", cache=True)
-def drive_cells(model, arrays, out):
+def drive_cells(model, cells, out):
     """Drives (n, n_units) at the present state: node targets, then head fractions."""
-    tables, edges = model[0], model[1]
-    n, n_units = out.shape
-    work = _room(arrays[0].shape[1] + arrays[1].shape[1] + tables[6], n_units)
+    tables, n_units = model.tables, out.shape[1]
+    n_sources = cells.state.shape[1] + cells.inputs.shape[1] + tables.n_genotypes
+    rows = _allocate(n_sources, n_units)
     u = np.empty((n_units, TILE), np.float32)
-    for first in range(0, n, TILE):
-        _load_tile(first, tables, arrays, work)
-        drive_tile(edges, (0, n_units), work, u)
-        for j in range(min(TILE, n - first)):
+    for first in range(0, out.shape[0], TILE):
+        _load_tile(first, tables, cells, rows)
+        drive_tile(model.dynamic, 0, n_units, rows, u)
+        for j in range(min(TILE, out.shape[0] - first)):
             for k in range(n_units):
                 out[first + j, k] = u[k, j]

@@ -123,8 +123,8 @@ class Teacher:
         n_threads = get_num_threads() if n >= PARALLEL_FROM else 1
         bounds = np.linspace(0, n, n_threads + 1).astype(int).tolist()
 
-        def advance(*rows: int) -> None:
-            kernels.step_cells(rows, model, arrays, n_steps, results)
+        def advance(first: int, last: int) -> None:
+            kernels.step_cells(first, last, model, arrays, n_steps, results)
 
         if n_threads == 1:
             advance(0, n)

@@ -238,7 +238,8 @@ class Module:
         heads = np.vstack([HEAD_COMPETENCE, np.tile(HEAD_COMPETENCE[0], (len(self._folds), 1))])
         fractions = np.empty((len(state), len(OUTPUTS)), np.float32)
         teacher_kernels.step_cells(
-            (0, len(state)),
+            0,
+            len(state),
             Equations(model.tables, model.edges, full, mean, heads, RANGES),
             Situations(state, np.ascontiguousarray(inputs), kind[1], kind[0]),
             n_steps,
