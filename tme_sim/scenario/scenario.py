@@ -110,7 +110,8 @@ class Domain(Strict):
     @property
     def box(self) -> tuple[float, float, float]:
         """Lengths in x, y, z [um]; one voxel in z where the tissue is 2D."""
-        return (*self.size, self.voxel)[:3]
+        x, y, z = (*self.size, self.voxel)[:3]
+        return x, y, z
 
 
 class Surrogate(Strict):
@@ -214,7 +215,9 @@ class Scenario(Strict):
     therapy: tuple[Dose, ...] = ()
     evolution: dict[str, MutationSpec] = Field(default_factory=dict)
     surrogate: Surrogate = Surrogate()
-    processes: dict[str, bool] = Field(default_factory=dict)
+    processes: dict[str, bool] = Field(
+        default_factory=dict, json_schema_extra={"propertyNames": {"enum": list(PROCESSES)}}
+    )
     catalogue: CatalogueFiles = Field(default=CatalogueFiles(), exclude=True)
     output: Output = Output()
     patient: Patient = Patient()

@@ -10,6 +10,7 @@ from pydantic import (
     field_serializer,
     field_validator,
 )
+from pydantic.config import JsonDict
 
 from tme_sim.scenario.errors import nearest
 from tme_sim.scenario.quantities import (
@@ -27,7 +28,13 @@ FACES = ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
 BY_NAME = ("no_flux", "periodic")
 EXCHANGE_UNIT = "1/um"
 
-_BOUNDARY_SCHEMA = {"anyOf": [{"type": "null"}, {"type": "object"}]}
+_WALL_SCHEMA: JsonDict = {"type": ["string", "object"]}
+_FACES_SCHEMA: JsonDict = {
+    "type": "object",
+    "properties": dict.fromkeys(("all", *FACES, "bath", "rate"), _WALL_SCHEMA),
+    "additionalProperties": False,
+}
+_BOUNDARY_SCHEMA: JsonDict = {"anyOf": [{"type": "null"}, _FACES_SCHEMA]}
 
 Unit = Literal["mmHg", "mM", "uM", "nM"]
 Wall = float | str | dict[str, float]
@@ -104,7 +111,7 @@ def _wall(face: str, wall: Any, shared: dict[str, Any], unit: str) -> Wall:
     """Condition on one face; `shared` holds ``bath`` and ``rate`` written beside the faces."""
     if face not in ("all", *FACES):
         refuse(f"unknown face; {nearest(face, ('all', *FACES))}", face)
-    if wall in BY_NAME:
+    if isinstance(wall, str) and wall in BY_NAME:
         return wall
     if wall == "exchange":
         return _exchange(face, shared.get("rate"), shared.get("bath"), unit)
