@@ -59,13 +59,13 @@ _INITIAL_IDS = 1_000_000_000  # room for each group's initial cells
 
 
 @register_jitable
-def uniform(seed, stream, tick, cell_id, draw):
+def uniform(seed: int, stream: int, tick: int, cell_id: int, draw: int) -> float:
     """Uniform draw in (0, 1), both ends excluded."""
     return _open_unit(_words(seed, stream, tick, cell_id, draw)[0])
 
 
 @register_jitable
-def normal(seed, stream, tick, cell_id, draw):
+def normal(seed: int, stream: int, tick: int, cell_id: int, draw: int) -> float:
     """Standard normal draw (Box and Muller 1958, from the two words of one hash)."""
     first, second = _words(seed, stream, tick, cell_id, draw)
     radius = math.sqrt(-2.0 * math.log(_open_unit(first)))

@@ -48,8 +48,8 @@ def _check_known_to_cell_model(scenario: Scenario) -> None:
     for name, group in scenario.cells.items():
         for k, mutation in enumerate(group.genotype):
             _know(scenario, ("cells", name, "genotype", k), mutation, scenario.genotypes)
-    for mutation, spec in scenario.evolution.items():
-        if not spec.nodes:
+    for mutation, change in scenario.evolution.items():
+        if not change.nodes:
             _know(scenario, ("evolution", mutation), mutation, channels.GENOTYPES)
     _check_own_mutations(scenario)
 

@@ -14,10 +14,11 @@ Path_ = tuple[Hashable, ...]
 MAX_BYTES = 10_000_000
 
 
-class _Composer(yaml.SafeLoader):
+class _Composer(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """YAML 1.2 scalars: ``1e5`` is a number; only true, false, on and off are truth values."""
 
-    yaml_implicit_resolvers: dict[str, list] = {}  # noqa: RUF012  (PyYAML's own protocol)
+    # PyYAML's own protocol: first letter -> (tag, pattern)
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
 for _tag, _pattern, _first in (

@@ -31,7 +31,8 @@ def apply_overrides(document: Document, overrides: Mapping[str, Any]) -> Documen
 
 def _put(data: Any, dotted: str, value: Any) -> Keys:
     """Set one value in place and return its path."""
-    place, keys = f"--set {dotted}", []
+    place = f"--set {dotted}"
+    keys: list[Any] = []
     names = dotted.split(".")
     for depth, name in enumerate(names):
         last = depth == len(names) - 1

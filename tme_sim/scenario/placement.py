@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tme_sim.compute.random import Stream, uniforms
 from tme_sim.scenario.errors import ScenarioError
@@ -20,6 +21,8 @@ from tme_sim.scenario.tissue import CellGroup, Placement
 
 RESTING_DISTANCE = 40.0 / 21.0
 """Centre distance of two cells at rest per radius: repulsion 10, adhesion 0.4 (PhysiCell)."""
+
+Points = NDArray[np.float64]  # (n, dim) or one of them [um]
 
 JITTER = 0.05  # of the resting distance
 CLOSEST = 0.8  # of the sum of radii: how near another group's cells may be at the start
@@ -32,8 +35,8 @@ ORDER = ("file", "poisson")  # these cannot make room for others, so they come f
 class Placed:
     """Cells of one group: positions [um] (n, 3) in x, y, z, and columns that a table gave."""
 
-    position: np.ndarray
-    columns: dict[str, np.ndarray] = field(default_factory=dict)
+    position: Points
+    columns: dict[str, Points] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.position)
@@ -84,7 +87,7 @@ def place(
     """
     if group.placement is None:
         return Placed(np.empty((0, 3)))
-    if group.placement.kind == "file":
+    if group.placement.file is not None:
         columns = read_table(group.placement.file, domain)
         xyz = [columns.pop(axis) for axis in "xyz"[: domain.dim]]
         columns.pop("z", None)
@@ -93,7 +96,7 @@ def place(
     region = _Region(group.placement, domain, radius)
     if group.placement.kind == "poisson":
         return Placed(_in_space(_scatter(region, draws), domain))
-    points = _pack(group.count, region, draws, occupied or _Occupied())
+    points = _pack(group.count or 0, region, draws, occupied or _Occupied())
     return Placed(_in_space(points, domain))
 
 
@@ -134,7 +137,7 @@ def check_placement(placement: Placement, domain: Domain) -> str | None:
     return None
 
 
-def _words(vector: np.ndarray) -> str:
+def _words(vector: Points) -> str:
     return "(" + ", ".join(f"{value:g}" for value in vector) + ")"
 
 
@@ -143,14 +146,14 @@ def _rank(group: CellGroup) -> int:
     return ORDER.index(kind) if kind in ORDER else len(ORDER)
 
 
-def _in_space(points: np.ndarray, domain: Domain) -> np.ndarray:
+def _in_space(points: Points, domain: Domain) -> Points:
     """Points as (n, 3); in 2D tissue in the middle of its one layer of voxels."""
     if domain.dim == 3:
         return np.ascontiguousarray(points, dtype=np.float64)
     return np.column_stack([points, np.full(len(points), domain.voxel / 2)])
 
 
-def _reach(placement: Placement, domain: Domain) -> np.ndarray:
+def _reach(placement: Placement, domain: Domain) -> Points:
     """Half of the extent of a shape along each axis [um]."""
     shape, whole = placement.shape, np.array(domain.size) / 2
     outer = getattr(shape, "outer", None) or getattr(shape, "radius", None)
@@ -167,7 +170,7 @@ class _Draws:
     seed: int
     key: int
 
-    def uniform(self, numbers: np.ndarray, draw: int) -> np.ndarray:
+    def uniform(self, numbers: NDArray[np.int64], draw: int) -> Points:
         """Draws in (0, 1), one per number."""
         return uniforms(self.seed, int(Stream.PLACEMENT), self.key, numbers, draw)
 
@@ -178,35 +181,35 @@ class _Region:
     def __init__(self, placement: Placement, domain: Domain, radius: float) -> None:
         shape = placement.shape
         self.kind, self.radius, self.dim = placement.kind, radius, domain.dim
-        self.spacing = getattr(shape, "spacing", None)
-        self.size = np.array(domain.size)
-        self.center = np.array(shape.center) if shape.center else self.size / 2
+        self.spacing = float(getattr(shape, "spacing", np.inf))
+        self.size: Points = np.array(domain.size)
+        self.center: Points = np.array(shape.center) if shape.center else self.size / 2
         self.reach = _reach(placement, domain)
-        self.round = placement.kind not in ("box", "everywhere") and self._outer(shape) is not None
         self.outer = self._outer(shape)
-        self.inner = getattr(shape, "inner", 0.0)
+        self.inner = float(getattr(shape, "inner", 0.0))
 
     @staticmethod
     def _outer(shape: Any) -> float | None:
         return getattr(shape, "outer", None) or getattr(shape, "radius", None)
 
     @property
-    def low(self) -> np.ndarray:
+    def low(self) -> Points:
         """Lowest corner of its bounding box, a cell's radius inside the walls [um]."""
         return np.maximum(self.center - self.reach, self.radius)
 
     @property
-    def high(self) -> np.ndarray:
+    def high(self) -> Points:
         """Highest corner of its bounding box [um]."""
         return np.minimum(self.center + self.reach, self.size - self.radius)
 
-    def holds(self, points: np.ndarray) -> np.ndarray:
+    def holds(self, points: Points) -> NDArray[np.bool_]:
         """Whether points lie in it."""
-        inside = np.all((points >= self.low) & (points <= self.high), axis=1)
+        inside: NDArray[np.bool_] = np.all((points >= self.low) & (points <= self.high), axis=1)
         distance2 = np.sum((points - self.center) ** 2, axis=1)
         if self.outer is not None:
             inside &= distance2 <= self.outer**2
-        return inside & (distance2 >= self.inner**2)
+        inside &= distance2 >= self.inner**2
+        return inside
 
     @property
     def measure(self) -> float:
@@ -230,16 +233,16 @@ class _Occupied:
     """Cells that are placed already, and whether a site is free of them."""
 
     def __init__(self) -> None:
-        self._points: list[np.ndarray] = []
+        self._points: list[Points] = []
         self._radii: list[float] = []
 
-    def add(self, points: np.ndarray, radius: float) -> None:
+    def add(self, points: Points, radius: float) -> None:
         """Add the cells of a group."""
         if len(points):
             self._points.append(points)
             self._radii.append(radius)
 
-    def free(self, sites: np.ndarray, radius: float) -> np.ndarray:
+    def free(self, sites: Points, radius: float) -> NDArray[np.bool_]:
         """Sites that leave every cell its place."""
         from scipy.spatial import cKDTree
 
@@ -251,7 +254,7 @@ class _Occupied:
         return free
 
 
-def _pack(count: int, region: _Region, draws: _Draws, occupied: _Occupied) -> np.ndarray:
+def _pack(count: int, region: _Region, draws: _Draws, occupied: _Occupied) -> Points:
     """Cells on a random choice of the free sites of a packed lattice, slightly moved."""
     step = RESTING_DISTANCE * region.radius
     sites = _lattice(region, step)
@@ -267,19 +270,19 @@ def _pack(count: int, region: _Region, draws: _Draws, occupied: _Occupied) -> np
     return np.where(region.holds(moved)[:, None], moved, free[chosen])
 
 
-def _directions(dim: int, numbers: np.ndarray, draws: _Draws) -> np.ndarray:
+def _directions(dim: int, numbers: NDArray[np.int64], draws: _Draws) -> Points:
     """Random offsets in the cube [-1, 1]."""
     return np.column_stack([2.0 * draws.uniform(numbers, 1 + axis) - 1.0 for axis in range(dim)])
 
 
-def _lattice(region: _Region, step: float) -> np.ndarray:
+def _lattice(region: _Region, step: float) -> Points:
     """Sites of a lattice with nearest neighbours at `step` [um], around the region's centre."""
     rows = np.ceil(region.reach / step).astype(int) + 1
     if region.dim == 2:
-        i, j = np.meshgrid(
+        grid = np.meshgrid(
             np.arange(-2 * rows[0], 2 * rows[0] + 1), np.arange(-2 * rows[1], 2 * rows[1] + 1)
         )
-        i, j = i.ravel(), j.ravel()
+        i, j = (indices.ravel() for indices in grid)
         offsets = np.column_stack([i + 0.5 * (j % 2), np.sqrt(0.75) * j]) * step
     else:
         axes = [np.arange(-2 * n, 2 * n + 1) for n in rows]
@@ -289,7 +292,7 @@ def _lattice(region: _Region, step: float) -> np.ndarray:
     return sites[region.holds(sites)]
 
 
-def _scatter(region: _Region, draws: _Draws) -> np.ndarray:
+def _scatter(region: _Region, draws: _Draws) -> Points:
     """Points at random, none nearer to another than a share of the spacing (dart throwing)."""
     count = region.scattered
     least2 = (DART_DISTANCE * region.spacing) ** 2

@@ -8,6 +8,7 @@ from tme_sim.scenario.quantities import Duration, Fraction, Quantity, Strict, Ti
 
 Share = Annotated[float, Quantity("1", above=0)]
 Amount = Annotated[float, Quantity("mg", above=0)]
+STOP_BELOW, RESUME_AT = 0.5, 1.0  # shares of the baseline, Zhang 2017
 ROUNDING = 1e-9  # relative; whole numbers of doses are quotients of floats
 
 
@@ -61,17 +62,15 @@ class Adaptive(Strict):
             return data
         return {
             **data,
-            "stop_below": 0.5 if data.get("stop_below") is None else data["stop_below"],
-            "resume_at": 1.0 if data.get("resume_at") is None else data["resume_at"],
+            "stop_below": STOP_BELOW if data.get("stop_below") is None else data["stop_below"],
+            "resume_at": RESUME_AT if data.get("resume_at") is None else data["resume_at"],
         }
 
     @model_validator(mode="after")
     def _possible(self) -> "Adaptive":
-        if self.stop_below is not None and self.resume_at <= self.stop_below:
-            refuse(
-                f"found {self.resume_at:g}, but it must be above stop_below ({self.stop_below:g})",
-                "resume_at",
-            )
+        low, high = self.stop_below, self.resume_at
+        if low is not None and high is not None and high <= low:
+            refuse(f"found {high:g}, but it must be above stop_below ({low:g})", "resume_at")
         if self.tolerance is not None and self.modulate_by is None:
             refuse("`tolerance` needs `modulate_by`, the step of the dose", "tolerance")
         if self.modulate_by is not None and self.modulate_by >= 1:

@@ -110,7 +110,7 @@ class CellTypeSpec(Strict):
     @property
     def radius(self) -> float:
         """Radius of a sphere of the newborn volume [um]."""
-        return (self.volume * 0.75 / 3.141592653589793) ** (1.0 / 3.0)
+        return float((self.volume * 0.75 / 3.141592653589793) ** (1.0 / 3.0))
 
 
 class Disk(Strict):
@@ -233,13 +233,15 @@ class CellGroup(Strict):
 
     @model_validator(mode="after")
     def _countable(self) -> "CellGroup":
-        implied = self.placement is not None and self.placement.kind in ("poisson", "file")
-        if implied and self.count is not None:
-            refuse(f"`{self.placement.kind}` implies the count; leave it out", "count")
-        if not implied and self.placement is not None and self.count is None:
-            refuse(f"`{self.placement.kind}` needs a count beside the placement", "placement")
-        if self.placement is None and (self.count or 0) > 0:
-            refuse(f"{self.count} cells need a placement; {nearest('', KINDS)}", "count")
-        if self.placement is None and self.count is None and self.supply == 0.0:
-            refuse("needs a placement with a count, or a supply")
+        if self.placement is None:
+            if (self.count or 0) > 0:
+                refuse(f"{self.count} cells need a placement; {nearest('', KINDS)}", "count")
+            if self.count is None and self.supply == 0.0:
+                refuse("needs a placement with a count, or a supply")
+            return self
+        kind = self.placement.kind
+        if kind in ("poisson", "file") and self.count is not None:
+            refuse(f"`{kind}` implies the count; leave it out", "count")
+        if kind not in ("poisson", "file") and self.count is None:
+            refuse(f"`{kind}` needs a count beside the placement", "placement")
         return self

@@ -9,6 +9,7 @@ from tme_sim.scenario.errors import ScenarioError, nearest
 
 if TYPE_CHECKING:
     import pint
+    from pint.facets.plain import PlainQuantity
 
 DAY, HOUR = 1440.0, 60.0
 """Lengths of time in minutes, the unit of time of everything inside."""
@@ -139,15 +140,15 @@ def _factor(given: str, unit: str) -> float:
     return _tidy((source / target).to_base_units().magnitude)
 
 
-def _oxygen_factor(source: "pint.Quantity", target: "pint.Quantity") -> float | None:
+def _oxygen_factor(source: "PlainQuantity[float]", target: "PlainQuantity[float]") -> float | None:
     """Factor where oxygen is given as a concentration and its partial pressure is needed."""
     pressure, millimolar = _parse_unit("mmHg"), _parse_unit("mM")
     if target != pressure or source.dimensionality != millimolar.dimensionality:
         return None
-    return (source / millimolar).magnitude / OXYGEN_SOLUBILITY
+    return float((source / millimolar).magnitude) / OXYGEN_SOLUBILITY
 
 
-def _parse_unit(text: str) -> "pint.Quantity":
+def _parse_unit(text: str) -> "PlainQuantity[float]":
     """One of a unit, written as ``um2``, ``um^2`` or ``um**2``, ``per hour`` or ``1/hour``.
 
     Only products and quotients of named units with one-digit powers: nothing is ever evaluated.
@@ -161,7 +162,7 @@ def _parse_unit(text: str) -> "pint.Quantity":
     return quantity.to_base_units()
 
 
-def _parse_term(term: str, text: str) -> "pint.Quantity":
+def _parse_term(term: str, text: str) -> "PlainQuantity[float]":
     """One of a named unit to a power; `text` is the whole unit, for the message."""
     import pint
 
@@ -170,14 +171,15 @@ def _parse_term(term: str, text: str) -> "pint.Quantity":
         msg = f"{text!r} is not a unit; use names, powers, * and /, for example 'um^2/min'"
         raise UnitError(msg)
     try:
-        unit = _registry().Quantity(1.0, match[1].replace("%", "percent"))
+        unit: PlainQuantity[float] = _registry().Quantity(1.0, match[1].replace("%", "percent"))
     except (pint.UndefinedUnitError, pint.OffsetUnitCalculusError, ValueError) as err:
         msg = f"unknown unit {match[1]!r}; {nearest(match[1], _COMMON)}"
         raise UnitError(msg) from err
-    return unit ** int(match[2] or 1)
+    power: PlainQuantity[float] = unit ** int(match[2] or 1)
+    return power
 
 
-def _dimension(quantity: "pint.Quantity") -> str:
+def _dimension(quantity: "PlainQuantity[float]") -> str:
     """Dimension in words, for example ``[length]``."""
     return str(quantity.dimensionality).replace("dimensionless", "none") or "none"
 
@@ -191,11 +193,11 @@ def _tidy(factor: float) -> float:
 
 
 @functools.cache
-def _registry() -> "pint.UnitRegistry":
+def _registry() -> "pint.UnitRegistry[float]":
     """The only unit registry; built on first use, because pint takes a while to load."""
     import pint
 
-    registry = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
     registry.define("cell_count = [] = cells = cell")
     registry.define("cell_division = [division] = division = divisions")
     return registry

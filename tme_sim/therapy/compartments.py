@@ -71,9 +71,13 @@ class Compartments:
             ),
         )
         share = values.get("bioavailability")
+        clearance, central_volume = values["clearance"], values["central_volume"]
+        if clearance is None or central_volume is None:
+            msg = "the course of a drug needs a clearance and a central volume"
+            raise ValueError(msg)
         return cls(
-            clearance=values["clearance"],
-            central_volume=values["central_volume"],
+            clearance=clearance,
+            central_volume=central_volume,
             peripheral=tuple((q, v) for q, v in exchange if q is not None and v is not None),
             absorption_rate=values.get("absorption_rate"),
             bioavailability=1.0 if share is None else share,
@@ -104,7 +108,7 @@ class Compartments:
 @functools.lru_cache(maxsize=256)
 def _propagator(compartments: Compartments, duration: float) -> np.ndarray:
     """Exact step of a duration [min]; kept, because most steps are whole ticks."""
-    return expm(compartments.matrix * duration)
+    return np.asarray(expm(compartments.matrix * duration))
 
 
 class Body:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tme_sim.errors import InputError
 from tme_sim.scenario.errors import nearest
-from tme_sim.scenario.schedules import Adaptive, Toxicity
+from tme_sim.scenario.schedules import RESUME_AT, STOP_BELOW, Adaptive, Toxicity
 
 
 class Visit(NamedTuple):
@@ -57,7 +57,7 @@ class AdaptiveSchedule:
         [True, False, False, True]
     """
 
-    def __init__(self, stop_below: float = 0.5, resume_at: float = 1.0) -> None:
+    def __init__(self, stop_below: float = STOP_BELOW, resume_at: float = RESUME_AT) -> None:
         if not 0 < stop_below < resume_at:
             msg = f"stop_below ({stop_below}) must be above 0 and below resume_at ({resume_at})"
             raise ValueError(msg)
@@ -84,7 +84,7 @@ def adaptive_policy(rule: Adaptive) -> Policy:
         return load_policy(rule.policy)
     if rule.modulate_by is not None:
         return modulation(rule.modulate_by, rule.tolerance or 0.0)
-    return switching(rule.stop_below, rule.resume_at)
+    return switching(rule.stop_below or STOP_BELOW, rule.resume_at or RESUME_AT)
 
 
 def switching(stop_below: float, resume_at: float) -> Policy:
@@ -150,7 +150,8 @@ def load_policy(path: str) -> Policy:
         known = [key for key, value in vars(module).items() if callable(value)]
         msg = f"{place!r} has no function {name!r}; {nearest(name, known)}"
         raise ValueError(msg)
-    return function
+    policy: Policy = function
+    return policy
 
 
 def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> float:
@@ -175,6 +176,9 @@ def _load_file(place: str) -> object:
         msg = "no such file"
         raise FileNotFoundError(msg)
     spec = importlib.util.spec_from_file_location(f"tme_sim_policy_{Path(place).stem}", place)
+    if spec is None or spec.loader is None:
+        msg = "not a Python file"
+        raise ImportError(msg)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

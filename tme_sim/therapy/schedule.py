@@ -134,7 +134,7 @@ class Schedule:
                 events.append((time, "visit", self._seen("burden", visit.burden, first)))
             before = self.adaptive.share
             if self.adaptive.answer(end) and self.adaptive.share != before:
-                events.append((time, "therapy", self._changed(before)))
+                events.append((time, "therapy", self._changed(self.adaptive, before)))
         if self.toxicity is not None:
             if visit := self.toxicity.look(limit, burden, healthy):
                 first = self.toxicity.visits[0].healthy
@@ -142,7 +142,8 @@ class Schedule:
                 events.append((time, "visit", text))
             before = self.toxicity.share
             if self.toxicity.answer(end) and self.toxicity.share != before:
-                events.append((time, "toxicity", self._held_or_released(time)))
+                text = self._held_or_released(self.toxicity, time)
+                events.append((time, "toxicity", text))
         return events
 
     def due(self, time: float, end: float) -> Iterator[tuple[float, float]]:
@@ -203,13 +204,12 @@ class Schedule:
         if self.entry.missed == 0.0:
             return False
         drug = zlib.crc32(self.entry.drug.encode())
-        return uniform(self.seed, Stream.MISSED, round(moment), drug, 0) < self.entry.missed
+        return bool(uniform(self.seed, Stream.MISSED, round(moment), drug, 0) < self.entry.missed)
 
     def _seen(self, what: str, measured: float, first: float) -> str:
         return f"{self.entry.drug}: {what} {measured:.4g}, {_share(measured, first)} of baseline"
 
-    def _changed(self, before: float) -> str:
-        watch = self.adaptive
+    def _changed(self, watch: Watch, before: float) -> str:
         seen = watch.visits[watch.n_known - 1].burden
         share = f"{_share(seen, watch.visits[0].burden)} of baseline"
         if watch.share == 0.0:
@@ -218,13 +218,13 @@ class Schedule:
             return f"{self.entry.drug} resumed at {share}"
         return f"{self.entry.drug} at {watch.share:.3g} of its dose, burden {share}"
 
-    def _held_or_released(self, time: float) -> str:
+    def _held_or_released(self, watch: Watch, time: float) -> str:
         """Hold the drug and lower its cap, or let it go on with its plan put off."""
-        watch = self.toxicity
         seen = watch.visits[watch.n_known - 1].healthy
         share = f"{_share(seen, watch.visits[0].healthy)} of healthy epithelium"
         if watch.share == 0.0:
-            self.cap = min(self.cap, self.last_given * (1.0 - self.entry.toxicity.reduce_by))
+            reduced = 0.0 if self.entry.toxicity is None else self.entry.toxicity.reduce_by
+            self.cap = min(self.cap, self.last_given * (1.0 - reduced))
             return f"{self.entry.drug} held at {share}"
         delay = max(time - self._moment(), 0.0)
         self.late += delay
