@@ -55,12 +55,14 @@ class Cell(mesa.Agent):
         if here.get("_generation") != population.generation:
             here["_row"] = self.model.census.row_of(self.unique_id)
             here["_generation"] = population.generation
-        return here["_row"]
+        row: int = here["_row"]
+        return row
 
     @property
     def pos(self) -> np.ndarray:
         """The position [um], under Mesa's name."""
-        return self.position
+        position: np.ndarray = self.position
+        return position
 
     def remove(self) -> None:
         """Take the cell out of the model."""

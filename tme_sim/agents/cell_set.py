@@ -29,7 +29,7 @@ LOOP_WARNING_ABOVE = 10_000  # agents
 _MISSING: Any = object()
 
 
-def columnwise(method: Callable) -> Callable:
+def columnwise(method: Callable[..., Any]) -> Callable[..., Any]:
     """Mark a method of a cell type that takes a whole ``CellSet`` as ``self`` at once.
 
     Example:
@@ -53,7 +53,7 @@ class CellSet(_AgentSet):
 
     def __init__(self, agents: Iterable["Cell"] = (), random: random.Random | None = None) -> None:
         cells = list(agents)
-        self._census: Any = cells[0].model.census if cells else None  # a Census
+        self._census: Any = cells[0].model.census if cells else None  # a Census, once it has cells
         self._ids = np.array([cell.unique_id for cell in cells], dtype=np.int64)
         self._codes: np.ndarray | None = None  # of a set that follows the model
         self._found: tuple[int, np.ndarray] = (-1, self._ids)  # rows, and when they were looked up
@@ -98,7 +98,8 @@ class CellSet(_AgentSet):
         ids = self.ids[item]
         if isinstance(item, slice):
             return [self._census.view(cell_id) for cell_id in ids.tolist()]
-        return self._census.view(int(ids))
+        cell: Cell = self._census.view(int(ids))
+        return cell
 
     @property
     def rows(self) -> np.ndarray:
@@ -129,7 +130,8 @@ class CellSet(_AgentSet):
         if values is _MISSING:
             msg = f"no column or node {name!r}; {self._census.nearest(name)}"
             raise AttributeError(msg)
-        return values
+        found: np.ndarray = values
+        return found
 
     def select(
         self,
@@ -176,7 +178,7 @@ class CellSet(_AgentSet):
         backwards = np.argsort(values[::-1], kind="stable")[::-1]
         return self._take(len(values) - 1 - backwards, inplace)
 
-    def do(self, method: str | Callable, *args: Any, **kwargs: Any) -> "CellSet":
+    def do(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> "CellSet":
         """Call a method or function on every cell; ``columnwise`` methods and ``remove`` once."""
         if not len(self):
             return self
@@ -186,12 +188,12 @@ class CellSet(_AgentSet):
             self._call(method, args, kwargs)
         return self
 
-    def shuffle_do(self, method: str | Callable, *args: Any, **kwargs: Any) -> "CellSet":
+    def shuffle_do(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> "CellSet":
         """Call a method or function on every cell in random order."""
         self.shuffle().do(method, *args, **kwargs)
         return self
 
-    def map(self, method: str | Callable, *args: Any, **kwargs: Any) -> list[Any]:
+    def map(self, method: str | Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
         """Call a method or function on every cell and list the results."""
         if isinstance(method, str):
             return [getattr(cell, method)(*args, **kwargs) for cell in self]
@@ -220,12 +222,12 @@ class CellSet(_AgentSet):
             self._census.write(attr_name, self.rows, value)
         return self
 
-    def agg(self, attribute: str, func: Callable | Iterable[Callable]) -> Any:
+    def agg(self, attribute: str, func: Callable[..., Any] | Iterable[Callable[..., Any]]) -> Any:
         """Aggregate an attribute by one function, or by several."""
         values = self._column(attribute)
         listed = self.get(attribute) if values is _MISSING else None
 
-        def apply(function: Callable) -> Any:
+        def apply(function: Callable[..., Any]) -> Any:
             if listed is not None:
                 return function(listed)
             plain = getattr(function, "__module__", "") == builtins.__name__
@@ -233,22 +235,23 @@ class CellSet(_AgentSet):
 
         return apply(func) if callable(func) else [apply(function) for function in func]
 
-    def groupby(self, by: Callable | str, result_type: str = "agentset") -> "CellGroups":
+    def groupby(self, by: Callable[..., Any] | str, result_type: str = "agentset") -> "CellGroups":
         """Group by a column or a function of one agent."""
         values = self._column(by) if isinstance(by, str) else _MISSING
         if values is _MISSING or values.ndim != 1:
             function = operator.attrgetter(by) if isinstance(by, str) else by
-            places: dict[Hashable, list[int]] = {}
+            found: dict[Hashable, list[int]] = {}
             for place, cell in enumerate(self):
-                places.setdefault(function(cell), []).append(place)
+                found.setdefault(function(cell), []).append(place)
+            places = {key: np.array(where) for key, where in found.items()}
         else:
             keys, inverse = np.unique(values, return_inverse=True)
             order = np.argsort(inverse, kind="stable")
             parts = np.split(order, np.cumsum(np.bincount(inverse))[:-1]) if len(keys) else []
             places = dict(zip(keys.tolist(), parts, strict=True))
-        groups = {key: self._take(np.asarray(where), False) for key, where in places.items()}
+        groups = {key: self._take(where, False) for key, where in places.items()}
         if result_type == "list":
-            groups = {key: list(group) for key, group in groups.items()}
+            return CellGroups({key: list(group) for key, group in groups.items()})
         return CellGroups(groups)
 
     def add(self, agent: "Cell") -> None:
@@ -299,7 +302,9 @@ class CellSet(_AgentSet):
             msg = "this set follows the model; change a copy: agents.select(), without inplace"
             raise ValueError(msg)
 
-    def _call(self, method: str | Callable, args: tuple, kwargs: dict) -> None:
+    def _call(
+        self, method: str | Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         if not isinstance(method, str):
             for cell in self:
                 method(cell, *args, **kwargs)
@@ -307,7 +312,7 @@ class CellSet(_AgentSet):
         rest = np.ones(len(self), dtype=bool)
         for kind, codes in self._census.classes().items():
             function = getattr(kind, method, None)
-            if getattr(function, "columnwise", False):
+            if function is not None and getattr(function, "columnwise", False):
                 own = np.isin(self.values("type"), codes)
                 function(self._take(np.flatnonzero(own), False), *args, **kwargs)
                 rest &= ~own
@@ -338,17 +343,17 @@ class CellSet(_AgentSet):
             )
             warnings.warn(msg, stacklevel=3)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_found": (-1, self._ids)}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
 
 class CellGroups(_GroupBy):
     """Mesa's GroupBy, aggregating columns at once."""
 
-    def agg(self, attr_name: str, func: Callable) -> dict[Hashable, Any]:
+    def agg(self, attr_name: str, func: Callable[..., Any]) -> dict[Hashable, Any]:
         """Aggregate an attribute in each group."""
         return {
             key: group.agg(attr_name, func)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tme_sim.agents.cell import Cell
 from tme_sim.compute.random import arrival_id
@@ -47,7 +48,7 @@ class Census:
     def view(self, cell_id: int, row: int | None = None) -> Cell:
         """Handle of a cell, whose row may be given where it is known."""
         row = self.row_of(cell_id) if row is None else row
-        cell = object.__new__(self.kinds[self.population["type"][row]])
+        cell: Cell = object.__new__(self.kinds[self.population["type"][row]])
         cell.__dict__.update(
             model=self.model, unique_id=cell_id, _row=row, _generation=self.population.generation
         )
@@ -104,7 +105,7 @@ class Census:
         hint = f"did you mean {close[0]!r}? " if close else ""
         return hint + "own columns are added by model.population.add_column"
 
-    def add(self, kind: type[Cell], columns: dict[str, Any], n: int = 1) -> np.ndarray:
+    def add(self, kind: type[Cell], columns: dict[str, Any], n: int = 1) -> NDArray[np.int64]:
         """Append ``n`` cells of the first type of a class; returns their ids."""
         if kind not in self.kinds:
             msg = f"no cell type of this model is a {kind.__name__}; call use(model, "
@@ -128,7 +129,7 @@ class Census:
         kept[rows] = False
         self.population.keep(kept)
 
-    def _new_ids(self, n: int) -> np.ndarray:
+    def _new_ids(self, n: int) -> NDArray[np.int64]:
         """Ids of cells that user code adds: functions of the tick and of their order in it."""
         tick, count = self.model.tick_index, 0
         if self._added[0] == tick:
@@ -137,7 +138,8 @@ class Census:
             while self.is_there(arrival_id(_USER_BORN, tick, count + 1)):
                 count += 1
         self._added = tick, count + n
-        return arrival_id(_USER_BORN, tick, count + 1 + np.arange(n))
+        ids: NDArray[np.int64] = arrival_id(_USER_BORN, tick, count + 1 + np.arange(n))
+        return ids
 
     def _record(self, rows: Any, event: str) -> None:
         values = [self.population[name][rows].tolist() for name in ("id", "mother", "clone")]

@@ -82,7 +82,7 @@ class PopulationModel(mesa.Model):
         self.census.remove(self.population["id"])
 
 
-class SetsByClass(dict[type, CellSet]):
+class SetsByClass(dict[type[Cell], CellSet]):
     """Live sets by class; a base class finds the sets of its subclasses."""
 
     def __init__(self, census: Census, random: Random) -> None:

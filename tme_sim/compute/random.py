@@ -11,7 +11,7 @@ Reference: Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3,
 doi:10.1145/2063384.2063405.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202 - kernels carry no annotations
+# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
 
 import enum
 import math
@@ -61,7 +61,8 @@ _INITIAL_IDS = 1_000_000_000  # room for each group's initial cells
 @register_jitable
 def uniform(seed: int, stream: int, tick: int, cell_id: int, draw: int) -> float:
     """Uniform draw in (0, 1), both ends excluded."""
-    return _open_unit(_words(seed, stream, tick, cell_id, draw)[0])
+    u: float = _open_unit(_words(seed, stream, tick, cell_id, draw)[0])
+    return u
 
 
 @register_jitable
@@ -73,7 +74,7 @@ def normal(seed: int, stream: int, tick: int, cell_id: int, draw: int) -> float:
 
 
 @register_jitable
-def poisson(mean, seed, stream, tick, cell_id, draw):
+def poisson(mean: float, seed: int, stream: int, tick: int, cell_id: int, draw: int) -> int:
     """Poisson draw by inversion; a large mean is a sum of small ones at draw, draw + 1, ..."""
     count = 0
     while mean > 0.0:
@@ -94,14 +95,16 @@ def poisson(mean, seed, stream, tick, cell_id, draw):
 
 def uniforms(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers) -> np.ndarray:
     """``uniform`` for arrays of cell ids and draws that broadcast, the same values."""
-    return _open_unit(_words(seed, stream, tick, np.asarray(cell_id), draw)[0])
+    u: np.ndarray = _open_unit(_words(seed, stream, tick, np.asarray(cell_id), draw)[0])
+    return u
 
 
 def normals(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers) -> np.ndarray:
     """``normal`` for arrays that broadcast; numpy's log and cos may differ in the last bit."""
     first, second = _words(seed, stream, tick, np.asarray(cell_id), draw)
     radius = np.sqrt(-2.0 * np.log(_open_unit(first)))
-    return radius * np.cos(2.0 * np.pi * _open_unit(second))
+    z: np.ndarray = radius * np.cos(2.0 * np.pi * _open_unit(second))
+    return z
 
 
 def directions(seed: int, stream: int, tick: int, cell_id: np.ndarray, *, dim: int) -> np.ndarray:

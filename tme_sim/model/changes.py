@@ -41,9 +41,10 @@ def apply_deaths(model: "TumorModel", pending: Pending) -> Pending:
 
 def apply_births(model: "TumorModel", pending: Pending) -> Pending:
     """Divide, let the daughters mutate, and write down who was born in which clone."""
-    state, known = (model.population, model.env), {"coupling": model.coupling, "clock": model.clock}
-    pending = division.advance(*state, pending, **known)
-    pending = mutation.advance(*state, pending, **known)
+    population, env, coupling = model.population, model.env, model.coupling
+    clock = model.clock
+    pending = division.advance(population, env, pending, coupling=coupling, clock=clock)
+    pending = mutation.advance(population, env, pending, coupling=coupling, clock=clock)
     for mutant in pending.mutants:
         _found_clone(model, mutant)
     record(model, pending.born, event="birth")

@@ -1,12 +1,12 @@
 """The clones of a run: who carries which genotype, since when, and from whom."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Clone(NamedTuple):
     """A set of cells with one genotype and one founder."""
 
-    index: int
+    index: int  # type: ignore[assignment] # hides tuple.index, which nobody needs
     parent: int  # index of the clone it arose in; -1 for a founder
     genotype: int  # bits, see Scenario.genotypes
     time: float  # [min] when it arose; 0 for founders and standing clones
@@ -22,11 +22,11 @@ class Clones(list[Clone]):
         self.append(clone)
         return clone
 
-    def state(self) -> dict[str, list]:
+    def state(self) -> dict[str, list[Any]]:
         """Plain lists by field, for a checkpoint."""
         return {field: [getattr(c, field) for c in self] for field in Clone._fields}
 
-    def restore(self, state: dict[str, list]) -> None:
+    def restore(self, state: dict[str, list[Any]]) -> None:
         """Take over the clones of a checkpoint."""
         self[:] = [
             Clone(int(i), int(p), int(g), float(t), str(n))

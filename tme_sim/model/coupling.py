@@ -4,6 +4,7 @@ The scenario names substrates, drugs and mutations, the cell model inputs, outpu
 genotype. Processes are handed this object and know neither of the two.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -27,7 +28,7 @@ class Port(NamedTuple):
 
     substrate: str
     factor: float  # [unit um3 / amol]
-    half_saturation: float  # [unit]
+    half_saturation: float  # [unit]; NaN where the scenario gives none
     cell_clearance: float  # by each living cell [um3/min]
     uptake: str | None
     secretion: str | None
@@ -123,7 +124,7 @@ def _port(name: str, spec: SubstrateSpec, outputs: tuple[str, ...]) -> Port:
     return Port(
         name,
         concentration_per_amount(spec.unit),
-        spec.half_saturation,
+        math.nan if spec.half_saturation is None else spec.half_saturation,
         spec.cell_clearance,
         *(output if output in outputs else None for output in own),
     )

@@ -5,7 +5,7 @@ volumes at those of steady growth under the rates that the cell model gives in t
 that a table of cells gives are kept as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +48,7 @@ def seed(model: "TumorModel") -> None:
     tick.exchange_with_fields(model)
 
 
-def _desynchronise(model: "TumorModel", tables: list[tuple[slice, Columns]]) -> None:
+def _desynchronise(model: "TumorModel", tables: Sequence[tuple[slice, Columns]]) -> None:
     """Give all cells phases of steady growth; each rate is asked for at the size where it acts."""
     rows = slice(0, model.population.n)
     growth = model.cell_types.growth
@@ -56,7 +56,7 @@ def _desynchronise(model: "TumorModel", tables: list[tuple[slice, Columns]]) -> 
     for group, columns in tables:
         for name in given.keys() & columns.keys():
             given[name][group] = columns[name]
-    rates = {}
+    rates: dict[str, np.ndarray] = {}
     for size, names in SIZES.items():
         set_volumes(model.population, rows, growth=growth, size=size)
         tick.decide_now(model)

@@ -1,6 +1,7 @@
 """``TumorModel``: a Mesa model that owns the state of the tissue and steps the tick."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class TumorModel(PopulationModel):
         *,
         cell_model: CellModel | None = None,
         device: str = "auto",
-        state: dict | None = None,
+        state: dict[str, Any] | None = None,
     ) -> None:
         refuse_if_too_large(scenario)
         device = resolve_device(device)
@@ -77,7 +78,7 @@ class TumorModel(PopulationModel):
             len(self.cell_model.nodes), len(self.coupling.basal), len(self.coupling.silent)
         )
         self._set_clock(0)
-        self.lineage: list[tuple] = []
+        self.lineage = []
         self.events: list[tuple[float, str, str]] = []
         self.timers = dict.fromkeys(tick.PROCESSES, 0.0)
         self._hooks: list[Callable[[TumorModel], object]] = []
@@ -108,7 +109,7 @@ class TumorModel(PopulationModel):
 
     def group_of(self, row: int) -> str:
         """Name of the scenario group of the cell in a row."""
-        return list(self.scenario.cells)[self.population["group"][row]]
+        return list(self.scenario.cells)[int(self.population["group"][row])]
 
     def step(self) -> None:
         """Advance by one tick."""
@@ -176,7 +177,7 @@ class TumorModel(PopulationModel):
             self.scenario, cell_model=self.cell_model, device=self.device, state=self.state()
         )
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Everything the future depends on, as nested dicts of arrays and plain values."""
         return {
             "tick_index": self.tick_index,
@@ -188,7 +189,7 @@ class TumorModel(PopulationModel):
             "timers": dict(self.timers),
         }
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state of ``state()``; the result is the same to the bit."""
         self._set_clock(int(state["tick_index"]))
         self.population.restore(state["population"])
@@ -199,7 +200,7 @@ class TumorModel(PopulationModel):
         self.timers.update(state["timers"])
         tick.exchange_with_fields(self)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""
         return _rebuild, (self.scenario, self.cell_model, self.device, self.state())
 
@@ -218,7 +219,9 @@ class TumorModel(PopulationModel):
         population["outputs"][rows] = self.coupling.silent
 
 
-def _rebuild(scenario: Scenario, cell_model: CellModel, device: str, state: dict) -> TumorModel:
+def _rebuild(
+    scenario: Scenario, cell_model: CellModel, device: str, state: dict[str, Any]
+) -> TumorModel:
     return TumorModel(scenario, cell_model=cell_model, device=device, state=state)
 
 

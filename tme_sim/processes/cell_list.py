@@ -105,14 +105,24 @@ def cut(space: Space, largest: float, n_cells: int, *, slack: float = 0.0) -> Bi
         counts = _counts(space, width)
     size = np.array(space.size, dtype=np.float64)
     per_um = counts / size
+    n_x, n_y, n_z = counts.tolist()
+    per_um_x, per_um_y, per_um_z = per_um.tolist()
+    size_x, size_y, size_z = size.tolist()
     return Bins(
-        *counts.tolist(),
-        int(space.periodic),
-        *per_um.tolist(),
-        *(1.0 / per_um[1:]).tolist(),
-        *size.tolist(),
-        largest,
-        2.0 * slack,
+        n_x=n_x,
+        n_y=n_y,
+        n_z=n_z,
+        periodic=int(space.periodic),
+        per_um_x=per_um_x,
+        per_um_y=per_um_y,
+        per_um_z=per_um_z,
+        width_y=1.0 / per_um_y,
+        width_z=1.0 / per_um_z,
+        size_x=size_x,
+        size_y=size_y,
+        size_z=size_z,
+        largest=largest,
+        spare=2.0 * slack,
     )
 
 

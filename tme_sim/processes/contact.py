@@ -125,15 +125,15 @@ def expected_hits(
     engaged = _engaged(population, killers)
     total, chosen = meet(cells, killers, antigen, np.full(killers.size, 0.5), engaged)
     stays = (chosen == engaged) & (engaged >= 0)
-    on_target = np.bincount(
-        chosen[stays], weights=kill_rate[killers[stays]], minlength=population.n
-    )
+    weights = kill_rate[killers[stays]].astype(np.float64)
+    on_target = np.bincount(chosen[stays], weights, population.n).astype(np.float64)
     free = ~stays & (total > 0.0)
     per_appeal = np.zeros(population.n)
     per_appeal[killers[free]] = kill_rate[killers[free]] / total[free]
     rows = np.arange(population.n)
     spread, _ = meet(cells, rows, per_appeal, np.full(population.n, 0.5))
-    return on_target + spread * antigen
+    hits: NDArray[np.float64] = on_target + spread * antigen
+    return hits
 
 
 def engulfed(

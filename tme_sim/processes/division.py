@@ -89,7 +89,8 @@ def _offsets(
 ) -> NDArray[np.float64]:
     key = clock.seed, Stream.DIVISION_AXIS, clock.tick
     axis = directions(*key, population["id"][mothers], dim=dim)
-    return _OFFSET * population["radius"][mothers, None] * axis
+    offset: NDArray[np.float64] = _OFFSET * population["radius"][mothers, None] * axis
+    return offset
 
 
 def _share_nodes(

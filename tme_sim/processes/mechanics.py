@@ -78,9 +78,14 @@ class ContactProperties:
         """What adhesion depends on by the types of a pair."""
         return Adhesion.of(self.affinity, self.adhesion_range)
 
-    def listing_radius(self, kind: NDArray, radius: NDArray) -> NDArray:
+    def listing_radius(
+        self, kind: NDArray[np.integer], radius: NDArray[np.floating]
+    ) -> NDArray[np.floating]:
         """Radius [um] at which lists of neighbours reach as far as contact and adhesion do."""
-        return radius * np.maximum(self.adhesion_range / CONTACT_RANGE, 1.0)[kind]
+        listed: NDArray[np.floating] = (
+            radius * np.maximum(self.adhesion_range / CONTACT_RANGE, 1.0)[kind]
+        )
+        return listed
 
 
 @nb.njit(error_model="numpy", forceinline=True)
@@ -120,13 +125,13 @@ class Forces(NamedTuple):
 
 
 def bodies_of(
-    position: NDArray,
-    radius: NDArray,
+    position: NDArray[np.float64],
+    radius: NDArray[np.floating],
     *,
-    adhesion: NDArray,
-    repulsion: NDArray,
-    kind: NDArray,
-    mobility: NDArray,
+    adhesion: NDArray[np.floating],
+    repulsion: NDArray[np.floating],
+    kind: NDArray[np.integer],
+    mobility: NDArray[np.generic],
 ) -> NDArray[np.float64]:
     """What contacts need of every cell, 64 bytes side by side, one row per cell.
 

@@ -92,8 +92,9 @@ class Pending(NamedTuple):
             now[rows[mask & (rows >= 0)]] = True
             return now
 
-        masks = (moved(mask) for mask in (self.dividing, self.died, self.cleared))
-        return self._replace(**dict(zip(("dividing", "died", "cleared"), masks, strict=True)))
+        return self._replace(
+            dividing=moved(self.dividing), died=moved(self.died), cleared=moved(self.cleared)
+        )
 
 
 class Process(Protocol):

@@ -26,7 +26,9 @@ def sum_by_voxel(voxel: NDArray[np.int32], values: ArrayLike, grid: Grid) -> NDA
     Serial and in the order of rows: a parallel scatter would lose mass and depend on the number
     of threads.
     """
-    return np.bincount(voxel, weights=values, minlength=grid.n_voxels).reshape(grid.shape)
+    weights = np.asarray(values, dtype=np.float64)
+    total: NDArray[np.float64] = np.bincount(voxel, weights, grid.n_voxels).astype(np.float64)
+    return total.reshape(grid.shape)
 
 
 def _find_voxel(i, position, edge, nz, ny, nx, voxel):

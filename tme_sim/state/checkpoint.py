@@ -23,7 +23,7 @@ _TREE = "tree"
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile)
 
 
-def save(folder: Path | str, tick: int, state: dict, *, keep: int | None = None) -> Path:
+def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | None = None) -> Path:
     """Write the checkpoint of a tick, then remove all but the newest ``keep`` (None: keep all).
 
     Args:
@@ -53,7 +53,7 @@ def save(folder: Path | str, tick: int, state: dict, *, keep: int | None = None)
     return path
 
 
-def load(folder: Path | str, *, at_most: int | None = None) -> tuple[int, dict]:
+def load(folder: Path | str, *, at_most: int | None = None) -> tuple[int, dict[str, Any]]:
     """Newest readable (tick, state), not after tick ``at_most``; damaged files are passed over."""
     folder = Path(folder)
     for tick in reversed(ticks(folder)):
@@ -77,13 +77,14 @@ def ticks(folder: Path | str) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
-def _read(path: Path) -> dict:
+def _read(path: Path) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
         content = json.loads(arrays[_TREE].tobytes())
         if content["format"] != FORMAT:
             msg = f"format {content['format']}, but this version reads format {FORMAT}"
             raise ValueError(msg)
-        return _unpack(content["state"], arrays)
+        state: dict[str, Any] = _unpack(content["state"], arrays)
+        return state
 
 
 def _pack(value: object, arrays: dict[str, np.ndarray], place: str) -> object:
