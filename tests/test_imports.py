@@ -43,7 +43,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry", "trajectory"),
     "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
-    "warm_up": ("",),
+    "warm_up": ("", "channels", "transform"),
     "replay": ("channels", "prior"),
 }
 FILES = source_files(ROOT)

@@ -114,10 +114,13 @@ def _worker(part: str) -> subprocess.Popen[str]:
 
 
 def _network() -> None:
-    """Bring a cell to its steady state."""
+    """Bring a cell to its steady state; transform inputs, as a figure's caption does."""
     import surrogates
+    from surrogates.channels import basal_inputs
+    from surrogates.transform import transform_inputs
 
     surrogates.load().initial_state([0], [0])
+    transform_inputs(basal_inputs())
 
 
 def _fields() -> None:

@@ -218,7 +218,7 @@ def _find_parents(cell_type, weights, x, marks, parents):
         live[k] = found
     if changed:
         fresh[:] = True
-        first = 0
+        first = np.int64(0)  # a literal would be a type of its own, and compiled for besides
         for unit in range(weights.n_parents.size):
             if competence[cell_type, unit] > _ZERO:
                 first = _gather_parents(unit, first, weights, live, parents)
@@ -254,7 +254,9 @@ def _gather_parents(unit, first, weights, live, parents):
     for t in range(weights.factor.shape[1]):
         source = weights.factor[unit, t]
         target = parents.factor[first : first + FACTORS * (1 + n)]
-        target[:FACTORS], target[FACTORS * (1 + n_live) :] = source[:FACTORS], _ZERO
+        for f in range(FACTORS):  # copying a slice takes seconds to compile
+            target[f] = source[f]
+        target[FACTORS * (1 + n_live) :] = _ZERO
         to = FACTORS
         for k in range(known.size):
             if live[known[k]]:
