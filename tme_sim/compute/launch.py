@@ -17,8 +17,6 @@ numba's disk cache. Since a loop writes its own element only, no result depends 
 on the number of threads.
 """
 
-# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
-
 import enum
 import functools
 import hashlib
@@ -31,17 +29,20 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from tme_sim.compute import loops
 from tme_sim.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
 PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it saves
 _CUDA_BLOCK = 128
+_CONFIG: Any = nb.config  # filled in from the environment, where types do not see it
 _CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
 
+Function = Callable[..., Any]
 Layout = tuple[Any, ...]  # class of each argument, None but for NamedTuples; () without any
 
 
-def launch(body: Callable, n: int, *args: object, device: str = "cpu", weight: float = 1.0) -> None:
+def launch(body: Function, n: int, *args: object, device: str = "cpu", weight: float = 1.0) -> None:
     """Run ``body(i, *args)`` for every i < n.
 
     Arrays must be C-contiguous, so that one compiled variant serves every length. ``weight`` is
@@ -66,7 +67,7 @@ def resolve_device(name: str = "auto") -> str:
     if name not in DEVICES:
         msg = f"device {name!r} is not one of {', '.join(DEVICES)}"
         raise InputError(msg)
-    if name == "cpu" or nb.config.ENABLE_CUDASIM:
+    if name == "cpu" or _CONFIG.ENABLE_CUDASIM:
         return "cpu"
     found = _has_cuda()
     if name == "cuda" and not found:
@@ -80,7 +81,7 @@ def set_threads(n: int | None = None) -> int:
     if n is not None and n < 1:
         msg = f"the number of threads must be at least 1, not {n}"
         raise InputError(msg)
-    available = nb.config.NUMBA_NUM_THREADS
+    available: int = _CONFIG.NUMBA_NUM_THREADS
     threads = available if n is None else min(n, available)
     nb.set_num_threads(threads)
     return threads
@@ -96,26 +97,26 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
-def _parts(arg: Any, kind: type | None) -> tuple:
+def _parts(arg: Any, kind: type | None) -> tuple[Any, ...]:
     return (arg,) if kind is None else arg
 
 
 @functools.cache
-def _cpu_loop(body: Callable, layout: Layout, *, parallel: bool) -> CPUDispatcher:
+def _cpu_loop(body: Function, layout: Layout, *, parallel: bool) -> CPUDispatcher:
     names = {"body": _compiled_body(body, layout), "prange": nb.prange, "np": np}
-    template, kind = (_parallel, "parallel") if parallel else (_serial, "serial")
+    template, kind = (loops.parallel, "parallel") if parallel else (loops.serial, "serial")
     loop = _loop_of(body, layout, template, kind, names)
     return compiled_once(loop, parallel=parallel, error_model="numpy")
 
 
 @functools.cache
-def _compiled_body(body: Callable, layout: Layout) -> Callable:
+def _compiled_body(body: Function, layout: Layout) -> Function:
     """The body that both loops share: it is most of what they take to compile."""
     # the default error model blocks vectorisation; a body that is called costs 0.2 us in references
     return _of_flat(body, layout, nb.njit(error_model="numpy", forceinline=True))
 
 
-def _of_flat(body: Callable, layout: Layout, compiled: Callable) -> Callable:
+def _of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Function]) -> Function:
     """The compiled body as a function of flat arguments, of which it makes its NamedTuples."""
     if not layout:
         return compiled(body)
@@ -131,57 +132,31 @@ def _of_flat(body: Callable, layout: Layout, compiled: Callable) -> Callable:
     return compiled(eval(source, known))  # numba has no other way to take apart a flat tuple
 
 
-def compiled_once(function: Callable, **options: object) -> CPUDispatcher:
+def compiled_once(function: Function, **options: Any) -> CPUDispatcher:
     """njit with numba's disk cache, or without where it finds no place to write."""
     try:
-        return nb.njit(function, **options, cache=True)
+        compiled: CPUDispatcher = nb.njit(function, **options, cache=True)
     except RuntimeError:
-        return nb.njit(function, **options)
+        compiled = nb.njit(function, **options)
+    return compiled
 
 
 @functools.cache
-def _cuda_loop(body: Callable, layout: Layout) -> Callable:
+def _cuda_loop(body: Function, layout: Layout) -> Any:
     from numba import cuda
 
     names = {"body": _of_flat(body, layout, cuda.jit(device=True)), "cuda": cuda}
-    return cuda.jit(_loop_of(body, layout, _grid, "cuda", names), cache=True)
-
-
-def _serial(fingerprint: str) -> Callable:
-    def loop(n, args):
-        fingerprint  # noqa: B018 - a closure value is part of the key of numba's disk cache
-        for i in range(n):
-            body(i, *args)  # noqa: F821
-
-    return loop
-
-
-def _parallel(fingerprint: str) -> Callable:
-    def loop(n, args):
-        fingerprint  # noqa: B018
-        for i in prange(n):  # noqa: F821
-            body(np.int64(i), *args)  # noqa: F821 - numba's own index is unsigned
-
-    return loop
-
-
-def _grid(fingerprint: str) -> Callable:
-    def loop(n, args):
-        fingerprint  # noqa: B018
-        for i in range(cuda.grid(1), n, cuda.gridsize(1)):  # noqa: F821
-            body(i, *args)  # noqa: F821
-
-    return loop
+    return cuda.jit(_loop_of(body, layout, loops.grid, "cuda", names), cache=True)
 
 
 def _loop_of(
-    body: Callable, layout: Layout, template: Callable, kind: str, names: dict
-) -> Callable:
+    body: Function, layout: Layout, template: Function, kind: str, names: dict[str, object]
+) -> Function:
     """Make a loop over a body; its fingerprint makes numba notice changes of all it calls."""
     return filed_under(template(_fingerprint(body, layout)), body, kind, names)
 
 
-def filed_under(loop: Callable, body: Callable, kind: str, names: dict) -> Callable:
+def filed_under(loop: Function, body: Function, kind: str, names: dict[str, object]) -> Function:
     """Give a loop its globals, and the place in the sources where numba's disk cache files it.
 
     numba keys a cached kernel by file, line, name and closure, and notices only changes of that
@@ -200,14 +175,14 @@ def filed_under(loop: Callable, body: Callable, kind: str, names: dict) -> Calla
     return made
 
 
-def _fingerprint(body: Callable, layout: Layout = ()) -> str:
+def _fingerprint(body: Function, layout: Layout = ()) -> str:
     """Hash of the bytecode of a body and all it calls, of global constants and fields they read."""
     fields = (str(kind and (kind.__qualname__, *kind._fields)) for kind in layout)
     lines = itertools.chain(_meaning(body, set()), fields)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _meaning(function: Callable, seen: set[Callable]) -> Iterator[str]:
+def _meaning(function: Function, seen: set[Function]) -> Iterator[str]:
     seen.add(function)
     code = function.__code__
     constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
@@ -220,7 +195,7 @@ def _meaning(function: Callable, seen: set[Callable]) -> Iterator[str]:
             yield f"{name} = {list(value) if isinstance(value, enum.EnumType) else value!r}"
 
 
-def _globals_of(function: Callable) -> Iterator[tuple[str, object]]:
+def _globals_of(function: Function) -> Iterator[tuple[str, object]]:
     """What the names in a function's code stand for, in its module or in modules it names."""
     names = function.__code__.co_names
     home = function.__globals__
