@@ -220,3 +220,18 @@ def test_doxorubicin_damages_more_in_s_and_g2m(model, dose):
         out = cell.simulate(genotype=["BRAF_V600E"], minutes=1440, inputs=inputs)
         damage[phase] = float(np.asarray(out["DNA_damage"])[-1])
     assert damage["S"] > damage["G2M"] > 1.1 * damage["G1"]
+
+
+def test_therapy_keeps_what_vessels_carry_and_a_restored_model_continues_with_it():
+    model = tme_sim.TumorModel(small())
+    model.run_for("4 h")
+    level = model.therapy.vessel_levels["vemurafenib"]
+    again = model.branch()
+
+    assert level > 0.0
+    assert again.therapy.vessel_levels == model.therapy.vessel_levels
+    assert model.coupling.vessel_walls["vemurafenib"].plasma == 0.0  # the scenario's, unchanged
+    for one in (model, again):
+        one.run_for("1 h")
+    assert np.array_equal(model.env["vemurafenib"], again.env["vemurafenib"])
+    assert np.array_equal(model.population["inputs"], again.population["inputs"])
