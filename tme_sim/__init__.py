@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # before numba or torch load: threads that spin while they wait starve each other, ten times slower
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# before numba loads: where Intel's vector functions are installed, their last bits are others
+os.environ.setdefault("NUMBA_DISABLE_INTEL_SVML", "1")
 
 _HOMES = {
     "load_scenario": "tme_sim.scenario",

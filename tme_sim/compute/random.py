@@ -11,8 +11,6 @@ Reference: Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3,
 doi:10.1145/2063384.2063405.
 """
 
-# ruff: noqa: ANN001, ANN202 - kernels carry no annotations
-
 import enum
 import math
 from typing import Any
@@ -20,7 +18,10 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-Integers = Any  # an integer, or an array of integers
+from tme_sim.compute.elementary import cos, log, sin
+
+Integers = Any  # an integer, or an array of integers; in a kernel, what numba meets
+Reals = Any  # likewise
 
 
 class Stream(enum.IntEnum):
@@ -100,11 +101,10 @@ def uniforms(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integer
 
 
 def normals(seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers) -> np.ndarray:
-    """``normal`` for arrays that broadcast; numpy's log and cos may differ in the last bit."""
+    """``normal`` for arrays that broadcast, the same values."""
     first, second = _words(seed, stream, tick, np.asarray(cell_id), draw)
-    radius = np.sqrt(-2.0 * np.log(_open_unit(first)))
-    z: np.ndarray = radius * np.cos(2.0 * np.pi * _open_unit(second))
-    return z
+    radius = np.sqrt(-2.0 * log(_open_unit(first)))
+    return np.asarray(radius * cos(2.0 * np.pi * _open_unit(second)))
 
 
 def directions(seed: int, stream: int, tick: int, cell_id: np.ndarray, *, dim: int) -> np.ndarray:
@@ -112,7 +112,7 @@ def directions(seed: int, stream: int, tick: int, cell_id: np.ndarray, *, dim: i
     angle = 2.0 * np.pi * uniforms(seed, stream, tick, cell_id, 0)
     height = 2.0 * uniforms(seed, stream, tick, cell_id, 1) - 1.0 if dim == 3 else 0.0 * angle
     width = np.sqrt(1.0 - height * height)
-    return np.stack([width * np.cos(angle), width * np.sin(angle), height], axis=-1)
+    return np.stack([width * cos(angle), width * sin(angle), height], axis=-1)
 
 
 def initial_id(group: int, ordinal: Integers) -> Integers:
@@ -130,7 +130,7 @@ def arrival_id(vessel_id: Integers, tick: int, k: Integers) -> Integers:
     return _hashed_id(_ARRIVAL | (np.uint64(tick) << _WORD), vessel_id, k)
 
 
-def _hashed_id(kind, parent, number):
+def _hashed_id(kind: Integers, parent: Integers, number: Integers) -> Integers:
     parent, number = np.uint64(parent), np.uint64(number)
     label = np.uint64(kind)
     first, _ = _philox(
@@ -144,7 +144,9 @@ def _hashed_id(kind, parent, number):
 
 
 @register_jitable
-def _words(seed, stream, tick, cell_id, draw):
+def _words(
+    seed: int, stream: int, tick: int, cell_id: Integers, draw: Integers
+) -> tuple[Integers, Integers]:
     """Two 64-bit words of one draw."""
     label = (np.uint64(stream) << _DRAW_BITS) | np.uint64(draw)
     number = np.uint64(cell_id)
@@ -152,7 +154,9 @@ def _words(seed, stream, tick, cell_id, draw):
 
 
 @register_jitable
-def _philox(key, c0, c1, c2, c3):
+def _philox(
+    key: Integers, c0: Integers, c1: Integers, c2: Integers, c3: Integers
+) -> tuple[Integers, Integers]:
     """Philox4x32-10 of a 64-bit key and four 32-bit counters: two 64-bit words."""
     k0, k1 = key & _MASK, key >> _WORD
     for _ in range(10):
@@ -165,6 +169,6 @@ def _philox(key, c0, c1, c2, c3):
 
 
 @register_jitable
-def _open_unit(word):
+def _open_unit(word: Integers) -> Reals:
     """Map 64 bits to the middle of one of 2^52 steps of (0, 1)."""
     return (np.float64(word >> _DOUBLE_SHIFT) + 0.5) * _DOUBLE_STEP

@@ -8,6 +8,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.elementary import expm1
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, poisson, uniforms
 from tme_sim.fields import Microenvironment
@@ -148,7 +149,7 @@ def engulfed(
     chance = uniforms(clock.seed, _STREAM, clock.tick, population["id"][dead], _ENGULFED)
     hazard, _ = meet(moved.cells, dead, appetite, chance)
     eaten = np.zeros(population.n, dtype=bool)
-    eaten[dead] = chance < -np.expm1(-hazard * clock.dt)
+    eaten[dead] = chance < -expm1(-hazard * clock.dt)
     return eaten
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.elementary import tanh
 from tme_sim.compute.random import Stream, daughter_id, directions, normals
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.process import Clock, Pending
@@ -110,7 +111,7 @@ def _share_nodes(
     ids = population["id"][mothers][:, None]
     spread = noise[population["type"][mothers], None]
     key = clock.seed, Stream.INHERITANCE, clock.tick
-    excess = nodes * np.tanh(spread * normals(*key, ids, draw))
+    excess = nodes * tanh(spread * normals(*key, ids, draw))
     room = np.clip(np.minimum(nodes, 1.0 - nodes), 0.0, None)
     excess = np.clip(excess, -room, room)
     population["nodes"][mothers] = nodes + excess

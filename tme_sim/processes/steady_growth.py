@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from surrogates.phenotype import stationary_phases
+from tme_sim.compute.elementary import exp, expm1, log, log1p
 from tme_sim.compute.random import Stream, uniforms
 from tme_sim.processes.cycle import Growth
 from tme_sim.processes.volume import set_volumes
@@ -59,7 +60,7 @@ def desynchronise(
     population["phase"][rows], population["phase_age"][rows] = phase, age
     population["phase_progress"][rows] = np.where(phase == S, np.minimum(share, 1.0), 0.0)
     grown = np.select([phase == S, phase == G2M], [age, duration + age])
-    solids = np.exp(np.minimum(growth_rate * grown, math.log(2.0)))
+    solids = exp(np.minimum(growth_rate * grown, math.log(2.0)))
     set_volumes(population, rows, growth=growth, size=_first_known(size, solids))
 
 
@@ -72,7 +73,7 @@ def phase_of_size(
     newborn; NaN stays NaN.
     """
     growing = growth_rate > 0.0
-    times = np.log(np.minimum(size, 2.0)) / np.where(growing, growth_rate, 1.0)
+    times = log(np.minimum(size, 2.0)) / np.where(growing, growth_rate, 1.0)
     phase = np.select([size <= 1.0, times < s_duration, times >= s_duration], [G1, S, G2M], np.nan)
     phase = np.where(growing | np.isnan(size), phase, G1)
     age = np.select([phase == S, phase == G2M], [times, times - s_duration], np.nan)
@@ -90,6 +91,6 @@ def _first_known(*values: np.ndarray) -> np.ndarray:
 def _truncated_exponential(u: np.ndarray, rate: np.ndarray, span: np.ndarray) -> np.ndarray:
     """Age with density proportional to exp(-rate age) on [0, span]; uniform or 0 at rate 0."""
     flat = np.where(np.isfinite(span), u * np.where(np.isfinite(span), span, 0.0), 0.0)
-    inside = -np.expm1(-np.where(rate > 0.0, rate, 1.0) * span)
-    age = -np.log1p(-u * inside) / np.where(rate > 0.0, rate, 1.0)
+    inside = -expm1(-np.where(rate > 0.0, rate, 1.0) * span)
+    age = -log1p(-u * inside) / np.where(rate > 0.0, rate, 1.0)
     return np.where(rate > 0.0, age, flat)

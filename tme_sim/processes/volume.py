@@ -17,6 +17,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
+from tme_sim.compute.elementary import cbrt
 from tme_sim.state.columns import Population
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ def set_volumes(
 
 def radii(volume: np.ndarray) -> np.ndarray:
     """``radius_of`` for an array."""
-    return np.cbrt(0.75 / np.pi * volume)
+    return cbrt(0.75 / np.pi * volume)
