@@ -18,6 +18,17 @@ def test_positions_fall_into_their_voxels_and_outside_ones_into_the_nearest():
     assert grid.voxel_volume == 1000.0
 
 
+@pytest.mark.parametrize("n", [0, 50, 30_000])  # on one thread, and on many
+def test_a_voxel_holds_the_positions_between_its_faces(n):
+    grid = Grid((3, 4, 5), voxel=7.0)
+    positions = np.random.default_rng(n).uniform(-3.0, 38.0, (n, 3))
+    voxel = grid.voxel_of(positions)
+    index = np.stack(np.unravel_index(voxel, grid.shape)[::-1], axis=1)
+    inside = np.clip(positions, 0.0, np.nextafter(grid.size, 0.0))
+    assert (index * grid.voxel <= inside).all()
+    assert (inside < (index + 1) * grid.voxel).all()
+
+
 def test_a_grid_one_voxel_thick_is_two_dimensional():
     assert Grid((1, 5, 5)).dim == 2
     assert Grid((2, 5, 5)).dim == 3

@@ -9,7 +9,6 @@ from tme_sim.compute import launch
 from tme_sim.fields import Microenvironment, Substrate
 from tme_sim.fields.grid import Grid
 from tme_sim.processes import sensing, signaling
-from tme_sim.processes.voxels import voxels
 from tme_sim.state.columns import ALIVE, APOPTOTIC, G2M, Population, S
 
 GRID = Grid((3, 4, 5))
@@ -45,10 +44,6 @@ def cells(request, monkeypatch):
         granzyme_hits=rng.integers(0, 4, n),
     )
     return population
-
-
-def test_cells_are_in_the_voxels_that_the_grid_says(cells):
-    assert np.array_equal(voxels(cells, GRID), GRID.voxel_of(cells["position"]))
 
 
 def test_every_input_comes_from_where_it_should(cells):

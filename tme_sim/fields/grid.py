@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from tme_sim.compute.launch import launch
 
 MAX_VOXELS = 2**31 - 1  # flat voxel indices are int32
 
@@ -62,12 +65,22 @@ class Grid:
 
         Positions outside the box belong to the nearest voxel.
         """
+        positions = np.ascontiguousarray(positions, dtype=np.float64)
+        voxel = np.empty(len(positions), np.int32)
         nz, ny, nx = self.shape
-        index = np.floor(np.asarray(positions) / self.voxel)
-        index = np.clip(index, 0, (nx - 1, ny - 1, nz - 1)).astype(np.int64)
-        return ((index[:, 2] * ny + index[:, 1]) * nx + index[:, 0]).astype(np.int32)
+        launch(_find_voxel, len(voxel), positions, self.voxel, nz, ny, nx, voxel)
+        return voxel
 
     def centres(self, axis: str) -> np.ndarray:
         """Voxel centres along one axis, "x", "y" or "z" [um]."""
         n = self.shape["zyx".index(axis)]
         return (np.arange(n) + 0.5) * self.voxel
+
+
+def _find_voxel(
+    i: int, position: np.ndarray, edge: float, nz: int, ny: int, nx: int, voxel: np.ndarray
+) -> None:
+    x = min(max(math.floor(position[i, 0] / edge), 0), nx - 1)
+    y = min(max(math.floor(position[i, 1] / edge), 0), ny - 1)
+    z = min(max(math.floor(position[i, 2] / edge), 0), nz - 1)
+    voxel[i] = (z * ny + y) * nx + x

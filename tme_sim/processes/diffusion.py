@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.process import Clock, Outputs, Pending
-from tme_sim.processes.voxels import sum_by_voxel, voxels
+from tme_sim.processes.voxels import sum_by_voxel
 from tme_sim.state.columns import Population
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def advance(
 
     Plasma of a drug is what therapy keeps it at, of other substrates what the scenario says.
     """
-    voxel = voxels(population, env.grid)
+    voxel = env.grid.voxel_of(population["position"])
     outputs = coupling.outputs(population)
     area = coupling.cell_types.vessel_surface[population["type"]] * outputs["vessel_PS"]
     summed = sum_by_voxel(voxel, area, env.grid)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.process import Clock, Mask, Outputs, Pending
-from tme_sim.processes.voxels import sum_by_voxel, voxels
+from tme_sim.processes.voxels import sum_by_voxel
 from tme_sim.state.columns import ALIVE, Population
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def advance(
     clock: Clock,
 ) -> Pending:
     """Hand over what all cells give off and can take up, for the solver's next step."""
-    voxel = voxels(population, env.grid)
+    voxel = env.grid.voxel_of(population["position"])
     alive = population["status"] == ALIVE
     outputs = coupling.outputs(population)
     for port in coupling.ports:

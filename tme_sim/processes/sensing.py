@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tme_sim.compute.launch import launch
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.process import Clock, Pending
-from tme_sim.processes.voxels import voxels
 from tme_sim.scenario.units import HOUR
 from tme_sim.state.columns import G2M, Population, S
 
@@ -82,7 +81,7 @@ def advance(
         coupling.cell_types.growth.volume,
         population["inputs"],
     )
-    voxel = voxels(population, env.grid)
+    voxel = env.grid.voxel_of(population["position"])
     for name, substrate in sensed.items():
         if name in names:
             factor = np.float32(coupling.potency.get(substrate, 1.0))
