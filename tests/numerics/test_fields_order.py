@@ -106,8 +106,8 @@ def test_what_of_an_error_outlives_a_time_is_judged_at_that_time(diffusivity):
     decay, grid = 2.0, Grid((1, 8, 8))
     env = Microenvironment(grid, [Substrate("s", diffusivity, decay, 1.0)], dtype=np.float64)
     control = stepping.Control(1e-3, 1e-10, 1e-14)
-    system, kept = env._system(env._fields["s"], env._work), np.zeros((0, 0, 0))
-    stepper = stepping.Stepper(system, env._work, control, kept, kept)
+    system, absent = env._fields["s"].system(env._work), np.zeros((0, 0, 0))
+    stepper = stepping.Stepper(system, env._work, control, absent, absent)
     stepper.step(env["s"], 1.0, 1.0)
     for time in (3.0, 0.25, 0.5, 3.0):
         stepper._difference(np.ones(grid.shape), np.zeros(grid.shape))

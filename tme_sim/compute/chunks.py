@@ -12,8 +12,6 @@ kernel would cost more than the work; on a large one the same source is run by P
 kernel in it uses threads.
 """
 
-# ruff: noqa: ANN001, ANN002, ANN201, ANN202 - kernels carry no annotations
-
 import functools
 import hashlib
 import types
@@ -25,56 +23,87 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
-from tme_sim.compute.lanes import add_products, add_row
-from tme_sim.compute.launch import compiled_once, filed_under
+from tme_sim.compute.launch import (
+    Function,
+    Layout,
+    compiled_once,
+    filed_under,
+    flattened,
+    of_flat,
+)
+from tme_sim.compute.loops import (
+    CUDA_FORMS,
+    OPTIONS,
+    add_up,
+    cuda_strip,
+    grid_of_chunks,
+    inline,
+    parallel_chunks,
+    serial_chunks,
+    serial_sums,
+)
 
 PARALLEL_CHUNKS = 24  # below it launches over threads cost about what they save
 THREADS = 128  # of a CUDA block
-_OPTIONS = {"error_model": "numpy", "nogil": True}
 
 
 class Kernel:
     """A body and its loops over chunks, each compiled when first used.
 
-    Called as kernel(n_chunks, *args) with arrays, numbers and tuples of both; arrays in device
-    memory select the CUDA form.
+    Called as kernel(n_chunks, *args) with arrays, numbers, tuples and NamedTuples of both; arrays
+    in device memory select the CUDA form.
     """
 
     n_sums = 0
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Function) -> None:
         self.function = function
-        self._body = nb.njit(forceinline=True, **_OPTIONS)(function)
-        self.serial = self._loop(_serial_loop, "serial")
-        self._threaded = self._loop(_threaded_loop, "threaded", parallel=True)
-        self._cuda = None
+        self._body = inline(function)
+        self.serial = self._loop(serial_chunks, "serial", self._body)
+        self._threaded: dict[Layout, Function] = {}
+        self._cuda: dict[Layout, Any] = {}  # of numba, indexed by their grids
 
-    def _loop(self, template: Callable, kind: str, **options: bool) -> Callable:
-        names = {"body": self._body, "prange": nb.prange, "np": np, "add_up": add_up}
+    def _loop(self, template: Function, kind: str, body: Function, **options: bool) -> Function:
+        names = {"body": body, "prange": nb.prange, "np": np, "add_up": add_up}
         names["n_sums"] = self.n_sums
         loop = filed_under(template(version_of(self.function)), self.function, kind, names)
-        return compiled_once(loop, **_OPTIONS, **options)
+        made: Function = compiled_once(loop, **OPTIONS, **options)
+        return made
 
     def __call__(self, n_chunks: int, *args: object) -> np.ndarray | None:
         """Run the body for every chunk."""
-        if any(hasattr(arg, "copy_to_host") for arg in args):
+        if _on_device(args):
             self._launch(n_chunks, args)
         elif n_chunks >= PARALLEL_CHUNKS:
-            self._threaded(n_chunks, *args)
+            self._share(n_chunks, args)
         else:
             self.serial(n_chunks, *args)
+        return None
 
-    def _launch(self, n_chunks: int, args: tuple) -> None:
+    def _share(self, n_chunks: int, args: tuple[object, ...]) -> None:
+        """Run on all threads; a parallel loop takes no NamedTuples, so they travel flat."""
+        layout, flat = flattened(args)
+        if layout not in self._threaded:
+            body = of_flat(self._body, layout, inline)
+            loop = self._loop(parallel_chunks, "threaded", body, parallel=True)
+            self._threaded[layout] = loop
+        self._threaded[layout](n_chunks, *flat)
+
+    def _launch(self, n_chunks: int, args: tuple[object, ...]) -> None:
         """Run on CUDA; small host arrays travel as tuples of numbers."""
-        from numba import cuda
+        from numba import cuda  # only where there is a device, or a simulator of one
 
-        if self._cuda is None:
-            names = {"body": _on_cuda(self.function, {}), "cuda": cuda}
-            loop = filed_under(_cuda_loop(version_of(self.function)), self.function, "cuda", names)
-            self._cuda = cuda.jit(loop)
-        device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in args)
+        layout, flat = flattened(args)
+        if layout not in self._cuda:
+            body = of_flat(_on_cuda(self.function, {}), layout, cuda.jit(device=True))
+            names = {"body": body, "cuda": cuda}
+            loop = filed_under(
+                grid_of_chunks(version_of(self.function)), self.function, "cuda", names
+            )
+            self._cuda[layout] = cuda.jit(loop)
+        device_args = tuple(tuple(a) if isinstance(a, np.ndarray) else a for a in flat)
         if n_chunks > 0:
-            self._cuda[int(n_chunks), THREADS](n_chunks, device_args)
+            self._cuda[layout][int(n_chunks), THREADS](n_chunks, device_args)
 
 
 class Reduction(Kernel):
@@ -84,24 +113,28 @@ class Reduction(Kernel):
     last.
     """
 
-    def __init__(self, n_sums: int, function: Callable) -> None:
+    def __init__(self, n_sums: int, function: Function) -> None:
         self.n_sums = n_sums
         super().__init__(function)
-        self.serial = self._loop(_serial_sums, "sums")
+        self.serial = self._loop(serial_sums, "sums", self._body)
 
     def __call__(self, n_chunks: int, *args: object) -> np.ndarray:
         """Run the body for every chunk; returns the sums, float64 (n_sums,)."""
-        if any(hasattr(arg, "copy_to_host") for arg in args):
-            from numba import cuda
+        if _on_device(args):
+            from numba import cuda  # as above
 
             partial = cuda.device_array((self.n_sums, int(n_chunks) * THREADS))
             self._launch(n_chunks, (partial, *args))
-            return add_up(partial.copy_to_host())
+            return np.asarray(add_up(partial.copy_to_host()))
         if n_chunks < PARALLEL_CHUNKS:
-            return self.serial(n_chunks, *args)
+            return np.asarray(self.serial(n_chunks, *args))
         partial = np.empty((self.n_sums, n_chunks))
-        self._threaded(n_chunks, partial, *args)
-        return add_up(partial)
+        self._share(n_chunks, (partial, *args))
+        return np.asarray(add_up(partial))
+
+
+def _on_device(args: tuple[object, ...]) -> bool:
+    return any(hasattr(arg, "copy_to_host") for arg in args)
 
 
 class Driver:
@@ -110,11 +143,11 @@ class Driver:
     `is_small` says of the function's first argument whether one thread is as good as many.
     """
 
-    def __init__(self, function: Callable, is_small: Callable[[np.ndarray], bool]) -> None:
+    def __init__(self, function: Function, is_small: Callable[[np.ndarray], bool]) -> None:
         self.interpreted, self.is_small = function, is_small
 
     @functools.cached_property
-    def compiled(self) -> Callable:
+    def compiled(self) -> Function:
         """One function, with the serial form of every kernel."""
         function = self.interpreted
         known, used = function.__globals__, function.__code__.co_names
@@ -123,7 +156,8 @@ class Driver:
         source = types.FunctionType(function.__code__, names, function.__name__)
         source.__qualname__ = f"{function.__qualname__}_{version_of(function)[:16]}"
         source.__module__ = function.__module__
-        return compiled_once(source, **_OPTIONS)
+        made: Function = compiled_once(source, **OPTIONS)
+        return made
 
     def __call__(self, *args: Any) -> Any:
         """Run compiled where arrays, as the second argument, lie on the host and are small."""
@@ -131,34 +165,35 @@ class Driver:
         return (self.compiled if small else self.interpreted)(*args)
 
 
-def kernel(function: Callable) -> Kernel:
+def kernel(function: Function) -> Kernel:
     """Make a kernel of a body."""
     return Kernel(function)
 
 
-def reduction(n_sums: int) -> Callable[[Callable], Reduction]:
+def reduction(n_sums: int) -> Callable[[Function], Reduction]:
     """Make a kernel that returns `n_sums` sums."""
     return lambda function: Reduction(n_sums, function)
 
 
-def driver(is_small: Callable[[np.ndarray], bool]) -> Callable[[Callable], Driver]:
+def driver(is_small: Callable[[np.ndarray], bool]) -> Callable[[Function], Driver]:
     """Make a driver of a function that calls kernels."""
     return lambda function: Driver(function, is_small)
 
 
-def to_device(device: str) -> Callable:
+def to_device(device: str) -> Function:
     """A function that puts an array where kernels of this device, cpu or cuda, work on it."""
     if device == "cpu":
         return lambda array: array
     if device != "cuda":
         msg = f"kernels work on 'cpu' or 'cuda', not on {device!r}"
         raise ValueError(msg)
-    from numba import cuda
+    from numba import cuda  # only where it is asked for
 
     if not cuda.is_available():
         msg = "'cuda' was asked for, but no CUDA device was found; use 'cpu'"
         raise ValueError(msg)
-    return cuda.to_device
+    put: Function = cuda.to_device
+    return put
 
 
 def copy(to: Any, array: Any) -> None:
@@ -169,38 +204,7 @@ def copy(to: Any, array: Any) -> None:
         to.copy_to_device(array)
 
 
-inline = nb.njit(forceinline=True, **_OPTIONS)  # part of a body
-strip = range  # which of n elements to handle
-
-
-@inline
-def part(chunk):
-    """Where the sums over a strip belong."""
-    return chunk
-
-
-@inline
-def barrier():
-    """Wait until all that is handled alongside has come here."""
-
-
-@inline
-def is_first():
-    """Whether to handle what comes once per chunk."""
-    return True
-
-
-@nb.njit(**_OPTIONS)
-def add_up(partial):
-    """Sum every row of an array from first to last."""
-    result = np.zeros(partial.shape[0])
-    for row in range(partial.shape[0]):
-        for value in partial[row]:
-            result[row] += value
-    return result
-
-
-def version_of(function: Callable) -> str:
+def version_of(function: Function) -> str:
     """Hash of the sources of a function's package and of this one.
 
     Part of the key of numba's disk cache, which notices changes in a kernel's own file only.
@@ -222,97 +226,21 @@ def _serial_form(value: object) -> object:
     return value.compiled if isinstance(value, Driver) else value
 
 
-def _serial_loop(version: str) -> Callable:
-    def loop(n_chunks, *args):
-        version  # noqa: B018 - a closure value is part of the key of numba's disk cache
-        for chunk in range(n_chunks):
-            body(chunk, *args)  # noqa: F821
-
-    return loop
-
-
-def _threaded_loop(version: str) -> Callable:
-    def loop(n_chunks, *args):
-        version  # noqa: B018
-        for chunk in prange(n_chunks):  # noqa: F821
-            body(np.int64(chunk), *args)  # noqa: F821 - numba's own index is unsigned
-
-    return loop
-
-
-def _cuda_loop(version: str) -> Callable:
-    def loop(n_chunks, args):
-        version  # noqa: B018
-        for chunk in range(cuda.blockIdx.x, n_chunks, cuda.gridDim.x):  # noqa: F821
-            body(chunk, *args)  # noqa: F821
-
-    return loop
-
-
-def _on_cuda(function: Callable, made: dict[Callable, Callable]) -> Callable:
+def _on_cuda(function: Function, made: dict[Any, Function]) -> Function:
     """Make a device function of a body, with the device form of every inline function it calls."""
-    from numba import cuda
+    from numba import cuda  # as in Kernel
 
-    forms = {
-        part: _cuda_part,
-        is_first: _cuda_is_first,
-        barrier: _cuda_barrier,
-        add_row: _cuda_add_row,
-        add_products: _cuda_add_products,
-    }
-    names = {"cuda": cuda, "__name__": function.__module__}
+    names: dict[str, Any] = {"cuda": cuda, "__name__": function.__module__}
     for name in function.__code__.co_names:
         value = function.__globals__.get(name)
         if name == "strip":
-            value = _on_cuda(_cuda_strip, made)
+            value = _on_cuda(cuda_strip, made)
         if isinstance(value, CPUDispatcher):
             if value not in made:
-                made[value] = _on_cuda(forms.get(value, value.py_func), made)
+                made[value] = _on_cuda(CUDA_FORMS.get(value, value.py_func), made)
             value = made[value]
         if name not in names and value is not None:
             names[name] = value
     copy = types.FunctionType(function.__code__, names, function.__name__)
-    return cuda.jit(copy, device=True)
-
-
-def _cuda_strip(n):
-    return range(cuda.threadIdx.x, n, cuda.blockDim.x)  # noqa: F821
-
-
-def _cuda_part(chunk):
-    return chunk * cuda.blockDim.x + cuda.threadIdx.x  # noqa: F821
-
-
-def _cuda_barrier():
-    cuda.syncthreads()  # noqa: F821
-
-
-def _cuda_is_first():
-    return cuda.threadIdx.x == 0  # noqa: F821
-
-
-def _cuda_add_row(total, row):
-    cuda.syncthreads()  # noqa: F821 - a row may just have been written by other threads
-    for k in range(cuda.threadIdx.x, row.size, cuda.blockDim.x):  # noqa: F821
-        total += row[k]
-    cuda.syncthreads()  # noqa: F821
-    return total
-
-
-def _cuda_add_products(total, left, right):
-    cuda.syncthreads()  # noqa: F821
-    for k in range(cuda.threadIdx.x, left.size, cuda.blockDim.x):  # noqa: F821
-        total += left[k] * right[k]
-    cuda.syncthreads()  # noqa: F821
-    return total
-
-
-def _serial_sums(version: str) -> Callable:
-    def sums(n_chunks, *args):
-        version  # noqa: B018
-        partial = np.empty((n_sums, n_chunks))  # noqa: F821
-        for chunk in range(n_chunks):
-            body(chunk, partial, *args)  # noqa: F821
-        return add_up(partial)
-
-    return sums
+    on_device: Function = cuda.jit(copy, device=True)
+    return on_device

@@ -23,23 +23,23 @@ LANES = 32  # a warp of CUDA, four vectors of AVX2 or eight of NEON in float32
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def add_row(total, row):  # noqa: ANN001, ANN201 - numba compiles by the types it meets
+def add_row(total: Any, row: Any) -> Any:
     """Total + the sum of a row, in lanes of the type of `total`."""
-    return total + _sum_of_row(total, row)
+    return total + _sum_of_row(total, row)  # type: ignore[call-arg] # numba adds the first
 
 
 @nb.njit(error_model="numpy", forceinline=True)
-def add_products(total, left, right):  # noqa: ANN001, ANN201
+def add_products(total: Any, left: Any, right: Any) -> Any:
     """Total + the inner product of two rows of equal length, in lanes of the type of `total`."""
-    return total + _sum_of_products(total, left, right)
+    return total + _sum_of_products(total, left, right)  # type: ignore[call-arg] # likewise
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _sum_of_row(_context: Any, total: Any, row: Any) -> tuple[Any, Any]:
     return total(total, row), _build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _sum_of_products(_context: Any, total: Any, left: Any, right: Any) -> tuple[Any, Any]:
     return total(total, left, right), _build
 

@@ -51,15 +51,11 @@ def launch(body: Function, n: int, *args: object, device: str = "cpu", weight: f
     """
     if n == 0:
         return
-    layout = tuple(type(arg) if hasattr(arg, "_fields") else None for arg in args)
-    if not any(layout):
-        layout = ()
-    else:
-        args = tuple(itertools.chain.from_iterable(map(_parts, args, layout)))
+    layout, flat = flattened(args)
     if device == "cuda":
-        _cuda_loop(body, layout)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, args)
+        _cuda_loop(body, layout)[-(-n // _CUDA_BLOCK), _CUDA_BLOCK](n, flat)
     else:
-        _cpu_loop(body, layout, parallel=n * weight >= PARALLEL_FROM)(n, args)
+        _cpu_loop(body, layout, parallel=n * weight >= PARALLEL_FROM)(n, flat)
 
 
 def resolve_device(name: str = "auto") -> str:
@@ -97,6 +93,14 @@ def _has_cuda() -> bool:
     return torch.cuda.is_available()
 
 
+def flattened(args: tuple[object, ...]) -> tuple[Layout, tuple[object, ...]]:
+    """Arguments with their NamedTuples taken apart, and the layout that tells how."""
+    layout = tuple(type(arg) if hasattr(arg, "_fields") else None for arg in args)
+    if not any(layout):
+        return (), args
+    return layout, tuple(itertools.chain.from_iterable(map(_parts, args, layout)))
+
+
 def _parts(arg: Any, kind: type | None) -> tuple[Any, ...]:
     return (arg,) if kind is None else arg
 
@@ -113,13 +117,14 @@ def _cpu_loop(body: Function, layout: Layout, *, parallel: bool) -> CPUDispatche
 def _compiled_body(body: Function, layout: Layout) -> Function:
     """The body that both loops share: it is most of what they take to compile."""
     # the default error model blocks vectorisation; a body that is called costs 0.2 us in references
-    return _of_flat(body, layout, nb.njit(error_model="numpy", forceinline=True))
+    compiled = nb.njit(error_model="numpy", forceinline=True)
+    return of_flat(compiled(body), layout, compiled)
 
 
-def _of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Function]) -> Function:
-    """The compiled body as a function of flat arguments, of which it makes its NamedTuples."""
+def of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Function]) -> Function:
+    """A compiled body as a function of flat arguments, of which it makes its NamedTuples."""
     if not layout:
-        return compiled(body)
+        return body
     names = (f"a{k}" for k in itertools.count())
     groups = [list(itertools.islice(names, len(kind._fields) if kind else 1)) for kind in layout]
     packed = [
@@ -128,7 +133,7 @@ def _of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Func
     ]
     flat = ", ".join(itertools.chain.from_iterable(groups))
     source = f"lambda i, {flat}: body(i, {', '.join(packed)})"
-    known = {"body": compiled(body)} | {f"kind_{k}": kind for k, kind in enumerate(layout) if kind}
+    known = {"body": body} | {f"kind_{k}": kind for k, kind in enumerate(layout) if kind}
     return compiled(eval(source, known))  # numba has no other way to take apart a flat tuple
 
 
@@ -145,7 +150,8 @@ def compiled_once(function: Function, **options: Any) -> CPUDispatcher:
 def _cuda_loop(body: Function, layout: Layout) -> Any:
     from numba import cuda
 
-    names = {"body": _of_flat(body, layout, cuda.jit(device=True)), "cuda": cuda}
+    compiled = cuda.jit(device=True)
+    names = {"body": of_flat(compiled(body), layout, compiled), "cuda": cuda}
     return cuda.jit(_loop_of(body, layout, loops.grid, "cuda", names), cache=True)
 
 

@@ -20,6 +20,10 @@ CHUNK = 4096  # voxels of one colour that are handled together
 # columns of the table of levels: voxels per axis, padded lengths of x and y, ghosts before the
 # first voxel, where the two colours begin, and the chunks of one colour and of rows
 NZ, NY, NX, PX, PY, GZ, GY, GX, RED, BLACK, CHUNKS, ROWS = range(12)
+# columns of the couplings of a level: along each axis, and the conductances of the six walls
+KZ, KY, KX, GZ_LOW, GZ_HIGH, GY_LOW, GY_HIGH, GX_LOW, GX_HIGH = range(9)
+Z, Y, X = range(3)  # axes
+Z_LOW, Z_HIGH, Y_LOW, Y_HIGH, X_LOW, X_HIGH = range(6)  # faces of the box
 
 
 def level_table(shape: tuple[int, int, int]) -> tuple[np.ndarray, int]:
@@ -61,9 +65,14 @@ def _odd(n: int) -> int:
 
 
 def couplings(
-    levels: np.ndarray, *, voxel: float, diffusivity: float, walls: tuple[Wall, ...], dtype: type
+    levels: np.ndarray,
+    *,
+    voxel: float,
+    diffusivity: float,
+    walls: tuple[Wall, ...],
+    dtype: np.dtype,
 ) -> np.ndarray:
-    """(n_levels, 9): kz, ky, kx and the conductances of six walls on every level [1/min]."""
+    """(n_levels, 9): couplings along z, y, x and conductances of six walls, per level [1/min]."""
     width = np.array([voxel, voxel, voxel])
     rows = []
     for level in range(len(levels)):

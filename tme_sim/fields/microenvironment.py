@@ -4,144 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
 import numba
 import numpy as np
 
-from tme_sim.fields import levels as multigrid
+from tme_sim.fields.field import HALF_SATURATION, PLASMA, Field
 from tme_sim.fields.grid import Grid
-from tme_sim.fields.rates import MASS, edges_of
-from tme_sim.fields.solver import Effort, NotConvergedError, System, Workspace, solve
+from tme_sim.fields.rates import MASS
+from tme_sim.fields.report import AMOUNTS, StepReport, SubstrateReport
+from tme_sim.fields.solver import Effort, NotConvergedError, Workspace, solve
 from tme_sim.fields.stepping import Control, Stepper
-from tme_sim.fields.substrate import Substrate, check_not_negative
+from tme_sim.fields.substrate import Substrate
 
 SOLVE_TOLERANCE = {"float32": 5e-5, "float64": 1e-10}  # error of c by the linear solver, relative
 STEADY_TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
 CLOSURE = {"float32": 1e-6, "float64": 1e-14}  # of the budget, relative to its largest term
 SIDE_BY_SIDE_FROM = 20_000  # voxels; below it, starting threads costs more than it saves
 FIRST_SUBSTEP = 0.25  # of the first step, where nothing is known yet
-AMOUNTS = ("in", "out", "decayed", "taken_up", "stored")
-TERMS = ("source", "uptake", "maximum", "permeability_area", "fixed")
 
 
 class SolveError(RuntimeError):
     """A solve that did not converge; `history` holds the error estimate of every cycle."""
 
-    def __init__(self, message: str, history: list[float]):
+    def __init__(self, message: str, history: list[float]) -> None:
         super().__init__(message)
         self.history = history
-
-
-@dataclass(frozen=True)
-class SubstrateReport:
-    """How one substrate's step went.
-
-    Attributes:
-        substeps: substeps in time.
-        cycles: multigrid cycles, all substeps together.
-        residual: largest remaining error of a solve, relative to the norm of the field
-            (the residual weighed by the preconditioner).
-        error: estimated error in time, relative to the norm of the field.
-        balance: amounts [unit x voxels] in, out, decayed, taken_up and stored in the step.
-    """
-
-    substeps: int
-    cycles: int
-    residual: float
-    error: float
-    balance: Mapping[str, float]
-
-
-class StepReport(dict):
-    """Reports by substrate name; its own attributes are the worst or the sum over substrates."""
-
-    @property
-    def substeps(self) -> int:
-        """Most substeps any substrate took."""
-        return max((report.substeps for report in self.values()), default=0)
-
-    @property
-    def cycles(self) -> int:
-        """Multigrid cycles of all substrates."""
-        return sum(report.cycles for report in self.values())
-
-    @property
-    def residual(self) -> float:
-        """Largest solver error."""
-        return max((report.residual for report in self.values()), default=0.0)
-
-    @property
-    def error(self) -> float:
-        """Largest error in time."""
-        return max((report.error for report in self.values()), default=0.0)
-
-    @property
-    def balance(self) -> dict[str, float]:
-        """Amounts added over the substrates (of use where there is one, or one unit)."""
-        return {key: sum(report.balance[key] for report in self.values()) for key in AMOUNTS}
-
-
-class _Field:
-    """One substrate's concentration and what acts on it."""
-
-    def __init__(self, substrate: Substrate, grid: Grid, work: Workspace, dtype: np.dtype):
-        self.substrate, self.grid = substrate, grid
-        self.absent = np.zeros((0, 0, 0), dtype)
-        walls = substrate.walls(grid.shape)
-        self.coef = multigrid.couplings(
-            work.levels,
-            voxel=grid.voxel,
-            diffusivity=substrate.diffusivity,
-            walls=walls,
-            dtype=dtype,
-        )
-        self.joined = np.array([wall.periodic for wall in walls[::2]])
-        self.outside = np.array([wall.value for wall in walls], dtype)
-        self.constants = np.array([substrate.decay_rate, 1.0, 0.0], dtype)
-        self.arrays = dict.fromkeys(TERMS, self.absent)
-        self.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
-        self.find_edges()
-        self.concentration = np.empty(grid.shape, dtype)
-        self.concentration[...] = self.checked("initial", substrate.initial)
-        self.mean = self.taken = self.absent
-        self.next_substep = np.inf
-        self.cycles = 0  # that the last step took
-
-    def find_edges(self) -> None:
-        """Look up the faces through which the free voxels meet fixed ones and the outside."""
-        held = self.arrays["fixed"]
-        mask = held.astype(bool) if held.size else None
-        self.edges = edges_of(self.grid.shape, self.coef[0], self.joined, mask)
-
-    def checked(self, quantity: str, value: Any) -> np.ndarray:
-        """A number or array as given, refused where it is negative, not finite or misshapen."""
-        array = check_not_negative(self.substrate.name, quantity, value)
-        if array.ndim and array.shape != self.grid.shape:
-            msg = (
-                f"substrate {self.substrate.name!r}: {quantity} has shape {array.shape}, "
-                f"the grid has {self.grid.shape}"
-            )
-            raise ValueError(msg)
-        return array
-
-    def set(self, term: str, value: Any) -> None:
-        """Keep a term; 0 removes it. Arrays of the field's type are kept without a copy."""
-        array = self.checked(term, value)
-        if array.ndim == 0:
-            dtype = self.concentration.dtype
-            self.arrays[term] = np.full(self.grid.shape, array, dtype) if array else self.absent
-        else:
-            self.arrays[term] = np.ascontiguousarray(array, self.concentration.dtype)
-
-    def number(self, quantity: str, value: Any) -> float:
-        array = check_not_negative(self.substrate.name, quantity, value)
-        if array.ndim:
-            msg = f"substrate {self.substrate.name!r}: {quantity} must be one number"
-            raise ValueError(msg)
-        return float(array)
 
 
 class Microenvironment:
@@ -174,7 +63,7 @@ class Microenvironment:
         tolerance: float = 2e-3,
         substeps: int | None = None,
         device: str = "cpu",
-    ):
+    ) -> None:
         self.grid = grid
         self.dtype = np.dtype(dtype)
         if self.dtype.name not in SOLVE_TOLERANCE:
@@ -184,12 +73,12 @@ class Microenvironment:
         self.substeps = substeps or 0
         self._work = Workspace(grid.shape, self.dtype, device)
         self._others: list[Workspace] = []  # where substrates are solved side by side
-        self._fields: dict[str, _Field] = {}
+        self._fields: dict[str, Field] = {}
         for substrate in substrates:
             if substrate.name in self._fields:
                 msg = f"substrate {substrate.name!r} is given twice"
                 raise ValueError(msg)
-            self._fields[substrate.name] = _Field(substrate, grid, self._work, self.dtype)
+            self._fields[substrate.name] = Field(substrate, grid, self._work, self.dtype)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -214,34 +103,22 @@ class Microenvironment:
     def set_saturating_uptake(self, name: str, maximum: Any, half_saturation: float = 1.0) -> None:
         """Set the uptake maximum c / (half_saturation + c), `maximum` in [unit/min]."""
         field = self._field(name)
-        half = field.number("half_saturation", half_saturation)
+        half = field.checked_number("half_saturation", half_saturation)
         if half == 0.0:
             msg = f"substrate {name!r}: half_saturation must be positive, not {half_saturation!r}"
             raise ValueError(msg)
         field.set("maximum", maximum)
-        field.constants[1] = half
+        field.constants[HALF_SATURATION] = half
 
     def set_vessels(self, name: str, permeability_area: Any, plasma: float) -> None:
         """Set the vessels' exchange permeability_area [1/min] x (plasma - c)."""
         field = self._field(name)
-        field.constants[2] = field.number("plasma", plasma)
+        field.constants[PLASMA] = field.checked_number("plasma", plasma)
         field.set("permeability_area", permeability_area)
 
     def fix(self, name: str, mask: np.ndarray | None, value: Any = 0.0) -> None:
         """Hold the concentration in the voxels of `mask` at `value`; None holds none."""
-        field = self._field(name)
-        if mask is None:
-            field.arrays["fixed"] = np.zeros((0, 0, 0), np.uint8)
-            field.find_edges()
-            return
-        held = np.asarray(mask, bool)
-        if held.shape != self.grid.shape:
-            msg = f"substrate {name!r}: mask has shape {held.shape}, the grid has {self.grid.shape}"
-            raise ValueError(msg)
-        values = np.broadcast_to(field.checked("fixed value", value), self.grid.shape)
-        field.concentration[held] = values[held]
-        field.arrays["fixed"] = held.astype(np.uint8)
-        field.find_edges()
+        self._field(name).fix(mask, value)
 
     def step(self, dt: float) -> StepReport:
         """Advance every substrate by dt [min]."""
@@ -263,7 +140,7 @@ class Microenvironment:
         """
         while len(self._others) < n_threads - 1:
             self._others.append(Workspace(self.grid.shape, self.dtype))
-        free = SimpleQueue()
+        free: SimpleQueue[Workspace] = SimpleQueue()
         for work in (self._work, *self._others):
             free.put(work)
 
@@ -279,13 +156,12 @@ class Microenvironment:
             reports = dict(zip(slowest_first, pool.map(advance, slowest_first), strict=True))
         return {name: reports[name] for name in self._fields}
 
-    def _step(self, field: _Field, work: Workspace, dt: float) -> SubstrateReport:
-        field.mean = _zeros(field.mean, field.arrays["uptake"])
-        field.taken = _zeros(field.taken, field.arrays["maximum"])
-        kind, on = self.dtype.name, work.on
+    def _step(self, field: Field, work: Workspace, dt: float) -> SubstrateReport:
+        field.clear_averages()
+        kind, on = self.dtype.name, work.to_device
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
-        mean, taken = on(field.mean), on(field.taken)
-        stepper = Stepper(self._system(field, work), work, control, mean, taken)
+        mean, realised = on(field.mean), on(field.realised)
+        stepper = Stepper(field.system(work), work, control, mean, realised)
         h = field.next_substep if field.next_substep < np.inf else FIRST_SUBSTEP * dt
         np.copyto(work.before, field.concentration)
         c = on(field.concentration)
@@ -296,7 +172,7 @@ class Microenvironment:
             np.copyto(field.concentration, work.before)
             raise _failed(field, f"a step of {dt:g} min", err) from err
         for host, array in zip(
-            (field.concentration, field.mean, field.taken), (c, mean, taken), strict=True
+            (field.concentration, field.mean, field.realised), (c, mean, realised), strict=True
         ):
             if array is not host and host.size:
                 array.copy_to_host(host)
@@ -310,22 +186,15 @@ class Microenvironment:
             balance=dict(zip(AMOUNTS, amounts, strict=True)),
         )
 
-    def _system(self, field: _Field, work: Workspace) -> System:
-        """A substrate's equations as they stand, where the solver works on them."""
-        on = work.on
-        acting = (on(field.arrays[name]) for name in TERMS)
-        terms = (field.constants, *acting, work.nothing, work.nowhere)
-        return System(field.coef, field.joined, field.outside, on(field.edges), terms)
-
     def steady_state(self, name: str) -> np.ndarray:
         """The concentration (z, y, x) at which nothing changes; the field stays as it is."""
         field = self._field(name)
-        _check_sink(field)
-        c = self._work.on(field.concentration.copy())
+        field.check_steady_state_exists()
+        c = self._work.to_device(field.concentration.copy())
         tolerance = STEADY_TOLERANCE[self.dtype.name]
         try:
             solve(
-                self._system(field, self._work),
+                field.system(self._work),
                 self._work,
                 c,
                 c,
@@ -344,16 +213,16 @@ class Microenvironment:
         for axis, n in enumerate(self.grid.shape):
             if n > 1:
                 out[..., 2 - axis] = _derivative(
-                    field.concentration, axis, self.grid.voxel, bool(field.joined[axis])
+                    field.concentration, axis, self.grid.voxel, bool(field.periodic[axis])
                 )
         return out
 
     def realised_uptake(self, name: str) -> np.ndarray:
         """Saturating uptake (z, y, x) [unit/min], averaged over the last step."""
         field = self._field(name)
-        if not field.taken.size:
+        if not field.realised.size:
             return np.zeros(self.grid.shape, self.dtype)
-        return np.maximum(field.taken, 0)
+        return np.maximum(field.realised, 0)
 
     def realised_clearance(self, name: str) -> np.ndarray:
         """First-order uptake (z, y, x) [unit/min], averaged over the last step."""
@@ -364,17 +233,7 @@ class Microenvironment:
 
     def state(self) -> dict[str, dict[str, Any]]:
         """Everything a restored microenvironment needs to continue to the bit."""
-        return {
-            name: {
-                "concentration": field.concentration.copy(),
-                "constants": field.constants.copy(),
-                "next_substep": float(field.next_substep),
-                "mean": field.mean.copy(),
-                "taken": field.taken.copy(),
-                **{term: array.copy() for term, array in field.arrays.items()},
-            }
-            for name, field in self._fields.items()
-        }
+        return {name: field.state() for name, field in self._fields.items()}
 
     def restore(self, state: Mapping[str, Mapping[str, Any]]) -> None:
         """Take over what `state` returned.
@@ -382,16 +241,10 @@ class Microenvironment:
         A branch may have other substrates: new ones stay at their initial values, those that are
         gone are passed over.
         """
-        for name in set(state) & set(self._fields):
-            field, saved = self._field(name), state[name]
-            field.concentration[...] = saved["concentration"]
-            field.constants[...] = saved["constants"]
-            field.next_substep = float(saved["next_substep"])
-            field.mean, field.taken = np.array(saved["mean"]), np.array(saved["taken"])
-            field.arrays = {term: np.array(saved[term]) for term in TERMS}
-            field.find_edges()
+        for name in sorted(set(state) & set(self._fields)):
+            self._fields[name].restore(state[name])
 
-    def _field(self, name: str) -> _Field:
+    def _field(self, name: str) -> Field:
         try:
             return self._fields[name]
         except KeyError:
@@ -399,36 +252,12 @@ class Microenvironment:
             raise KeyError(msg) from None
 
 
-def _check_sink(field: _Field) -> None:
-    """Refuse a steady state that does not exist: a net source and nowhere to go."""
-    constants = field.constants
-    source, uptake, maximum, permeability = (field.arrays[name] for name in TERMS[:4])
-    linear = constants[0] > 0 or uptake.any() or permeability.any()
-    if linear or field.edges.size:
-        return
-    produced, most = float(source.sum(dtype=float)), float(maximum.sum(dtype=float))
-    if produced > 0.0 and produced >= most:
-        msg = (
-            f"substrate {field.substrate.name!r} has no steady state: its source of {produced:g} "
-            f"per min (sum over the voxels) meets no decay, uptake, vessel or open wall"
-        )
-        raise ValueError(msg)
-
-
-def _failed(field: _Field, task: str, err: NotConvergedError) -> SolveError:
+def _failed(field: Field, task: str, err: NotConvergedError) -> SolveError:
     msg = f"substrate {field.substrate.name!r}: {task} did not converge; {err}"
     return SolveError(msg, err.history)
 
 
-def _zeros(array: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Zeros of the shape of `like`, in `array` where that fits."""
-    if array.shape != like.shape:
-        return np.zeros_like(like)
-    array.fill(0)
-    return array
-
-
-def _derivative(c: np.ndarray, axis: int, voxel: float, joined: bool) -> np.ndarray:
-    if joined:
-        return (np.roll(c, -1, axis) - np.roll(c, 1, axis)) / c.dtype.type(2 * voxel)
-    return np.gradient(c, voxel, axis=axis)
+def _derivative(c: np.ndarray, axis: int, voxel: float, periodic: bool) -> np.ndarray:
+    if periodic:
+        return np.asarray((np.roll(c, -1, axis) - np.roll(c, 1, axis)) / c.dtype.type(2 * voxel))
+    return np.asarray(np.gradient(c, voxel, axis=axis))

@@ -4,46 +4,59 @@ The operator is A e = s e + sum_j w_j (e - e_j) + g e: `s` the sink of a voxel [
 diffusive coupling D / dx^2 along an axis, `g` the conductance of a wall. Kept is `d`, the
 reciprocal of its diagonal s + sum_j w_j + g, and 0 in ghosts and in voxels whose concentration is
 prescribed: these never take part. e, r and d are work arrays (see `levels`), `level` is a row of
-the table of levels, `coef` holds (kz, ky, kx, gz_low, gz_high, gy_low, gy_high, gx_low, gx_high)
-and `joined` says which axes (z, y, x) are periodic. Ghosts of closed axes stay 0, those of
+the table of levels, `coef` one of the table of couplings, and `periodic` says which axes (z, y, x)
+are periodic. Ghosts of closed axes stay 0, those of
 periodic axes hold copies (`wrap`).
 """
 
-from tme_sim.compute.chunks import barrier, inline, is_first, kernel, part, reduction, strip
+from tme_sim.compute.chunks import kernel, reduction
 from tme_sim.compute.lanes import add_products
+from tme_sim.compute.loops import barrier, inline, is_first, part, strip
 from tme_sim.fields.levels import (
     BLACK,
     CHUNK,
     CHUNKS,
     GX,
+    GX_HIGH,
+    GX_LOW,
     GY,
+    GY_HIGH,
+    GY_LOW,
     GZ,
+    GZ_HIGH,
+    GZ_LOW,
+    KX,
+    KY,
+    KZ,
     NX,
     NY,
     NZ,
     PX,
     PY,
     RED,
+    X,
+    Y,
+    Z,
 )
 
 
 @inline
-def flat(level, z, y, x):
+def flat_index(level, z, y, x):
     """Flat index of a voxel in the padded grid; its parity is its colour."""
     return ((z + level[GZ]) * level[PY] + y + level[GY]) * level[PX] + x + level[GX]
 
 
 @inline
-def span(chunk, level, colour):
+def colour_range(chunk, level, colour):
     """First and last place + 1 of a chunk of one colour."""
-    begin = (flat(level, 0, 0, 0) - colour + 1) // 2
-    end = (flat(level, level[NZ] - 1, level[NY] - 1, level[NX] - 1) - colour) // 2 + 1
+    begin = (flat_index(level, 0, 0, 0) - colour + 1) // 2
+    end = (flat_index(level, level[NZ] - 1, level[NY] - 1, level[NX] - 1) - colour) // 2 + 1
     lo = begin + chunk * CHUNK
     return lo, max(lo, min(lo + CHUNK, end))
 
 
 @inline
-def around(e, level, colour, lo, hi, stride):
+def neighbours_along(e, level, colour, lo, hi, stride):
     """Both neighbours, along the axis of this odd stride, of places lo ... hi of a colour."""
     base = level[BLACK - colour]
     up, down = stride // 2 + colour, stride // 2 + 1 - colour
@@ -53,30 +66,30 @@ def around(e, level, colour, lo, hi, stride):
 @inline
 def row_halves(level, z, y):
     """Where the voxels of even and of odd x of a row begin in a work array."""
-    i = flat(level, z, y, 0)
+    i = flat_index(level, z, y, 0)
     return level[RED + (i & 1)] + (i >> 1), level[BLACK - (i & 1)] + ((i + 1) >> 1)
 
 
 @inline
-def rows_of(chunk, level):
+def row_range(chunk, level):
     """First and last row + 1 of a chunk of rows."""
     per_chunk = max(1, 2 * CHUNK // level[NX])
     return chunk * per_chunk, min((chunk + 1) * per_chunk, level[NZ] * level[NY])
 
 
 @inline
-def piece_of(chunk, level):
+def colour_and_range(chunk, level):
     """Colour and span of a chunk where both colours are handled in one launch of twice as many."""
     colour = chunk // level[CHUNKS]
-    lo, hi = span(chunk - colour * level[CHUNKS], level, colour)
+    lo, hi = colour_range(chunk - colour * level[CHUNKS], level, colour)
     return colour, lo, hi
 
 
 @inline
-def axis_coupling(i, n, k, low, high, joined):
+def axis_coupling(i, n, k, low, high, periodic):
     """Couplings of a voxel along one axis added up, walls included."""
     total = k + k
-    if not joined:
+    if not periodic:
         if i == 0:
             total += low - k
         if i == n - 1:
@@ -85,22 +98,22 @@ def axis_coupling(i, n, k, low, high, joined):
 
 
 @inline
-def row_coupling(level, coef, joined, z, y):
+def row_coupling(level, coef, periodic, z, y):
     """Couplings of a row's voxels along z and y added up."""
-    along_z = axis_coupling(z, level[NZ], coef[0], coef[3], coef[4], joined[0])
-    return along_z + axis_coupling(y, level[NY], coef[1], coef[5], coef[6], joined[1])
+    along_z = axis_coupling(z, level[NZ], coef[KZ], coef[GZ_LOW], coef[GZ_HIGH], periodic[Z])
+    return along_z + axis_coupling(y, level[NY], coef[KY], coef[GY_LOW], coef[GY_HIGH], periodic[Y])
 
 
 @inline
-def x_coupling(level, coef, joined, x):
+def x_coupling(level, coef, periodic, x):
     """Couplings of a voxel along x added up."""
-    return axis_coupling(x, level[NX], coef[2], coef[7], coef[8], joined[2])
+    return axis_coupling(x, level[NX], coef[KX], coef[GX_LOW], coef[GX_HIGH], periodic[X])
 
 
 @kernel
-def start(chunk, e, r, d, level, colour):
+def smooth_from_zero(chunk, e, r, d, level, colour):
     """Relax one colour where the other is 0."""
-    lo, hi = span(chunk, level, colour)
+    lo, hi = colour_range(chunk, level, colour)
     base = level[RED + colour]
     out, rhs, inverse = e[base + lo : base + hi], r[base + lo : base + hi], d[base + lo : base + hi]
     for j in strip(hi - lo):
@@ -108,16 +121,16 @@ def start(chunk, e, r, d, level, colour):
 
 
 @kernel
-def relax(chunk, e, r, d, level, coef, colour):
+def smooth(chunk, e, r, d, level, coef, colour):
     """Gauss-Seidel on one colour: e = d (r + the pull of the neighbours)."""
-    lo, hi = span(chunk, level, colour)
+    lo, hi = colour_range(chunk, level, colour)
     base = level[RED + colour]
     out, rhs, inverse = e[base + lo : base + hi], r[base + lo : base + hi], d[base + lo : base + hi]
-    kz, ky, kx = coef[0], coef[1], coef[2]
-    x_up, x_down = around(e, level, colour, lo, hi, 1)
-    y_up, y_down = around(e, level, colour, lo, hi, level[PX])
+    kz, ky, kx = coef[KZ], coef[KY], coef[KX]
+    x_up, x_down = neighbours_along(e, level, colour, lo, hi, 1)
+    y_up, y_down = neighbours_along(e, level, colour, lo, hi, level[PX])
     if level[NZ] > 1:
-        z_up, z_down = around(e, level, colour, lo, hi, level[PX] * level[PY])
+        z_up, z_down = neighbours_along(e, level, colour, lo, hi, level[PX] * level[PY])
         for j in strip(hi - lo):
             pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
             out[j] = inverse[j] * (rhs[j] + pull + kz * (z_up[j] + z_down[j]))
@@ -130,15 +143,15 @@ def relax(chunk, e, r, d, level, coef, colour):
 @reduction(1)
 def apply(chunk, partial, out, e, d, level, coef):
     """out = A e; returns the inner product e . out."""
-    colour, lo, hi = piece_of(chunk, level)
+    colour, lo, hi = colour_and_range(chunk, level)
     base = level[RED + colour]
     here, inverse = e[base + lo : base + hi], d[base + lo : base + hi]
     product = out[base + lo : base + hi]
-    kz, ky, kx = coef[0], coef[1], coef[2]
-    x_up, x_down = around(e, level, colour, lo, hi, 1)
-    y_up, y_down = around(e, level, colour, lo, hi, level[PX])
+    kz, ky, kx = coef[KZ], coef[KY], coef[KX]
+    x_up, x_down = neighbours_along(e, level, colour, lo, hi, 1)
+    y_up, y_down = neighbours_along(e, level, colour, lo, hi, level[PX])
     if level[NZ] > 1:
-        z_up, z_down = around(e, level, colour, lo, hi, level[PX] * level[PY])
+        z_up, z_down = neighbours_along(e, level, colour, lo, hi, level[PX] * level[PY])
         for j in strip(hi - lo):
             pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
             pull += kz * (z_up[j] + z_down[j])
@@ -160,8 +173,8 @@ def restrict(chunk, e, r, d, level, coef, coarse):
     have changed since.
     """
     share = restriction_share(e, level)
-    lo, hi = rows_of(chunk, coarse)
-    kz, ky, kx = coef[0], coef[1], coef[2]
+    lo, hi = row_range(chunk, coarse)
+    kz, ky, kx = coef[KZ], coef[KY], coef[KX]
     for i in range(lo, hi):
         z0, y0 = (i // coarse[NY]) * 2, (i % coarse[NY]) * 2
         halves = row_halves(coarse, i // coarse[NY], i % coarse[NY])
@@ -172,14 +185,14 @@ def restrict(chunk, e, r, d, level, coef, coarse):
                 out[k] = 0
             for z in range(z0, min(z0 + 2, level[NZ])):
                 for y in range(y0, min(y0 + 2, level[NY])):
-                    first = flat(level, z, y, 2 * parity)
+                    first = flat_index(level, z, y, 2 * parity)
                     a = (first + 1) >> 1  # the red one of the two children along x
                     b = a + 2 * count
                     inverse = d[level[RED] + a : level[RED] + b]
-                    x_up, x_down = around(e, level, 0, a, b, 1)
-                    y_up, y_down = around(e, level, 0, a, b, level[PX])
+                    x_up, x_down = neighbours_along(e, level, 0, a, b, 1)
+                    y_up, y_down = neighbours_along(e, level, 0, a, b, level[PX])
                     if level[NZ] > 1:
-                        z_up, z_down = around(e, level, 0, a, b, level[PX] * level[PY])
+                        z_up, z_down = neighbours_along(e, level, 0, a, b, level[PX] * level[PY])
                         for k in strip(count):
                             j = 2 * k
                             pull = kx * (x_up[j] + x_down[j]) + ky * (y_up[j] + y_down[j])
@@ -202,12 +215,12 @@ def restriction_share(e, level):
 @kernel
 def prolong(chunk, e, d, level, coarse):
     """Red e += the coarse correction of the parent; black waits to be relaxed from red."""
-    lo, hi = rows_of(chunk, level)
+    lo, hi = row_range(chunk, level)
     for i in range(lo, hi):
         z, y = i // level[NY], i % level[NY]
         even, odd = row_halves(coarse, z // 2, y // 2)
         n_even, n_odd = (coarse[NX] + 1) // 2, coarse[NX] // 2
-        a = level[RED] + ((flat(level, z, y, 0) + 1) >> 1)
+        a = level[RED] + ((flat_index(level, z, y, 0) + 1) >> 1)
         out, inverse = e[a : a + n_even + n_odd], d[a : a + n_even + n_odd]
         parent_even, parent_odd = e[even : even + n_even], e[odd : odd + n_odd]
         zero = out.dtype.type(0)
@@ -219,14 +232,14 @@ def prolong(chunk, e, d, level, coarse):
 
 
 @kernel
-def coarsen(chunk, d, level, coef, joined, coarse, coarse_coef, rows):
+def coarsen_diagonal(chunk, d, level, coef, periodic, coarse, coarse_coef, rows):
     """Reciprocal diagonal of the next level: a sink acts no faster than its neighbours feed it.
 
     `rows` is scratch for every row of the coarse level.
     """
     share, one = restriction_share(d, level), d.dtype.type(1)
     nx, n_even, n_odd = coarse[NX], (coarse[NX] + 1) // 2, coarse[NX] // 2
-    lo, hi = rows_of(chunk, coarse)
+    lo, hi = row_range(chunk, coarse)
     for i in range(lo, hi):
         zc, yc = i // coarse[NY], i % coarse[NY]
         row = rows[i * nx : (i + 1) * nx]
@@ -234,16 +247,16 @@ def coarsen(chunk, d, level, coef, joined, coarse, coarse_coef, rows):
             row[x] = 0
         for z in range(2 * zc, min(2 * zc + 2, level[NZ])):
             for y in range(2 * yc, min(2 * yc + 2, level[NY])):
-                add_sinks(row, d, level, coef, joined, z, y)
-        across = row_coupling(coarse, coarse_coef, joined, zc, yc)
-        inner = across + coarse_coef[2] + coarse_coef[2]
+                add_sinks(row, d, level, coef, periodic, z, y)
+        across = row_coupling(coarse, coarse_coef, periodic, zc, yc)
+        inner = across + coarse_coef[KX] + coarse_coef[KX]
         for x in strip(nx):
             row[x] = inner + share * row[x]
         barrier()
         if is_first():  # the voxels at both ends have other couplings than the rest
-            row[0] += across + x_coupling(coarse, coarse_coef, joined, 0) - inner
+            row[0] += across + x_coupling(coarse, coarse_coef, periodic, 0) - inner
             if nx > 1:
-                row[nx - 1] += across + x_coupling(coarse, coarse_coef, joined, nx - 1) - inner
+                row[nx - 1] += across + x_coupling(coarse, coarse_coef, periodic, nx - 1) - inner
         barrier()
         even, odd = row_halves(coarse, zc, yc)
         first, second = d[even : even + n_even], d[odd : odd + n_odd]
@@ -254,13 +267,13 @@ def coarsen(chunk, d, level, coef, joined, coarse, coarse_coef, rows):
 
 
 @inline
-def add_sinks(row, d, level, coef, joined, z, y):
+def add_sinks(row, d, level, coef, periodic, z, y):
     """row += the sinks of the two children along x in one row of the fine level."""
     even, odd = row_halves(level, z, y)
     nx, n_odd, one = level[NX], level[NX] // 2, d.dtype.type(1)
-    feed = coef[0] + coef[0] + coef[1] + coef[1] + coef[2] + coef[2]
-    across = row_coupling(level, coef, joined, z, y)
-    inner = across + coef[2] + coef[2]
+    feed = coef[KZ] + coef[KZ] + coef[KY] + coef[KY] + coef[KX] + coef[KX]
+    across = row_coupling(level, coef, periodic, z, y)
+    inner = across + coef[KX] + coef[KX]
     first, second = d[even : even + (nx + 1) // 2], d[odd : odd + n_odd]
     for x in strip(n_odd):
         row[x] += fed_sink(first[x], inner, feed, one) + fed_sink(second[x], inner, feed, one)
@@ -270,7 +283,7 @@ def add_sinks(row, d, level, coef, joined, z, y):
             row[n_odd] += fed_sink(first[n_odd], inner, feed, one)
         for x in (0, nx - 1):
             inverse = second[x // 2] if x % 2 else first[x // 2]
-            right = across + x_coupling(level, coef, joined, x)
+            right = across + x_coupling(level, coef, periodic, x)
             row[x // 2] += fed_sink(inverse, right, feed, one)
             row[x // 2] -= fed_sink(inverse, inner, feed, one)
             if nx == 1:
@@ -286,7 +299,7 @@ def fed_sink(inverse, coupling, feed, one):
 
 
 @kernel
-def wrap(_chunk, e, level, joined):
+def copy_ghosts(_chunk, e, level, periodic):
     """Copy the voxels at both ends of every periodic axis into the ghosts beyond the other end."""
     nz, ny, nx = level[NZ], level[NY], level[NX]
     for axis in range(3):
@@ -295,27 +308,27 @@ def wrap(_chunk, e, level, joined):
             n, rows = ny, nz
         if axis == 2:
             n, rows, columns = nx, nz, ny
-        if not joined[axis] or n == 1:
+        if not periodic[axis] or n == 1:
             continue
         for i in strip(rows * columns):
             a, b = i // columns, i % columns
             for side in range(2):
                 inner, ghost = (n - 1, -1) if side == 0 else (0, n)
                 if axis == 0:
-                    source, target = flat(level, inner, a, b), flat(level, ghost, a, b)
+                    source, target = flat_index(level, inner, a, b), flat_index(level, ghost, a, b)
                 elif axis == 1:
-                    source, target = flat(level, a, inner, b), flat(level, a, ghost, b)
+                    source, target = flat_index(level, a, inner, b), flat_index(level, a, ghost, b)
                 else:
-                    source, target = flat(level, a, b, inner), flat(level, a, b, ghost)
+                    source, target = flat_index(level, a, b, inner), flat_index(level, a, b, ghost)
                 e[level[RED + (target & 1)] + (target >> 1)] = e[
                     level[RED + (source & 1)] + (source >> 1)
                 ]
 
 
 @reduction(2)
-def dots(chunk, partial, z, r, level):
+def inner_products(chunk, partial, z, r, level):
     """The inner products r . z and z . z."""
-    colour, lo, hi = piece_of(chunk, level)
+    colour, lo, hi = colour_and_range(chunk, level)
     base = level[RED + colour]
     left, right = r[base + lo : base + hi], z[base + lo : base + hi]
     zero = z.dtype.type(0)
@@ -324,9 +337,9 @@ def dots(chunk, partial, z, r, level):
 
 
 @kernel
-def turn(chunk, p, beta, z, level):
+def update_direction(chunk, p, beta, z, level):
     """p = z + beta p."""
-    colour, lo, hi = piece_of(chunk, level)
+    colour, lo, hi = colour_and_range(chunk, level)
     base = level[RED + colour]
     direction, new = p[base + lo : base + hi], z[base + lo : base + hi]
     for j in strip(hi - lo):
@@ -334,9 +347,9 @@ def turn(chunk, p, beta, z, level):
 
 
 @kernel
-def lower(chunk, r, alpha, q, level):
+def update_residual(chunk, r, alpha, q, level):
     """r -= alpha q."""
-    colour, lo, hi = piece_of(chunk, level)
+    colour, lo, hi = colour_and_range(chunk, level)
     base = level[RED + colour]
     rest, product = r[base + lo : base + hi], q[base + lo : base + hi]
     for j in strip(hi - lo):
@@ -344,9 +357,9 @@ def lower(chunk, r, alpha, q, level):
 
 
 @kernel
-def advance(chunk, c, alpha, p, level):
+def update_solution(chunk, c, alpha, p, level):
     """c += alpha p, where c is an array (z, y, x)."""
-    lo, hi = rows_of(chunk, level)
+    lo, hi = row_range(chunk, level)
     n_even, n_odd = (level[NX] + 1) // 2, level[NX] // 2
     for i in range(lo, hi):
         even, odd = row_halves(level, i // level[NY], i % level[NY])
@@ -363,9 +376,9 @@ def advance(chunk, c, alpha, p, level):
 
 
 @reduction(1)
-def fetch(chunk, partial, r, a, x, b, y, level):
+def load_combination(chunk, partial, r, a, x, b, y, level):
     """r = a x + b y, where x and y are arrays (z, y, x); returns sum r^2."""
-    lo, hi = rows_of(chunk, level)
+    lo, hi = row_range(chunk, level)
     n_even, n_odd = (level[NX] + 1) // 2, level[NX] // 2
     total = 0.0
     for i in range(lo, hi):
@@ -384,9 +397,9 @@ def fetch(chunk, partial, r, a, x, b, y, level):
 
 
 @reduction(1)
-def norm2(chunk, partial, c, level):
+def squared_norm(chunk, partial, c, level):
     """Sum c^2 of an array (z, y, x)."""
-    lo, hi = rows_of(chunk, level)
+    lo, hi = row_range(chunk, level)
     total = 0.0
     for i in range(lo, hi):
         here = c[i // level[NY], i % level[NY]]
@@ -395,9 +408,9 @@ def norm2(chunk, partial, c, level):
 
 
 @kernel
-def shift(chunk, d, change, level):
+def shift_diagonal(chunk, d, change, level):
     """Add `change` to the diagonal of the voxels that take part."""
-    colour, lo, hi = piece_of(chunk, level)
+    colour, lo, hi = colour_and_range(chunk, level)
     base = level[RED + colour]
     inverse, one = d[base + lo : base + hi], d.dtype.type(1)
     for j in strip(hi - lo):
@@ -407,7 +420,7 @@ def shift(chunk, d, change, level):
 @reduction(1)
 def combine(chunk, partial, out, a, x, b, y, level):
     """out = a x + b y for arrays (z, y, x); returns sum out^2."""
-    lo, hi = rows_of(chunk, level)
+    lo, hi = row_range(chunk, level)
     total = 0.0
     for i in range(lo, hi):
         left, right = x[i // level[NY], i % level[NY]], y[i // level[NY], i % level[NY]]

@@ -1,9 +1,9 @@
 """Advance one substrate in time, with substeps as long as the error allows.
 
 A substep of length h is one backward Euler step, T1. Where its error matters, T2 is made of two
-steps of h/2, and where that is not enough T3 of three of h/3; kept is 2 T2 - T1, of second order,
-or (9 T3 - 8 T2 + T1) / 2, of third (extrapolated Euler, Hairer & Wanner 1996, IV.9). All are
-L-stable. For a mode that decays by x in a substep the second is never further than 0.04 from
+steps of h/2, and where that is not enough T3 of three of h/3; the result is 2 T2 - T1, of second
+order, or (9 T3 - 8 T2 + T1) / 2, of third (extrapolated Euler, Hairer & Wanner 1996, IV.9). All
+are L-stable. For a mode that decays by x in a substep the second is never further than 0.04 from
 exp(-x) and the third never further than 0.015; beside T2 - T1, which measures both, these errors
 are at most 1 and 0.3 (the latter up to x = 60). A substrate at its quasi-steady state so costs one
 solve. Errors are judged relative to the norm of the field. A substep that fails is halved: the
@@ -19,6 +19,7 @@ import numpy as np
 
 from tme_sim.compute.chunks import copy
 from tme_sim.fields.levels import CHUNKS, ROWS
+from tme_sim.fields.multigrid import coarsen_diagonals, v_cycle
 from tme_sim.fields.rates import (
     DECAYED,
     IN,
@@ -26,13 +27,19 @@ from tme_sim.fields.rates import (
     OUT,
     SLOPE,
     TAKEN_UP,
-    accumulate,
+    accumulate_averages,
     budget,
-    clip,
-    scale,
+    clip_negative,
+    scale_free_voxels,
 )
-from tme_sim.fields.solver import Effort, System, Workspace, coarsen_all, cycle, depth, solve
-from tme_sim.fields.stencil import combine, dots, fetch, norm2, shift
+from tme_sim.fields.solver import Effort, System, Workspace, depth, solve
+from tme_sim.fields.stencil import (
+    combine,
+    inner_products,
+    load_combination,
+    shift_diagonal,
+    squared_norm,
+)
 
 SHORTEST = 1.0 / 4096  # substep over the step asked for
 MAX_CLOSURES = 3
@@ -90,7 +97,7 @@ class Progress:
         return math.sqrt(norm2 / max(self.size2, TINY))
 
     def accept(self, h: float, flow: np.ndarray, mass: float, error: float) -> None:
-        """Count a substep that was kept."""
+        """Count an accepted substep."""
         self.flow += flow
         self.mass = mass
         self.done += h
@@ -100,18 +107,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Stepper:
-    """Steps one substrate: its equations, the shared work space, and the running averages kept.
+    """Steps one substrate: its equations, the shared work space, and the averages over the step.
 
     Attributes:
         mean: average of c over the step, of size 0 where not wanted.
-        taken: average of the saturating uptake over the step, likewise [unit/min].
+        realised: average of the saturating uptake over the step, likewise [unit/min].
     """
 
     system: System
     work: Workspace
     control: Control
     mean: np.ndarray
-    taken: np.ndarray
+    realised: np.ndarray
 
     def step(self, c: np.ndarray, dt: float, h: float) -> Progress:
         """Advance c by dt [min], trying substeps of h first."""
@@ -130,7 +137,7 @@ class Stepper:
         while True:
             error, x = self._euler_error(c, h, progress)
             if adaptive and FIRST * error <= limit:
-                return self._keep_euler(c, dt, h, whole, FIRST * error, progress)
+                return self._accept_euler(c, dt, h, whole, FIRST * error, progress)
             halves = self._two_halves(c, h, x, progress)
             left = dt - progress.done - h
             error = self._extrapolation_error(h, left, progress)
@@ -144,14 +151,24 @@ class Stepper:
             whole = halves[0]
             work.full, work.half = work.half, work.full
 
-    def _keep_euler(self, c, dt, h, whole, error, progress) -> None:
+    def _accept_euler(
+        self,
+        c: np.ndarray,
+        dt: float,
+        h: float,
+        whole: np.ndarray,
+        error: float,
+        progress: Progress,
+    ) -> None:
         """c = T1."""
         copy(c, self.work.full)
         self._accumulate(h / dt, c)
         progress.accept(h, h * whole[:MASS], whole[MASS], error)
         progress.h = h * GROW
 
-    def _two_halves(self, c: np.ndarray, h: float, x: float, progress: Progress):
+    def _two_halves(
+        self, c: np.ndarray, h: float, x: float, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Two steps of h/2 from c into work.half and work.end, T2; returns their budgets.
 
         The guesses are what a mode that decays by x in h would do, given T1.
@@ -166,10 +183,12 @@ class Stepper:
         second = self._euler(0.5 * h, work.half, first[MASS], work.end, progress.effort)
         return first, second
 
-    def _three_thirds(self, c, dt, h, x, progress):
+    def _three_thirds(
+        self, c: np.ndarray, dt: float, h: float, x: float, progress: Progress
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Three steps of h/3 from c, by way of work.half and c, into work.half: T3.
 
-        Returns their budgets. What passes away is added to the averages before it does.
+        Returns their budgets. A field is added to the averages before it is overwritten.
         """
         work, effort = self.work, progress.effort
         self._accumulate(0.5 * WEIGHTS[3][1] * h / dt, work.half)
@@ -188,7 +207,16 @@ class Stepper:
         self._clip(work.half)
         return first, second, self._euler(h / 3.0, c, second[MASS], work.half, effort)
 
-    def _extrapolate(self, c, dt, h, order, flows, error, progress) -> None:
+    def _extrapolate(
+        self,
+        c: np.ndarray,
+        dt: float,
+        h: float,
+        order: int,
+        flows: tuple[np.ndarray, ...],
+        error: float,
+        progress: Progress,
+    ) -> None:
         """c = the extrapolation of this order; the budget stays closed."""
         work, weights = self.work, WEIGHTS[order]
         if order == 3:
@@ -202,7 +230,8 @@ class Stepper:
         self._accumulate(weights[1] / 2.0 * h / dt, work.end)
         self._accumulate(weights[0] * h / dt, work.full)
         share = [weights[n - 1] / n * h for n in range(1, order + 1) for _ in range(n)]
-        flow = sum(w * f[:MASS] for w, f in zip(share, flows, strict=True))
+        weighted = (w * f[:MASS] for w, f in zip(share, flows, strict=True))
+        flow = sum(weighted, start=np.zeros(MASS))
         wanted = progress.mass + flow[IN] - flow[OUT] - flow[DECAYED] - flow[TAKEN_UP]
         mass = self._set_mass(c, wanted)
         if wanted <= 0.0:  # an emptied field cannot take up the rounding of what left it
@@ -213,7 +242,9 @@ class Stepper:
             factor = SAFETY * math.sqrt(self.control.time / max(error, TINY))
             progress.h = h * min(max(factor, SHRINK), GROW)
 
-    def _euler(self, h: float, c0: np.ndarray, mass0: float, c: np.ndarray, effort: Effort):
+    def _euler(
+        self, h: float, c0: np.ndarray, mass0: float, c: np.ndarray, effort: Effort
+    ) -> np.ndarray:
         """One backward Euler step from c0 into c, which holds the guess; returns its budget."""
         rate, closure = 1.0 / h, self.control.closure
         solve(self.system, self.work, c0, c, rate=rate, tolerance=self.control.solve, effort=effort)
@@ -233,46 +264,45 @@ class Stepper:
 
     def _set_mass(self, c: np.ndarray, wanted: float) -> float:
         """Scale the free voxels to a given content; returns what it came to."""
-        mass = self.budget(c)[MASS]
+        mass = float(self.budget(c)[MASS])
         if mass > 0.0 and wanted > 0.0 and mass != wanted:
             self._scale(c, wanted / mass)
-            mass = self.budget(c)[MASS]
+            mass = float(self.budget(c)[MASS])
         return mass
 
     def budget(self, c: np.ndarray, rate: float = 0.0) -> np.ndarray:
         """What flows at c (see `rates.budget`)."""
         system = self.system
-        args = rate, system.terms, system.edges, system.coef, system.walls, self.work.p
-        return budget(self.work.levels, c, *args)
+        args = rate, system.reactions, system.edges, system.coef, system.walls, self.work.p
+        return np.asarray(budget(self.work.levels, c, *args))
 
     def _scale(self, c: np.ndarray, factor: float) -> None:
-        level = self.work.levels[0]
-        terms = self.system.terms
-        scale(level[ROWS], c, factor, level, self.work.carries, terms[5], terms[7])
+        level, reactions = self.work.levels[0], self.system.reactions
+        scale_free_voxels(level[ROWS], c, factor, level, self.work.carries, reactions)
 
     def _clip(self, c: np.ndarray) -> float:
         level = self.work.levels[0]
-        return clip(level[ROWS], c, level, self.work.p)[0]
+        return float(clip_negative(level[ROWS], c, level, self.work.p)[0])
 
     def _accumulate(self, weight: float, c: np.ndarray) -> None:
-        level = self.work.levels[0]
-        numbers, maximum = self.system.terms[0], self.system.terms[3]
-        kept = self.mean, self.taken
-        accumulate(level[ROWS], c.dtype.type(weight), c, *kept, level, numbers, maximum)
+        level, weight = self.work.levels[0], c.dtype.type(weight)
+        averages = self.mean, self.realised
+        accumulate_averages(level[ROWS], weight, c, *averages, level, self.system.reactions)
 
-    def _combine(self, out, a: float, x, b: float, y) -> float:
+    def _combine(self, out: np.ndarray, a: float, x: np.ndarray, b: float, y: np.ndarray) -> float:
         """out = a x + b y; returns sum out^2."""
         level, real = self.work.levels[0], x.dtype.type
-        return combine(level[ROWS], out, real(a), x, real(b), y, level)[0]
+        return float(combine(level[ROWS], out, real(a), x, real(b), y, level)[0])
 
-    def _norm2(self, c) -> float:
+    def _norm2(self, c: np.ndarray) -> float:
         level = self.work.levels[0]
-        return norm2(level[ROWS], c, level)[0]
+        return float(squared_norm(level[ROWS], c, level)[0])
 
-    def _difference(self, x, y) -> float:
+    def _difference(self, x: np.ndarray, y: np.ndarray) -> float:
         """Make x - y the right-hand side of the next cycle; returns its squared norm."""
         level, real = self.work.levels[0], x.dtype.type
-        return fetch(level[ROWS], self.work.r, real(1), x, real(-1), y, level)[0]
+        sums = load_combination(level[ROWS], self.work.r, real(1), x, real(-1), y, level)
+        return float(sums[0])
 
     def _euler_error(self, c: np.ndarray, h: float, progress: Progress) -> tuple[float, float]:
         """Error of the step of h from c to work.full, and how much of its change decays in h.
@@ -300,18 +330,19 @@ class Stepper:
     def _relaxed(self, time: float) -> float:
         """Squared norm of (1 + time A)^-1 work.r, by one V-cycle."""
         work, system, levels = self.work, self.system, self.work.levels
-        n_levels = depth(system.coef, 1.0 / time + float(system.terms[0][0]))
+        n_levels = depth(system.coef, 1.0 / time + float(system.reactions.decay))
         if work.rate != 1.0 / time:
             change = system.coef.dtype.type(1.0 / time - work.rate)
-            shift(2 * levels[0, CHUNKS], work.d, change, levels[0])
-            coarsen_all(levels, work.d, system.coef, system.joined, n_levels, work.p)
+            shift_diagonal(2 * levels[0, CHUNKS], work.d, change, levels[0])
+            coarsen_diagonals(levels, work.d, system.coef, system.periodic, n_levels, work.p)
             work.rate = 1.0 / time
-        cycle(levels, work.e, work.r, work.d, system.coef, system.joined, n_levels)
-        return dots(2 * levels[0, CHUNKS], work.e, work.r, levels[0])[1] / time**2
+        v_cycle(levels, work.e, work.r, work.d, system.coef, system.periodic, n_levels)
+        products = inner_products(2 * levels[0, CHUNKS], work.e, work.r, levels[0])
+        return float(products[1]) / time**2
 
 
 def _fit(h: float, left: float) -> float:
-    """The substep to take where `left` remains: no crumbs at the end."""
+    """The substep to take where `left` remains, so that no very short one is left over."""
     if h > 0.99 * left:
         return left
     return 0.5 * left if h > 0.5 * left else h
