@@ -78,4 +78,4 @@ def set_volumes(
 
 def radii(volume: np.ndarray) -> np.ndarray:
     """``radius_of`` for an array."""
-    return cbrt(0.75 / np.pi * volume)
+    return np.asarray(cbrt(0.75 / np.pi * volume))
