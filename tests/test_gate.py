@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CHECKS = ("ruff format --check", "ruff check")
+CHECKS = ("ruff format --check", "ruff check", "mypy")
 CLEAN = '''"""A module that breaks no rule."""
 
 
@@ -21,6 +21,7 @@ def double(x: float) -> float:
 PLANTED = {
     "ruff format --check": CLEAN.replace("2.0 * x", "2.0*x"),
     "ruff check": CLEAN.replace('"""2 x."""', "pass"),
+    "mypy": CLEAN.replace("2.0 * x", "str(x)"),
 }
 missing = [tool for tool in ("ruff", "mypy") if importlib.util.find_spec(tool) is None]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"{missing}: install the `dev` extra")

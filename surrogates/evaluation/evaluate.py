@@ -35,7 +35,7 @@ from surrogates.evaluation.metrics import r2
 from surrogates.evaluation.real_data import default_cache, find_data, keep_in_card, score
 from surrogates.network.domain import outlyingness
 from surrogates.network.ensemble import TmeCell
-from surrogates.network.residual import share
+from surrogates.network.residual import Share, share
 from surrogates.phenotype import HIGH, LOW, net_growth_rate
 from surrogates.prior.graph import load_network
 from surrogates.registry import find_weights, load_card, load_weights, weights_hash, write_card
@@ -172,7 +172,7 @@ def measure(
     }
 
 
-def residual_share(model: TmeCell, rows: Rows) -> Entries:
+def residual_share(model: TmeCell, rows: Rows) -> Share:
     """What the residual is of the drives of nodes, see `residual.share`."""
     plain = TmeCell(
         model.network, replace(model.raw, residual=None), model.domain, name="", hash=""

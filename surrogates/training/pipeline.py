@@ -288,14 +288,15 @@ def best_starts(units: MonotoneUnits, batches: Batches, config: Config) -> np.nd
 
     Draws of member m are m, m + n_members, ...; errors are those of JUDGED batches.
     """
-    error: np.ndarray = sum(
+    errors = [
         drive_errors(
             *units.acting(),
             batches.tables,
             batches.take(rows_of_step(config, step, len(batches.sources))),
         )
         for step in range(JUDGED)
-    )
+    ]
+    error = np.sum(errors, axis=0)
     best: np.ndarray = error.reshape(config.starts, config.n_members, -1).argmin(axis=0)
     return best * config.n_members + np.arange(config.n_members)[:, None]
 

@@ -215,7 +215,7 @@ def _rows_of(model: "TumorModel", table: str) -> Sequence[tuple[object, ...]]:
     """The model's list behind a table, as rows of the table."""
     if table == "clones":
         return [(c.index, c.parent, c.genotype, c.time, c.name) for c in model.clones]
-    return {"lineage": model.lineage, "events": model.events}[table]
+    return model.lineage if table == "lineage" else model.events
 
 
 def _put(dataset: h5py.Dataset, start: int, values: np.ndarray) -> None:

@@ -18,8 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.fields import Microenvironment
-from tme_sim.fields.microenvironment import StepReport
+from tme_sim.fields import Microenvironment, StepReport
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.units import concentration_per_amount
 from tme_sim.therapy.compartments import Body
