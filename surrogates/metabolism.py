@@ -11,7 +11,7 @@ oxygen nor growth can take, and never more than 2 glucose. ATP: 2 per glucose th
 2500 um3 at 0.25 g/mL dry mass, half of it carbon, a third of that from glucose.
 """
 
-from numba import njit
+from surrogates.disk_cache import cached
 
 OXYGEN_HALF = 1.0  # [mmHg] half saturation of oxygen uptake
 GLUCOSE_HALF = 0.5  # [mM]
@@ -21,14 +21,14 @@ ATP_PER_OXYGEN = 5.0
 BIOMASS_PYRUVATE = 2.9e6  # [amol] pyruvate built in per doubling of biomass
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@cached(error_model="numpy", inline="always")
 def realised(capacity: float, concentration: float, half: float) -> float:
     """Flux V c / (K + c) at a concentration [same unit as capacity]."""
     positive = max(concentration, 0.0)
     return capacity * positive / (half + positive)
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def lactate_flux(glucose: float, oxygen: float, growth_rate: float, share: float) -> float:
     """Lactate secreted [amol/min] from realised glucose and oxygen uptake [amol/min].
 
@@ -39,7 +39,7 @@ def lactate_flux(glucose: float, oxygen: float, growth_rate: float, share: float
     return min(max(share * pyruvate, overflow, 0.0), pyruvate)
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def atp_supply(glucose: float, oxygen: float) -> float:
     """ATP made [amol/min] from realised glucose and oxygen uptake [amol/min]."""
     return ATP_PER_GLUCOSE * glucose + ATP_PER_OXYGEN * oxygen

@@ -14,10 +14,10 @@ an exponentially growing population without death has (Powell 1956; each divisio
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike
 
 from surrogates.channels import INPUTS, OUTPUT_CHANNELS, OUTPUTS, read_table
+from surrogates.disk_cache import cached
 from surrogates.metabolism import GLUCOSE_HALF, OXYGEN_HALF, lactate_flux, realised
 from surrogates.prior.graph import load_network
 
@@ -77,7 +77,7 @@ FLUX_COLUMNS = FluxColumns(
 RANGES = Ranges(SCALE, LOW, HIGH, LOG_RATIO, FLUX_COLUMNS)
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def outputs_from_fractions(
     fractions: np.ndarray,
     inputs: np.ndarray,
@@ -102,7 +102,7 @@ def outputs_from_fractions(
     )
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def _outputs_of_cells(
     fractions: np.ndarray,
     inputs: np.ndarray,

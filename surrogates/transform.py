@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from surrogates.channels import TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND, transform_value
+from surrogates.disk_cache import cached
 
 _value = njit(error_model="numpy")(transform_value)
 
@@ -15,7 +16,7 @@ def transform_inputs(raw: np.ndarray) -> np.ndarray:
     return out
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def _transform(
     raw: np.ndarray, kind: np.ndarray, a: np.ndarray, b: np.ndarray, out: np.ndarray
 ) -> None:

@@ -13,13 +13,13 @@ one source stand side by side, condition by condition, so that sums run over con
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from surrogates.disk_cache import cached
 from surrogates.network.kernels.unit import sigmoid, sigmoid_slope
 
 _ONE = np.float32(1.0)
-_inner = njit(error_model="numpy", cache=True)
-_sum = njit(error_model="numpy", cache=True, fastmath={"reassoc", "contract", "nsz"})
+_inner = cached(error_model="numpy")
+_sum = cached(error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 
 class Edges(NamedTuple):

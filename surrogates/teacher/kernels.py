@@ -17,13 +17,14 @@ import numpy as np
 from numba import njit
 
 from surrogates.channels import transform_value
+from surrogates.disk_cache import cached
 from surrogates.phenotype import outputs_from_fractions
 
 TILE = 32
 ACTIVATES, REQUIRES, INHIBITS = 0, 1, 2
 _ONE = np.float32(1.0)
 
-_transform = njit(cache=True, error_model="numpy")(transform_value)
+_transform = njit(error_model="numpy")(transform_value)
 
 
 class _Rows(NamedTuple):
@@ -35,7 +36,7 @@ class _Rows(NamedTuple):
     competence: np.ndarray  # float32 (n_units, TILE)
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def hill(x, half, exponent):
     """Hill activation x^n / (K^n + x^n), in [0, 1]."""
     if x <= 0.0:
@@ -43,7 +44,7 @@ def hill(x, half, exponent):
     return 1.0 / (1.0 + (half / x) ** exponent)
 
 
-@njit(cache=True, error_model="numpy")
+@cached(error_model="numpy")
 def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
     """Fold the edges that inputs and genotype decide into two factors per unit of one cell.
 
@@ -191,7 +192,7 @@ def _advance(model, n_steps, rows, u0, u1):
                 node[j] += (after[j] - before[j]) * weight
 
 
-@njit(error_model="numpy", cache=True, nogil=True)
+@cached(error_model="numpy", nogil=True)
 def step_cells(first, last, model, cells, n_steps, out):
     """Advance the cells first..last tile by tile, then read their heads.
 
@@ -215,7 +216,7 @@ def step_cells(first, last, model, cells, n_steps, out):
             outputs_from_fractions(fractions, inputs[i], competence, model.ranges, out.outputs[i])
 
 
-@njit(error_model="numpy", cache=True)
+@cached(error_model="numpy")
 def drive_cells(model, cells, out):
     """Drives (n, n_units) at the present state: node targets, then head fractions."""
     tables, n_units = model.tables, out.shape[1]

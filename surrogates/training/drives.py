@@ -13,6 +13,7 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+from surrogates.disk_cache import cached
 from surrogates.network.kernels.unit import UnitArrays, sigmoid, sigmoid_slope
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
 
@@ -92,7 +93,7 @@ def _room(*acting: Tensor) -> tuple[UnitArrays, UnitArrays, np.ndarray]:
     return units, gradients, np.zeros(units.bias.shape[:2])
 
 
-@njit(error_model="numpy", cache=True, parallel=True)
+@cached(error_model="numpy", parallel=True)
 def _batch_gradient(units, tables, batch, gradients, losses):
     for unit in prange(units.bias.shape[1]):
         _unit_gradient(unit, units, tables, batch, gradients, losses)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from surrogates.disk_cache import cached
 from surrogates.network.kernels.arithmetic import inner
 from surrogates.network.kernels.unit import sigmoid
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN
@@ -59,7 +60,7 @@ class _Rows(NamedTuple):
     d_z: np.ndarray  # (widest, LANES), dL/dz
 
 
-@njit(error_model="numpy", cache=True, nogil=True)
+@cached(error_model="numpy", nogil=True)
 def roll_tile(units, tables, course, states):
     """Fill `states` (n_sweeps + 1, n_nodes, LANES), whose first entry is given."""
     n_nodes, gain = states.shape[1], course.gain
@@ -85,7 +86,7 @@ def roll_tile(units, tables, course, states):
                 drive[j] = x[node, j]
 
 
-@njit(error_model="numpy", cache=True, nogil=True)
+@cached(error_model="numpy", nogil=True)
 def pull_tile(units, tables, course, states, reads, pull, gradients):
     """Add the gradient of a loss to `gradients`; `pull` is dL/dstate at the reads.
 

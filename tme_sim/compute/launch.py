@@ -34,6 +34,7 @@ from tme_sim.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
 PARALLEL_FROM = 20_000  # items; below this, starting threads costs more than it saves
+N_DIGITS = 12  # of a hash in the name under which a kernel is filed
 _CUDA_BLOCK = 128
 _CONFIG: Any = nb.config  # filled in from the environment, where types do not see it
 _CONSTANTS = (bool, int, float, str, tuple, np.generic)  # globals that numba freezes
@@ -166,8 +167,10 @@ def filed_under(loop: Function, body: Function, kind: str, names: dict[str, obje
     """Give a loop its globals, and the place in the sources where numba's disk cache files it.
 
     numba keys a cached kernel by file, line, name and closure, and notices only changes of that
-    one file: what else a loop depends on belongs in its closure.
+    one file: what else a loop depends on, as a hash, is its closure. The hash is in its name too:
+    of an index of another version numba would first read classes that may be gone.
     """
+    (cell,) = loop.__closure__ or ()
     code = loop.__code__.replace(
         co_filename=body.__code__.co_filename,
         co_firstlineno=body.__code__.co_firstlineno,
@@ -177,7 +180,7 @@ def filed_under(loop: Function, body: Function, kind: str, names: dict[str, obje
         code, {**names, "__name__": body.__module__}, code.co_name, None, loop.__closure__
     )
     made.__module__ = body.__module__
-    made.__qualname__ = code.co_name
+    made.__qualname__ = f"{code.co_name}_{cell.cell_contents[:N_DIGITS]}"
     return made
 
 

@@ -12,9 +12,9 @@ described in `network.kernels.arrays`.
 """
 
 import numpy as np
-from numba import njit
 
 from surrogates.channels import LOG, RAMP, SATURATING, transform_value
+from surrogates.disk_cache import cached
 from surrogates.network.kernels.arithmetic import fma, inner
 from surrogates.network.kernels.arrays import Lanes, LiveParents, Marks, Rows, Terms
 from surrogates.network.kernels.domain import check_box, measure_distance
@@ -29,7 +29,7 @@ _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _transform = inner(transform_value)
 
 
-@njit(error_model="numpy", cache=True, nogil=True)
+@cached(error_model="numpy", nogil=True)
 def step_tiles(tiles, weights, domain, tables, timing, cells, decision):
     """Advance, read and judge the cells of some tiles; each tile writes its own cells."""
     n_nodes, n_rows = cells.state.shape[1], weights.varies.size
