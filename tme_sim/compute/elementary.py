@@ -16,7 +16,11 @@ import numpy as np
 
 def _of_arrays(function: Callable[[float], float]) -> Callable[[Any], Any]:
     """Compile a function of one number for arrays of any shape, when first used."""
-    made: Callable[[Any], Any] = nb.vectorize(cache=True)(function)
+    made: Callable[[Any], Any]
+    try:
+        made = nb.vectorize(cache=True)(function)
+    except RuntimeError:  # numba's disk cache finds no place to write
+        made = nb.vectorize(function)
     return made
 
 
