@@ -10,6 +10,7 @@ import pytest
 from tme_sim import warm_up
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.cold
 MESSAGE = "compiling kernels, once on this machine"
 COUNTED = """
 import sys

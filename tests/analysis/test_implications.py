@@ -23,7 +23,7 @@ class FixedModel:
     def __init__(self):
         self.asked = []
 
-    def simulate(self, **question):
+    def answer(self, **question):
         self.asked.append(question)
         return {name: np.full(3, value) for name, value in OUTPUTS.items()}
 
@@ -31,7 +31,11 @@ class FixedModel:
 @pytest.fixture
 def model(monkeypatch):
     model = FixedModel()
-    monkeypatch.setattr(surrogates, "load", lambda **_options: model, raising=False)
+    monkeypatch.setattr(surrogates, "load", lambda **_options: model)
+    monkeypatch.setattr(
+        "tme_sim.analysis.implications.simulate",
+        lambda asked, **question: asked.answer(**question),
+    )
     return model
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.bytes
+pytestmark = pytest.mark.cold
 
 DIGESTS = """
 import json, sys, tempfile
