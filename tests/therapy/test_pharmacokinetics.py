@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from tme_sim.scenario import ScenarioError
 from tme_sim.therapy import nominal_concentration, plasma_concentration
-from tme_sim.therapy.compartments import Body, Compartments
+from tme_sim.therapy.compartments import Body, Compartments, exponential, product
 from tme_sim.therapy.pharmacokinetics import catalogue_drug
 
 HOUR, DAY = 60.0, 1440.0
@@ -237,3 +238,14 @@ def test_palbociclib_accumulates_as_its_label_says():
     c = plasma_concentration("palbociclib", repeated("125 mg", 24, 20), np.arange(0, 20 * DAY, 6.0))
     daily = c.reshape(20, -1).mean(axis=1)
     assert daily[-1] / daily[0] == pytest.approx(2.4, rel=0.2)
+
+
+@pytest.mark.parametrize("duration", [1e-3, 12.0, 1440.0, 30240.0])
+def test_the_exponential_of_a_course_is_scipys(duration):
+    matrix = Compartments(0.01, 3.0, ((0.02, 5.0), (0.001, 40.0)), 0.02, 0.8).matrix * duration
+    amounts = np.array([100.0, 50.0, 20.0, 7.0, 3.0, 0.5])
+
+    found = exponential(matrix)
+
+    np.testing.assert_allclose(found, expm(matrix), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(product(found, amounts), found @ amounts, rtol=1e-14)
