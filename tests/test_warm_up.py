@@ -57,7 +57,7 @@ def cache(tmp_path_factory):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": str(ROOT)}
     workers = [
         subprocess.Popen([sys.executable, "-c", code, part], env=environment, cwd=ROOT)
-        for part in warm_up.PARTS
+        for part in (*warm_up.PARTS, warm_up.LATER)
     ]
     assert [worker.wait() for worker in workers] == [0] * len(workers)
     return folder
@@ -84,7 +84,7 @@ def test_a_run_says_what_it_compiles_unless_it_is_to_be_quiet(cache, tmp_path):
 
 WITHOUT_WORKERS = """
 from tme_sim import warm_up
-def broken(part):
+def broken(part, output=None):
     {}
 warm_up._worker = broken
 """

@@ -4,6 +4,9 @@ Numba compiles one kernel at a time in a process and keeps it on disk. What a ru
 parts that need nothing of one another, so each is compiled by a process of its own, which runs it
 on a few cells or voxels (``python -m tme_sim.warm_up PART``): its kernels are those that this
 calls. A process says which kernel it compiles, and with an empty line that it is done.
+
+A run with few cells begins when what it needs is there. Loops over threads, which many cells need,
+are compiled beside it, by a process that nobody waits for.
 """
 
 import contextlib
@@ -50,6 +53,7 @@ class _Compilation:
         self._parts = parts
         self._workers: list[subprocess.Popen[str]] = []
         self._readers: list[threading.Thread] = []
+        self._has_begun = False
         self._n_done = 0
         self._current: dict[object, str] = {}  # what each worker compiles; None: what is here
         self._lock = threading.Lock()
@@ -62,6 +66,7 @@ class _Compilation:
             for part in self._parts:
                 if part != here:
                     self._start(part)
+            self._has_begun = bool(self._parts)
             self._parts = ()
 
     def end(self, _kernel: Kernel) -> None:
@@ -69,9 +74,13 @@ class _Compilation:
         self._note(None, "")
         while self._readers:
             self._readers.pop().join()
+        if self._has_begun:
+            self._has_begun = False
+            with contextlib.suppress(OSError):
+                self._workers.append(_worker(LATER, subprocess.DEVNULL))
 
     def stop(self) -> None:
-        """End workers that are still at work, since the run was broken off."""
+        """End workers that are still at work: the run is over, or was broken off."""
         for worker in self._workers:
             worker.kill()
             worker.wait()
@@ -100,13 +109,13 @@ class _Compilation:
             self._report(f"compiling kernels, once on this machine: {done}{names}" if names else "")
 
 
-def _worker(part: str) -> subprocess.Popen[str]:
+def _worker(part: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.Popen(
         [sys.executable, "-m", "tme_sim.warm_up", part],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=output,
         stderr=subprocess.DEVNULL,  # what fails there fails again here, with its message
         text=True,
         env=os.environ | {"PYTHONPATH": path},
@@ -137,21 +146,27 @@ def _fields() -> None:
 
 
 def _cells() -> None:
-    """Let the cells of a small tissue live and die; what is heavy, on threads too."""
-    from tme_sim.compute import launch
+    """Let the cells of a small tissue live and die."""
     from tme_sim.model.tumor_model import TumorModel
     from tme_sim.scenario import load_scenario
 
     model = TumorModel(load_scenario(Path(__file__).with_suffix(".yaml")))
-    for parallel_from in (launch.PARALLEL_FROM, HEAVY):
-        launch.PARALLEL_FROM = parallel_from
-        for _ in range(TICKS):
-            model.step()
+    for _ in range(TICKS):
+        model.step()
+
+
+def _threads() -> None:
+    """The same cells, as if they were so many that threads are worth while."""
+    from tme_sim.compute import launch
+
+    launch.PARALLEL_FROM = HEAVY
+    _cells()
 
 
 PARTS = {"network": _network, "fields": _fields, "cells": _cells}
+LATER = "threads"
 
 
 if __name__ == "__main__":
     with listening(lambda kernel: print(kernel, flush=True), lambda _kernel: print(flush=True)):
-        PARTS[sys.argv[1]]()
+        (PARTS | {LATER: _threads})[sys.argv[1]]()

@@ -1,40 +1,44 @@
 """What a scenario implies before it runs, and the refusal of what cannot run."""
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import surrogates
+from surrogates.channels import INPUTS, basal_inputs, cell_type_code, genotype_bits
+from surrogates.constant import Constant
 from tme_sim.analysis.implications import implications
 from tme_sim.scenario import ScenarioError, load_scenario
 from tme_sim.scenario.memory import available_bytes, in_words, refuse_if_too_large
 
-OUTPUTS = {"oxygen_uptake": 1200.0, "HGF_clearance": 1800.0, "growth_rate_net": 1 / 1440}
+RATES = {"oxygen_uptake": 1200.0, "HGF_clearance": 1800.0}
+DOUBLINGS = 1 / 1440  # [1/min]
 VOXEL = 20.0
 
 
-class FixedModel:
-    """A cell model whose outputs do not depend on anything."""
-
-    outputs = tuple(SimpleNamespace(name=name) for name in OUTPUTS if name != "growth_rate_net")
+class Recording(Constant):
+    """A cell model whose outputs do not depend on anything; keeps what it was asked about."""
 
     def __init__(self):
+        super().__init__({"tumor": RATES})
         self.asked = []
 
-    def answer(self, **question):
-        self.asked.append(question)
-        return {name: np.full(3, value) for name, value in OUTPUTS.items()}
+    def step(self, cells, dt, *, out):
+        self.asked.append(cells)
+        super().step(cells, dt, out=out)
+
+    def inputs_of(self, group, *names):
+        return [self.asked[0].inputs[group, INPUTS.index(name)] for name in names]
 
 
 @pytest.fixture
 def model(monkeypatch):
-    model = FixedModel()
+    model = Recording()
     monkeypatch.setattr(surrogates, "load", lambda **_options: model)
     monkeypatch.setattr(
-        "tme_sim.analysis.implications.simulate",
-        lambda asked, **question: asked.answer(**question),
+        "tme_sim.analysis.implications.net_growth_rate",
+        lambda outputs: np.full(len(outputs), DOUBLINGS),
     )
     return model
 
@@ -80,9 +84,11 @@ def test_diffusion_lengths_are_those_of_the_cells_at_their_density():
 
 def test_the_cell_model_is_asked_in_the_surroundings_at_the_start(model):
     found = implications(scenario())
-    tumor = model.asked[0]
-    assert tumor["genotype"] == ("BRAF_V600E",)
-    assert tumor["inputs"] == {"oxygen": 38.0, "HGF": 0.02, "vemurafenib": 0.0}
+    asked = model.asked[0]
+    assert asked.genotype.tolist() == [genotype_bits(["BRAF_V600E"], model.genotypes), 0]
+    assert asked.cell_type.tolist() == [cell_type_code("tumor"), cell_type_code("endothelial")]
+    assert model.inputs_of(0, "oxygen", "HGF", "vemurafenib") == pytest.approx([38.0, 0.02, 0.0])
+    assert model.inputs_of(0, "EGF") == pytest.approx(basal_inputs()[0, INPUTS.index("EGF")])
     assert found.growth[0].doublings_per_day == pytest.approx(1.0)
     assert "tumor: double in 24 h at the start" in found.text()
 
@@ -90,7 +96,7 @@ def test_the_cell_model_is_asked_in_the_surroundings_at_the_start(model):
 def test_what_a_wall_holds_is_not_there_at_the_start(model):
     given = scenario({"substrates.HGF": {"initial": "0 nM", "boundary": {"all": "2 nM"}}})
     found = implications(given)
-    assert model.asked[0]["inputs"]["HGF"] == 0.0
+    assert model.inputs_of(0, "HGF") == [0.0]
     assert "HGF: 0 nM at the start, 2 nM at the walls; diffusion length" in found.text()
     assert "oxygen: 38 mmHg at the start; diffusion length" in found.text()
 

@@ -23,6 +23,7 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import (
     Function,
     Layout,
@@ -37,7 +38,6 @@ from tme_sim.compute.loops import (
     add_up,
     cuda_strip,
     grid_of_chunks,
-    inline,
     parallel_chunks,
     serial_chunks,
     serial_sums,

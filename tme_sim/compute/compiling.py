@@ -1,13 +1,27 @@
-"""Hear which kernels numba compiles; one that it finds in its disk cache is not compiled."""
+"""How the parts of kernels are compiled, and what numba compiles while one listens."""
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from numba import njit
 from numba.core import event
 from numba.core.registry import CPUDispatcher
 
 COMPILE = "numba:compile"  # numba's name of the event
+Part = TypeVar("Part", bound=Callable[..., Any])
+
+
+def inline(function: Part) -> Part:
+    """Decorator: compile a function as part of the kernels that call it; only these can.
+
+    It has no entries for Python and C, which numba else makes: each holds all its code once more.
+    """
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    made: Part = njit(error_model="numpy", forceinline=True, **options)(function)
+    return made
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,11 @@ class Kernel:
 
 @contextlib.contextmanager
 def listening(begun: Callable[[Kernel], None], ended: Callable[[Kernel], None]) -> Iterator[None]:
-    """Call ``begun`` before a kernel is compiled in this process, and ``ended`` after it."""
+    """Call ``begun`` before a kernel is compiled in this process, and ``ended`` after it.
+
+    A kernel that numba finds in its disk cache is not compiled. While it compiles, Python's search
+    for cyclic garbage waits: amid its many objects that would take a seventh of the time.
+    """
     listener = _Outermost(begun, ended)
     event.register(COMPILE, listener)
     try:
@@ -45,15 +63,20 @@ class _Outermost(event.Listener):
     def __init__(self, begun: Callable[[Kernel], None], ended: Callable[[Kernel], None]) -> None:
         self._begun, self._ended = begun, ended
         self._depth = 0
+        self._collects = False
 
     def on_start(self, event: event.Event) -> None:
         """Numba begins to compile a function."""
         self._depth += 1
         if self._depth == 1:
+            self._collects = gc.isenabled()
+            gc.disable()
             self._begun(Kernel.of(event.data["dispatcher"]))
 
     def on_end(self, event: event.Event) -> None:
         """Numba is done with a function."""
         self._depth -= 1
         if self._depth == 0:
+            if self._collects:
+                gc.enable()
             self._ended(Kernel.of(event.data["dispatcher"]))

@@ -13,22 +13,23 @@ are added.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numba as nb
 from llvmlite import ir
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from tme_sim.compute.compiling import inline
 
 ALIGNMENT = 4  # bytes: rows begin at any number
 LANES = 32  # a warp of CUDA, four vectors of AVX2 or eight of NEON in float32
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def add_row(total: Any, row: Any) -> Any:
     """Total + the sum of a row, in lanes of the type of `total`."""
     return total + _sum_of_row(total, row)  # type: ignore[call-arg] # numba adds the first
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def add_products(total: Any, left: Any, right: Any) -> Any:
     """Total + the inner product of two rows of equal length, in lanes of the type of `total`."""
     return total + _sum_of_products(total, left, right)  # type: ignore[call-arg] # likewise

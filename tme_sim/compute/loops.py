@@ -16,11 +16,11 @@ from typing import Any
 import numba as nb
 import numpy as np
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.lanes import add_products, add_row
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
 
-inline = nb.njit(forceinline=True, **OPTIONS)  # part of a body
 strip = range  # which of n elements to handle
 
 

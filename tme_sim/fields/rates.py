@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tme_sim.compute.chunks import driver, kernel, reduction
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.lanes import add_products, add_row
-from tme_sim.compute.loops import barrier, inline, is_first, part, strip
+from tme_sim.compute.loops import barrier, is_first, part, strip
 from tme_sim.fields.levels import (
     CHUNK,
     GX_HIGH,

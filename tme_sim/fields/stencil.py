@@ -10,8 +10,9 @@ periodic axes hold copies (`wrap`).
 """
 
 from tme_sim.compute.chunks import kernel, reduction
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.lanes import add_products
-from tme_sim.compute.loops import barrier, inline, is_first, part, strip
+from tme_sim.compute.loops import barrier, is_first, part, strip
 from tme_sim.fields.levels import (
     BLACK,
     CHUNK,

@@ -15,6 +15,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 
 Walls = Literal["reflecting", "periodic", "open"]
@@ -141,13 +142,13 @@ def rows_around(space: Space) -> NDArray[np.int32]:
     return np.array(offsets, dtype=np.int32)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def coordinate(position, per_um, count):
     """Bin of a position along one axis; what lies outside belongs to the last bin."""
     return min(max(int(position * per_um), 0), count - 1)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def beyond(b, count, size, periodic):
     """Bin `b` of an axis brought home from beyond a wall (-1: nothing there), its shift [um]."""
     if 0 <= b < count:
@@ -159,19 +160,19 @@ def beyond(b, count, size, periodic):
     return b - count, -size
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def minimum_image(difference, size):
     """The same difference to the nearest image in a periodic box."""
     return difference - size * np.rint(difference / size)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def aside(position, b, offset, width):
     """Distance [um] along one axis from a position in bin `b` to the bin `offset` on, at least."""
     return max(offset * ((b + (offset > 0)) * width - position), 0.0)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def run(bins, start, x, y, z, reach, image, o_y, o_z):
     """Slots [low, high) of one row of bins around a position, and how far off its image is [um].
 
@@ -196,7 +197,7 @@ def run(bins, start, x, y, z, reach, image, o_y, o_z):
     return low, high, -image * bins.size_x, shift_y, shift_z
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def segment(bins, cells, rows, row, slot):
     """Slots [low, high) of one row of bins around a cell, and the cell as seen from there.
 

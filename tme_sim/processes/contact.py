@@ -4,10 +4,10 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.elementary import expm1
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, poisson, uniforms
@@ -62,7 +62,7 @@ def advance(
     return pending._replace(cleared=pending.cleared | gone)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def contact_weight(ratio):
     """Share of a full contact at a distance of `ratio` sums of radii: 1 up to 1, 0 from 1.25 on."""
     return min(max((CONTACT_RANGE - ratio) / (CONTACT_RANGE - 1.0), 0.0), 1.0)

@@ -13,10 +13,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform
 from tme_sim.fields import Microenvironment
@@ -140,7 +140,7 @@ def _grow(i, living, kind, growth_rate, phase, dividing, sizes, growth, dt):
     sizes.radius[row] = radius_of(sizes.volume[row])
 
 
-@nb.njit(error_model="numpy")
+@inline
 def _lived(cell, pace, key, dt):
     """Phase, age and progress after ``dt`` [min], and whether the cell divided."""
     phase, age, progress = cell
@@ -171,7 +171,7 @@ def _lived(cell, pace, key, dt):
     return (phase, age + left, progress), divides
 
 
-@nb.njit(error_model="numpy")
+@inline
 def _waiting_time(rate, key, draw):
     """Time until an event of this hazard [1/min]; infinite where there is none."""
     seed, tick, cell_id = key

@@ -14,11 +14,11 @@ import functools
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.processes.cell_list import PERIODIC, RADIUS, REFLECTING, Space, minimum_image
 from tme_sim.processes.contact import CONTACTS
@@ -236,7 +236,7 @@ def _step_factor(error: float) -> float:
     return min(max(_SAFETY * math.cbrt(TOLERANCE / max(error, 1e-12)), _LEAST), _MOST)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def at_walls(x, size, walls):
     """Coordinate that walls leave of `x`, and the direction a wall turned it to (0: none did)."""
     if 0.0 <= x <= size:

@@ -5,10 +5,10 @@
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.processes.cell_list import CONTACT_RANGE, PERIODIC, RADIUS, minimum_image
 from tme_sim.processes.contact import ANTIGEN, B7, CONTACTS, DEAD, PDL1, contact_weight
@@ -88,7 +88,7 @@ class ContactProperties:
         return listed
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def pair_speed(ratio, repulsion, adhesion, per_range=1.0 / CONTACT_RANGE):
     """Speed [um/min] at which two cells drive each one from the other (below 0: together).
 
@@ -211,7 +211,7 @@ def _interact(block, lists, box, bodies, adhesion, identity, shown, counting, fo
             sum_contacts(i, first, end, begin[low], listed, pair[_RATIO], shown, forces.contact)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def gather(low, high, order, begin, number, listed, bodies, pair):
     """Vectors from the neighbours of some cells to these, sums of radii, strengths."""
     x, y, z, span, push, pull = pair[_X], pair[_Y], pair[_Z], pair[_SPAN], pair[_PUSH], pair[_PULL]
@@ -228,7 +228,7 @@ def gather(low, high, order, begin, number, listed, bodies, pair):
             pull[k] = bodies[i, ADHESION] * bodies[j, ADHESION]
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def weigh_types(low, high, order, begin, number, listed, bodies, adhesion, pair):
     """Strength of adhesion by the types of each pair, and sum of radii over where it ends."""
     pull, span, per_range = pair[_PULL], pair[_SPAN], pair[_PER_RANGE]
@@ -244,14 +244,14 @@ def weigh_types(low, high, order, begin, number, listed, bodies, adhesion, pair)
             per_range[k] = span[k] / max(own + adhesion.reach[other] * bodies[j, RADIUS], POINT)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def take_minimum_images(size, difference):
     """Replace differences along one axis by those to the nearest image in a periodic box."""
     for k in range(difference.size):
         difference[k] = minimum_image(difference[k], size)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def count_coincident(x, y, z):
     """How many pairs are one and the same point."""
     number = 0
@@ -260,7 +260,7 @@ def count_coincident(x, y, z):
     return number
 
 
-@nb.njit(error_model="numpy")
+@inline
 def separate_coincident(low, high, lists, identity, axes, pair):
     """Give directions to the pairs that are one point."""
     order, begin, number, listed = lists.order, lists.begin, lists.number, lists.listed
@@ -272,7 +272,7 @@ def separate_coincident(low, high, lists, identity, axes, pair):
                 d[0], d[1], d[2] = coincident_separation(mine, yours, axes)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def reciprocate(x, y, z, span, inverse):
     """1 / (distance x sum of radii) [1/um2]: one root and one division for each pair."""
     for k in range(inverse.size):
@@ -280,28 +280,28 @@ def reciprocate(x, y, z, span, inverse):
         inverse[k] = 1.0 / (distance * max(span[k], POINT))
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def measure(x, y, z, inverse, ratio):
     """Distance over sum of radii."""
     for k in range(ratio.size):
         ratio[k] = (x[k] * x[k] + y[k] * y[k] + z[k] * z[k]) * inverse[k]
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def drive(ratio, inverse, span, push, pull, along, per_range):
     """Pair speed over distance [1/min]; all adhesion ends at the same ratio."""
     for k in range(along.size):
         along[k] = pair_speed(ratio[k], push[k], pull[k], per_range) * (inverse[k] * span[k])
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def drive_each(ratio, inverse, span, push, pull, along, per_range):
     """Pair speed over distance [1/min]; adhesion of each pair ends at a ratio of its own."""
     for k in range(along.size):
         along[k] = pair_speed(ratio[k], push[k], pull[k], per_range[k]) * (inverse[k] * span[k])
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def stiffen(ratio, inverse, span, push, rate):
     """Rate [1/min] at which a push falls as the two cells of a pair move apart."""
     for k in range(rate.size):
@@ -309,7 +309,7 @@ def stiffen(ratio, inverse, span, push, rate):
         rate[k] = 2.0 * push[k] * squeeze * ratio[k] * (inverse[k] * span[k])
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def sum_velocities(first, end, along, x, y, z):
     """Sum of pair velocities [um/min]."""
     v_x, v_y, v_z = 0.0, 0.0, 0.0
@@ -320,7 +320,7 @@ def sum_velocities(first, end, along, x, y, z):
     return v_x, v_y, v_z
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def stiffest(first, end, base, listed, bodies, axes, pair):
     """Bound [1/min] of the rates at which a cell and its neighbours relax.
 
@@ -348,7 +348,7 @@ def stiffest(first, end, base, listed, bodies, axes, pair):
     return stiff + trace / axes + np.sqrt(spread)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def sum_adhesion(first, end, ratio, pull):
     """Sum over the neighbours of contact weight x adhesion [um/min]."""
     total = 0.0
@@ -357,7 +357,7 @@ def sum_adhesion(first, end, ratio, pull):
     return total
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def sum_contacts(i, first, end, base, listed, ratio, shown, contact):
     """Sums over the neighbours of cell i of what they show it."""
     antigen, pdl1, b7, dead, touching, crowd = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -374,7 +374,7 @@ def sum_contacts(i, first, end, base, listed, ratio, shown, contact):
     contact[i, 3], contact[i, 4], contact[i, 5] = dead, touching, crowd
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def coincident_separation(mine, yours, axes):
     """Vector of length 1e-6 um from your centre to mine where both are the same point.
 

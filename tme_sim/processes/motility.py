@@ -16,10 +16,10 @@ T cells, fast and hardly adhesive, pass. The bonds between two cells bear up to 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.compute.random import Stream, uniform
 from tme_sim.processes.cell_list import Space, take_rows
@@ -132,7 +132,7 @@ def stride(
     launch(_stride, len(step), gait, hold, dt, walk, trial, step, weight=6)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def response(difference):
     """Bias towards a relative difference across the cell: saturating, half at what is detected."""
     return difference / (difference + DETECTED_DIFFERENCE)
@@ -175,14 +175,14 @@ def _stride(i, gait, hold, dt, walk, trial, step):
     trial.wait[i], trial.turns[i] = until - left, turn
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def waiting_time(gait, i, turn):
     """Time [min] until the next turn, exponential."""
     u = uniform(gait.seed, _STREAM, gait.tick, gait.identity[i], _DRAWS_PER_TURN * turn + 2)
     return -gait.persistence[i] * np.log(u)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def new_direction(gait, i, turn):
     """A random unit vector plus the bias, of length 1."""
     draw = _DRAWS_PER_TURN * turn

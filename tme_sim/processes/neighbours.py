@@ -9,10 +9,10 @@ substeps are found without looking at anyone out of reach.
 
 from typing import NamedTuple, Self
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.processes.cell_list import (
     CONTACT_RANGE,
@@ -144,7 +144,7 @@ def _list(block, bins, cells, room, lists, needed):
     needed[block] = most - room[block]
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def list_near(slot, position, maybe, fits, bins, cells, lists, at):
     """List those of some slots that are near; the end of the list afterwards."""
     place, listed = cells.place, lists.listed

@@ -10,10 +10,10 @@ basal value where the scenario has no such thing.
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from tme_sim.compute.compiling import inline
 from tme_sim.compute.launch import launch
 from tme_sim.fields import Microenvironment
 from tme_sim.processes.process import Clock, Pending
@@ -108,7 +108,7 @@ def _know_itself(i, basal, places, own, hits_scale, newborn_volume, inputs):
     _put(places.phase_G2M, 1.0 if own.phase[i] == G2M else 0.0, row)
 
 
-@nb.njit(error_model="numpy", forceinline=True)
+@inline
 def _put(place, value, row):
     if place >= 0:
         row[place] = value

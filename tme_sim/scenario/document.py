@@ -14,11 +14,29 @@ Path_ = tuple[Hashable, ...]
 MAX_BYTES = 10_000_000
 
 
+class _NotPlainError(yaml.MarkedYAMLError):  # type: ignore[misc]  # PyYAML has no types
+    """A YAML text that holds more than plain data."""
+
+
 class _Composer(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """YAML 1.2 scalars: ``1e5`` is a number; only true, false, on and off are truth values."""
+    """YAML 1.2 scalars: ``1e5`` is a number; only true, false, on and off are truth values.
+
+    Scenario files are plain data: tags and anchors, what YAML could construct beyond it, are
+    refused.
+    """
 
     # PyYAML's own protocol: first letter -> (tag, pattern)
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def get_event(self) -> yaml.Event:
+        """Next event of the text."""
+        event = super().get_event()
+        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+        if tag or anchor:
+            found = f"the tag {tag!r}" if tag else f"the anchor or alias {anchor!r}"
+            msg = f"found {found}; a scenario is plain YAML without tags and anchors"
+            raise _NotPlainError(problem=msg, problem_mark=event.start_mark)
+        return event
 
 
 for _tag, _pattern, _first in (
@@ -94,12 +112,12 @@ def read_document(path: Path) -> Document:
 def parse_document(text: str, *, name: str, path: Path | None = None) -> Document:
     """Read a YAML text; tags, anchors and repeated keys are refused."""
     try:
-        _refuse_tags(text, name)
         node = yaml.compose(text, Loader=_Composer)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
-        msg = f"not valid YAML: {err.problem or err.context}"
+        fault = "" if isinstance(err, _NotPlainError) else "not valid YAML: "
+        msg = f"{fault}{err.problem or err.context}"
         raise ScenarioError(msg, where) from err
     except (yaml.YAMLError, RecursionError) as err:
         msg = f"not valid YAML: {str(err).splitlines()[0]}"
@@ -107,16 +125,6 @@ def parse_document(text: str, *, name: str, path: Path | None = None) -> Documen
     document = Document(None, name=name, text=text, path=path)
     data = _plain(node, (), document) if node is not None else None
     return Document(data, name=name, text=text, path=path, lines=document.lines)
-
-
-def _refuse_tags(text: str, name: str) -> None:
-    """Scenario files are plain data: what YAML could construct beyond it has no place in them."""
-    for event in yaml.parse(text, Loader=_Composer):
-        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-        if tag or anchor:
-            found = f"the tag {tag!r}" if tag else f"the anchor or alias {anchor!r}"
-            msg = f"found {found}; a scenario is plain YAML without tags and anchors"
-            raise ScenarioError(msg, f"{name}:{event.start_mark.line + 1}")
 
 
 def _plain(node: yaml.Node, path: Path_, document: Document) -> Any:
