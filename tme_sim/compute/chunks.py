@@ -23,7 +23,7 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
-from tme_sim.compute.compiling import inline
+from tme_sim.compute.compiling import body_of_a_loop
 from tme_sim.compute.launch import (
     Function,
     Layout,
@@ -58,7 +58,7 @@ class Kernel:
 
     def __init__(self, function: Function) -> None:
         self.function = function
-        self._body = inline(function)
+        self._body = body_of_a_loop(function)
         self.serial = self._loop(serial_chunks, "serial", self._body)
         self._threaded: dict[Layout, Function] = {}
         self._cuda: dict[Layout, Any] = {}  # of numba, indexed by their grids
@@ -84,7 +84,7 @@ class Kernel:
         """Run on all threads; a parallel loop takes no NamedTuples, so they travel flat."""
         layout, flat = flattened(args)
         if layout not in self._threaded:
-            body = of_flat(self._body, layout, inline)
+            body = of_flat(self._body, layout, body_of_a_loop)
             loop = self._loop(parallel_chunks, "threaded", body, parallel=True)
             self._threaded[layout] = loop
         self._threaded[layout](n_chunks, *flat)

@@ -11,16 +11,25 @@ from numba.core import event
 from numba.core.registry import CPUDispatcher
 
 COMPILE = "numba:compile"  # numba's name of the event
-Part = TypeVar("Part", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def inline(function: Part) -> Part:
-    """Decorator: compile a function as part of the kernels that call it; only these can.
+def inline(function: Function) -> Function:
+    """Decorator: compile a function as part of the kernels that call it."""
+    return _compiled(function)
 
-    It has no entries for Python and C, which numba else makes: each holds all its code once more.
+
+def body_of_a_loop(function: Function) -> Function:
+    """Compile a function for a loop alone: only kernels can call what is returned.
+
+    It has no entries for Python and C, which numba else makes: each holds all its code once more,
+    and bodies take many arrays.
     """
-    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    made: Part = njit(error_model="numpy", forceinline=True, **options)(function)
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _compiled(function: Function, **options: Any) -> Function:
+    made: Function = njit(error_model="numpy", forceinline=True, **options)(function)
     return made
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from numba.core.registry import CPUDispatcher
 
 from tme_sim.compute import loops
-from tme_sim.compute.compiling import inline
+from tme_sim.compute.compiling import body_of_a_loop
 from tme_sim.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -119,7 +119,7 @@ def _cpu_loop(body: Function, layout: Layout, *, parallel: bool) -> CPUDispatche
 def _compiled_body(body: Function, layout: Layout) -> Function:
     """The body that both loops share: it is most of what they take to compile."""
     # the default error model blocks vectorisation; a body that is called costs 0.2 us in references
-    return of_flat(inline(body), layout, inline)
+    return of_flat(body_of_a_loop(body), layout, body_of_a_loop)
 
 
 def of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Function]) -> Function:
