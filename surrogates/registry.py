@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from surrogates.network.domain import COUNTED, Domain
@@ -18,6 +18,10 @@ from surrogates.network.residual import check as check_residual
 from surrogates.prior.graph import Network
 
 SHIPPED = Path(__file__).parent / "weights"
+NEEDED = (
+    *("network.theta", "network.bias", "network.share", "network.tempo"),
+    *("domain.low", "domain.high", "domain.mean", "domain.whiten", "domain.limits"),
+)
 WEIGHT_FILE, CARD_FILE, CARD_TEXT = "weights.safetensors", "card.json", "card.md"
 BUILT_IN = {
     "teacher": "mechanistic reference model (ODE) behind the same contract",
@@ -75,7 +79,7 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
 def load_weights(folder: str | Path, network: Network) -> Weights:
     """Read a weight file and check that it belongs to this scaffold."""
     path = Path(folder) / WEIGHT_FILE
-    tensors = load_file(path)
+    tensors = _tensors(path)
     joint = tensors.get("network.joint", np.zeros(0))
     raw = Raw(
         theta=tensors["network.theta"],
@@ -111,6 +115,24 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
         most=tensors["domain.most"],
     )
     return Weights(raw, domain)
+
+
+def _tensors(path: Path) -> dict[str, np.ndarray]:
+    """What a weight file holds, if it is whole and all of it are numbers."""
+    try:
+        tensors: dict[str, np.ndarray] = load_file(path)
+    except (SafetensorError, ValueError, KeyError) as err:
+        msg = f"{path}: is damaged, or no weight file ({err})"
+        raise ValueError(msg) from err
+    missing = sorted(set(NEEDED) - tensors.keys())
+    if missing:
+        msg = f"{path}: lacks {', '.join(missing)}"
+        raise ValueError(msg)
+    broken = sorted(name for name, values in tensors.items() if np.isnan(values).any())
+    if broken:
+        msg = f"{path}: {', '.join(broken)} hold values that are no numbers"
+        raise ValueError(msg)
+    return tensors
 
 
 def _residual(tensors: dict[str, np.ndarray], path: Path, network: Network) -> Residual | None:

@@ -48,6 +48,7 @@ CASES = [  # what is changed, into what, line, words of the message
     ("38 mmHg", "38 mmHgg", 6, "unknown unit 'mmHgg'; did you mean 'mmHg'?"),
     ("38 mmHg", "-1 mmHg", 6, "at least 0"),
     ("38 mmHg", "noflux", 6, "did you mean 'no_flux'?"),
+    ("all: 38 mmHg", "bath: 38 mmHg, rate: 1e-3 per um", 6, "belong to a face of `exchange`"),
     ("all:", "al:", 6, "unknown face; did you mean 'all'?"),
     ("4 d", "4", 3, "4 has no unit; a value in units of min is needed"),
     ("6 min", "7 min", 3, "no whole number of ticks"),
@@ -241,3 +242,11 @@ def test_cells_that_do_not_fit_are_counted(write):
     scenario = load_scenario(write(GOOD), {"cells.tumor.count": 1000})
     with pytest.raises(ScenarioError, match=r"bad.yaml:8: cells.tumor: 1000 cells do not fit .* 5"):
         place_all(scenario)
+
+
+def test_a_text_without_end_is_refused_at_once(tmp_path):
+    with pytest.raises(ScenarioError, match="has more than 10000000 bytes"):
+        load_scenario(Path("/dev/zero"))
+    (tmp_path / "deep.yaml").write_text("format: 1\nx: " + "[" * 100_000)
+    with pytest.raises(ScenarioError, match=r"deep\.yaml:2: not valid YAML: lists and mapp"):
+        load_scenario(tmp_path / "deep.yaml")

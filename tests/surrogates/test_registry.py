@@ -1,7 +1,10 @@
 """Weights and cards: found by name, saved, loaded, described, refused with a message."""
 
+import shutil
+
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 import surrogates
 from surrogates import registry
@@ -77,3 +80,34 @@ def test_weights_of_another_scaffold_are_refused_with_both_shapes(tmp_path):
 def test_a_member_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="member 9"):
         surrogates.load("tme-cell", member=9)
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def turned_into_text(file):
+    file.write_text("weights")
+
+
+def without_domain(file):
+    save_file({k: v for k, v in load_file(file).items() if not k.startswith("domain")}, file)
+
+
+def with_nan(file):
+    tensors = load_file(file)
+    tensors["domain.limits"][:] = np.nan  # no cell would ever be found outside
+    save_file(tensors, file)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [(cut, "is damaged, or no weight file"), (turned_into_text, "is damaged, or no weight file"),
+     (without_domain, "lacks domain.high, domain.limits"), (with_nan, "domain.limits hold values")],
+)  # fmt: skip
+def test_damaged_weights_are_refused(tmp_path, damage, message):
+    folder = tmp_path / "weights"
+    shutil.copytree(registry.find_weights("tme-cell"), folder)
+    damage(folder / registry.WEIGHT_FILE)
+    with pytest.raises(ValueError, match=message):
+        surrogates.load(path=folder)

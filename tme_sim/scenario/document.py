@@ -12,6 +12,7 @@ from tme_sim.scenario.errors import ScenarioError
 
 Path_ = tuple[Hashable, ...]
 MAX_BYTES = 10_000_000
+MAX_DEPTH = 50
 
 
 class _NotPlainError(yaml.MarkedYAMLError):  # type: ignore[misc]  # PyYAML has no types
@@ -28,9 +29,16 @@ class _Composer(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     # PyYAML's own protocol: first letter -> (tag, pattern)
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
+    depth = 0
+
     def get_event(self) -> yaml.Event:
         """Next event of the text."""
         event = super().get_event()
+        self.depth += isinstance(event, yaml.CollectionStartEvent)
+        self.depth -= isinstance(event, yaml.CollectionEndEvent)
+        if self.depth > MAX_DEPTH:  # some thousand levels take minutes
+            msg = f"lists and mappings are nested more than {MAX_DEPTH} deep"
+            raise yaml.MarkedYAMLError(problem=msg, problem_mark=event.start_mark)
         tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
         if tag or anchor:
             found = f"the tag {tag!r}" if tag else f"the anchor or alias {anchor!r}"
@@ -96,10 +104,12 @@ def read_document(path: Path) -> Document:
         msg = "is a directory; a scenario is one YAML file"
         raise ScenarioError(msg, name)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            msg = f"has {path.stat().st_size} bytes; a scenario is a text of at most {MAX_BYTES}"
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)  # what is no regular file has no size
+        if len(content) > MAX_BYTES:
+            msg = f"has more than {MAX_BYTES} bytes, which no scenario needs"
             raise ScenarioError(msg, name)
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
     except FileNotFoundError as err:
         msg = "no such file"
         raise ScenarioError(msg, name) from err

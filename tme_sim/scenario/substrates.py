@@ -28,6 +28,7 @@ FACES = ("x_low", "x_high", "y_low", "y_high", "z_low", "z_high")
 BY_NAME = ("no_flux", "periodic")
 EXCHANGE_UNIT = "1/um"
 
+_EXAMPLE = "{all: exchange, rate: 2e-4 per um, bath: 0 nM}"
 _WALL_SCHEMA: JsonDict = {"type": ["string", "object"]}
 _FACES_SCHEMA: JsonDict = {
     "type": "object",
@@ -94,6 +95,8 @@ class SubstrateSpec(Strict):
             refuse(f"found {value!r}, but a mapping is needed, for example {{all: no_flux}}")
         value = dict(value)
         shared = {key: value.pop(key) for key in ("bath", "rate") if key in value}
+        if shared and "exchange" not in value.values():
+            refuse(f"{' and '.join(shared)} belong to a face of `exchange`, for example {_EXAMPLE}")
         return {face: _wall(face, wall, shared, unit) for face, wall in value.items()}
 
     @field_serializer("initial", "half_saturation", "plasma")
@@ -128,8 +131,7 @@ def _wall(face: str, wall: Any, shared: dict[str, Any], unit: str) -> Wall:
 def _exchange(face: str, rate: Any, bath: Any, unit: str) -> dict[str, float]:
     """Exchange with a bath outside the face."""
     if rate is None or bath is None:
-        example = f"{{all: exchange, rate: 2e-4 per um, bath: 0 {unit}}}"
-        refuse(f"exchange needs a rate and a bath, for example {example}", face)
+        refuse(f"exchange needs a rate and a bath, for example {_EXAMPLE}", face)
     return {"exchange": convert(rate, EXCHANGE_UNIT, least=0), "bath": convert(bath, unit, least=0)}
 
 
