@@ -172,9 +172,8 @@ def test_a_single_dose_lasts_until_the_next_one_planned(tmp_path):
     assert (treatment.start, treatment.end) == (120.0, 180.0)  # the end of the run
 
 
-def test_a_report_into_a_folder_that_is_not_there_is_refused(run, tmp_path):
-    with pytest.raises(RunFileError, match="there is no folder"):
-        report.draw(run, tmp_path / "no" / "run.png")
+def test_the_folder_of_a_report_is_made(run, tmp_path):
+    assert report.draw(run, tmp_path / "new" / "run.png").is_file()
 
 
 def test_another_suffix_is_refused(run, tmp_path):

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
+from tme_sim.errors import InputError
 
 SUMMARY = "list or copy the scenarios that ship"
 
@@ -21,11 +22,19 @@ def run(options: argparse.Namespace) -> int:
         name = file.relative_to(folder)
         print(f"{name!s:38s} {_first_comment(file)}")
         if options.copy is not None:
-            (options.copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, options.copy / name)
+            _copy(file, options.copy / name)
     copied = f"copied to {options.copy}"
     print(copied if options.copy else "copy them with: tme-sim examples --copy DIR")
     return DONE
+
+
+def _copy(file: Path, to: Path) -> None:
+    """Copy a scenario; one that was changed since it was copied is the user's."""
+    if to.exists() and to.read_bytes() != file.read_bytes():
+        msg = f"{to}: exists and is another text; move it, or choose another folder"
+        raise InputError(msg)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, to)
 
 
 def _folder() -> Path:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
+from tme_sim.files import written
 
 SUMMARY = "print the JSON Schema of scenario files"
 
@@ -22,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is None:
         print(text)
     else:
-        options.output.write_text(text + "\n", encoding="utf-8")
+        with written(options.output) as part:
+            part.write_text(text + "\n", encoding="utf-8")
         print(f"wrote {options.output}")
     return DONE

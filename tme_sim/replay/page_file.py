@@ -19,6 +19,7 @@ from urllib.parse import quote
 import numpy as np
 
 from tme_sim.errors import InputError
+from tme_sim.files import written
 from tme_sim.output.run import Run
 from tme_sim.replay.frames import NOT_SHOWN, SURVIVAL, Frames
 
@@ -56,7 +57,8 @@ def write(
     for index, run in enumerate(runs):
         parts |= _fitted(Frames(run), f"runs/{index}", room, progress)
     packed = json.dumps(parts, separators=(",", ":")).replace("<", "\\u003c")  # ends no script
-    path.write_text(page.replace(_PLACE, packed), encoding="utf-8")
+    with written(path) as part:
+        part.write_text(page.replace(_PLACE, packed), encoding="utf-8")
     return path
 
 

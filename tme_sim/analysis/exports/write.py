@@ -11,6 +11,8 @@ from tme_sim.errors import InputError
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 
+MARK = ".tme-sim-export"  # in a folder that an export made, and may write anew
+
 
 @dataclass(frozen=True)
 class Format:
@@ -133,6 +135,9 @@ def _refuse_overwrite(path: Path, chosen: Format, *, force: bool) -> None:
         found, needed = ("folder", "file") if path.is_dir() else ("file", "folder")
         msg = f"{path}: is a {found}, but this format is a {needed}; choose another -o"
         raise InputError(msg)
+    if path.is_dir() and any(path.iterdir()) and not (path / MARK).exists():
+        msg = f"{path}: is a folder that no export made; choose another -o"
+        raise InputError(msg)
     if not force:
         msg = f"{path}: exists; overwrite it with --force, or choose another -o"
         raise InputError(msg)
@@ -145,6 +150,8 @@ def _write_whole(chosen: Format, run: Run, frames: range, path: Path) -> None:
     _remove(partial)
     try:
         chosen.write(run, frames, partial)
+        if chosen.folder:
+            (partial / MARK).touch()
         _remove(path)
         partial.replace(path)
     finally:

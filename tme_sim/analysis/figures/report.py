@@ -15,6 +15,7 @@ from tme_sim.analysis.figures.caption import caption
 from tme_sim.analysis.figures.style import DPI, PRINT, TWO_COLUMNS
 from tme_sim.analysis.figures.tissue import Tissue
 from tme_sim.analysis.metrics import Treatment, treatments
+from tme_sim.files import written
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
@@ -30,26 +31,28 @@ def draw(run: Run, path: str | Path) -> Path:
     """Write the report of a run as PNG, PDF or SVG, by the suffix of ``path``; returns the path.
 
     Raises:
-        RunFileError: the run holds no frame or no tick, the suffix is none that can be drawn, or
-            there is no such folder.
+        InputError: the run holds no frame or no tick, the suffix is none that can be drawn, or
+            the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         msg = f"{path}: a report is a .png, .pdf or .svg file, not {path.suffix!r}"
         raise RunFileError(msg)
-    if not path.parent.is_dir():
-        msg = f"{path}: there is no folder {path.parent}"
-        raise RunFileError(msg)
     figure = figure_of(run)
     title = f"{run.name}, seed {run.seed}"
-    with mpl.rc_context(PRINT):
-        figure.savefig(path, dpi=DPI, metadata={"Title": title, "Creator": "tme-sim"})
+    with mpl.rc_context(PRINT), written(path) as part:
+        figure.savefig(part, dpi=DPI, metadata={"Title": title, "Creator": "tme-sim"})
     return path
+
+
+def can_draw(run: Run) -> bool:
+    """Whether a run has a frame, and a tick behind it."""
+    return len(run.times) > 0 and len(run.metrics) > 1
 
 
 def figure_of(run: Run) -> Figure:
     """The report of a run as a matplotlib figure, two columns of a journal wide."""
-    if len(run.times) == 0 or len(run.metrics) < 2:
+    if not can_draw(run):
         msg = f"{run.path}: too short for a report; it holds {len(run.times)} frames"
         raise RunFileError(msg)
     summary, given = run.summary(), treatments(run)

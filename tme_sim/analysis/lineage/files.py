@@ -6,6 +6,7 @@ from pathlib import Path
 from tme_sim.analysis.lineage.figures import draw_muller, draw_tree
 from tme_sim.analysis.lineage.tree_files import tree_sequence, write_newick
 from tme_sim.analysis.lineage.trees import sample_of_living, tree_of
+from tme_sim.files import written
 from tme_sim.output.run import Run
 
 DRAWN_LEAVES = 300  # more lines cannot be told apart in a figure
@@ -27,15 +28,16 @@ def write(
     )
     chosen = None if full else sample_of_living(table, end, sample, seed=run.seed)
     for kind, path in files.items():
-        if kind == "csv":
-            table.to_csv(path, index=False)
-        elif kind == "newick":
-            write_newick(path, tree_of(table, end, sample=chosen), table)
-        elif kind == "trees":
-            tree_sequence(run, chosen).dump(path)
-        elif kind == "muller":
-            draw_muller(run, path)
-        elif kind == "tree":
-            few = sample_of_living(table, end, sample or DRAWN_LEAVES, seed=run.seed)
-            draw_tree(run, tree_of(table, end, sample=None if full else few), path)
+        with written(path) as part:
+            if kind == "csv":
+                table.to_csv(part, index=False)
+            elif kind == "newick":
+                write_newick(part, tree_of(table, end, sample=chosen), table)
+            elif kind == "trees":
+                tree_sequence(run, chosen).dump(part)
+            elif kind == "muller":
+                draw_muller(run, part)
+            elif kind == "tree":
+                few = sample_of_living(table, end, sample or DRAWN_LEAVES, seed=run.seed)
+                draw_tree(run, tree_of(table, end, sample=None if full else few), part)
         yield f"wrote {path}"
