@@ -20,11 +20,13 @@ LAYERS = (  # each may import itself and what stands below it
     ("scan",),
     ("progress",),
     ("simulation", "warm_up", "analysis", "replay"),
+    ("continuation",),
     ("model", "output"),
     ("agents", "processes", "therapy"),
     ("scenario",),
     ("fields", "state"),
     ("compute",),
+    ("files",),
     ("errors", "release"),
 )
 TRAINED_OR_SCORED = ("training", "evaluation", "data", "own_network")  # wings that no run needs

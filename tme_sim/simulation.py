@@ -1,23 +1,38 @@
 """Run a scenario: model, recorder, checkpoints, progress and signals; the result is a ``Run``."""
 
 import contextlib
-import shutil
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tme_sim.compute.launch import set_threads
+from tme_sim.continuation import (
+    checkpoint_folder,
+    moment_of,
+    refuse_other_conditions,
+    refuse_other_deciders,
+    refuse_without_checkpoint,
+    saved_state,
+    with_washout,
+)
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.layout import INTERRUPTED
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import Run, open_run
 from tme_sim.scenario import Scenario, load_scenario
-from tme_sim.scenario.units import minutes
+from tme_sim.scenario.differences import refuse_another_past
+from tme_sim.scenario.units import minutes, ticks_before
 from tme_sim.state import checkpoint
+from tme_sim.state.lock import locked
 
 Progress = Callable[[TumorModel], None]
+CHECKPOINT_SECONDS = 600.0  # of wall time, at most, between checkpoints
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # the last: no stop
 
 
 def simulate(
@@ -48,19 +63,21 @@ def simulate(
         InputError: the file exists and is not to be overwritten, or the scenario cannot run.
     """
     path = default_path(scenario) if path is None else Path(path)
+    last = _last_tick(scenario, until)
     _refuse_overwrite(path, force=force)
     _use_threads(threads)
     model = TumorModel(scenario, device=device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(checkpoint_folder(path), ignore_errors=True)
-    recorder = Recorder(path, model)
-    recorder.frame(model)
-    return _finish(model, recorder, path, until=until, progress=progress)
+    with locked(path):
+        recorder = Recorder(path, model)
+        checkpoint.clear(checkpoint_folder(path))
+        recorder.frame(model)
+        return _finish(model, recorder, path, last=last, progress=progress)
 
 
 def resume(
     path: str | Path,
     *,
+    scenario: Scenario | None = None,
     until: str | float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -68,13 +85,33 @@ def resume(
 ) -> Run:
     """Continue an interrupted or killed run from its last checkpoint, to the same digest.
 
+    Where it was stopped before its first checkpoint, it begins anew.
+
+    What else is given is as of ``simulate``; a ``scenario`` is what the run is taken to be.
+
     Raises:
-        InputError: the file is no run, or has no checkpoint to continue from.
+        InputError: the file is no run, or not of this scenario, these weights or policies.
     """
     path = Path(path)
-    saved = open_run(path).scenario
+    begun = open_run(path)
+    saved = begun.scenario
+    last = _last_tick(saved, until)
+    if scenario is not None:
+        refuse_other_conditions(begun, saved, scenario)
     _use_threads(threads)
-    return _continue(path, path, saved, None, until=until, device=device, progress=progress)
+    with locked(path):
+        found = saved_state(begun)
+        if found is None and begun.parent is None:
+            model = TumorModel(saved, device=device)
+            refuse_other_deciders(begun, model)
+            recorder = Recorder(path, model)
+            recorder.frame(model)
+        else:
+            _, state = found or refuse_without_checkpoint(begun)
+            model = TumorModel(saved, device=device, state=state["model"])
+            refuse_other_deciders(begun, model)
+            recorder = Recorder(path, model, resume_from=state["recorder"])
+        return _finish(model, recorder, path, last=last, progress=progress)
 
 
 def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulate
@@ -90,24 +127,42 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     force: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Continue a run from its last checkpoint not after ``at``, under other conditions.
+    """Continue a run from the time ``at`` on under other conditions.
 
-    The new run file holds the shared past and the new future; without overrides it has the digest
-    of the run it branched from. The conditions are overrides of the run's scenario, or a whole
-    ``scenario``: substrates that it lacks are dropped, new ones start at their initial values.
+    The ticks from the last checkpoint to ``at`` are simulated again as they were. The new run file
+    holds the shared past and the new future; without overrides it has the digest of the run it
+    branched from. The conditions are overrides of the run's scenario, or a whole ``scenario``:
+    substrates that it lacks are dropped, new ones start at their initial values; a drug that it
+    lacks is given no more, and what was given washes out.
+
+    Raises:
+        InputError: there is no checkpoint that early, the run does not reach ``at``, or the
+            conditions are at odds with the past.
     """
     path = Path(path)
-    if scenario is None:
-        scenario = load_scenario(open_run(path).resolved, overrides)
+    parent = open_run(path)
+    old = parent.scenario
+    new = load_scenario(parent.resolved, overrides) if scenario is None else scenario
     output = _branch_path(path, at) if output is None else Path(output)
+    moment, last = moment_of(parent, at), _last_tick(new, until)
+    if output.resolve() == path.resolve():
+        msg = f"{output} is the run to branch from; choose another file with -o"
+        raise InputError(msg)
     _refuse_overwrite(output, force=force)
+    refuse_another_past(old, new)
     _use_threads(threads)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(checkpoint_folder(output), ignore_errors=True)
-    shutil.copyfile(path, output)
-    return _continue(
-        path, output, scenario, minutes(at), until=until, device=device, progress=progress
-    )
+    with locked(output):
+        with _past(parent, old, moment, output, device=device) as (source, state):
+            new = with_washout(old, new, state, moment)
+            model = TumorModel(new, device=device, state=state["model"])
+            origin = {"parent": str(path), "branch_time": f"{moment:g} min"}
+            origin["parent_digest"] = parent.digest()
+            recorder = Recorder(
+                output, model, resume_from=state["recorder"], source=source, provenance=origin
+            )
+        checkpoint.clear(checkpoint_folder(output))
+        _checkpoint(model, recorder, output)
+        return _finish(model, recorder, output, last=last, progress=progress)
 
 
 def default_path(scenario: Scenario) -> Path:
@@ -115,26 +170,30 @@ def default_path(scenario: Scenario) -> Path:
     return Path("outputs") / f"{scenario.name}-{scenario.seed}.h5"
 
 
-def checkpoint_folder(path: Path) -> Path:
-    """Where the checkpoints of a run file live."""
-    return path.with_name(path.name + ".checkpoints")
-
-
-def _continue(
-    source: Path,
-    path: Path,
-    scenario: Scenario,
-    at: float | None,
-    *,
-    until: str | float | None = None,
-    device: str,
-    progress: Progress | None,
-) -> Run:
-    tick = None if at is None else int(at / scenario.time.tick + 1e-9)
-    _, state = checkpoint.load(checkpoint_folder(source), at_most=tick)
-    model = TumorModel(scenario, device=device, state=state["model"])
-    recorder = Recorder(path, model, resume_from=state["recorder"])
-    return _finish(model, recorder, path, until=until, progress=progress)
+@contextlib.contextmanager
+def _past(
+    parent: Run, old: Scenario, moment: float, output: Path, *, device: str
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A file that holds a run up to a moment, and the state of the run then."""
+    wanted = ticks_before(moment, old.time.tick)
+    tick, state = saved_state(parent, at_most=wanted) or refuse_without_checkpoint(parent, moment)
+    if tick == wanted:
+        yield parent.path, state
+        return
+    model = TumorModel(old, device=device, state=state["model"])
+    refuse_other_deciders(parent, model)
+    again = output.with_name(output.name + ".past")
+    try:
+        recorder = Recorder(again, model, resume_from=state["recorder"], source=parent.path)
+        try:
+            while model.tick_index < wanted:
+                _step(model, recorder)
+            state = {"model": model.state(), "recorder": recorder.state()}
+        finally:
+            recorder.close()
+        yield again, state
+    finally:
+        again.unlink(missing_ok=True)
 
 
 def _finish(
@@ -142,11 +201,11 @@ def _finish(
     recorder: Recorder,
     path: Path,
     *,
-    until: str | float | None,
+    last: int,
     progress: Progress | None,
 ) -> Run:
     try:
-        reason = _drive(model, recorder, path, until=until, progress=progress)
+        reason = _drive(model, recorder, path, last=last, progress=progress)
     except BaseException:
         recorder.close()
         raise
@@ -159,27 +218,34 @@ def _drive(
     recorder: Recorder,
     path: Path,
     *,
-    until: str | float | None,
+    last: int,
     progress: Progress | None,
 ) -> str:
-    time = model.scenario.time
-    end = time.duration if until is None else min(minutes(until), time.duration)
-    with _stop_signals() as received:
-        while model.tick_index * time.tick < end and model.stop_reason() is None:
-            model.step()
-            recorder.tick(model)
-            if _due(model, time.frame_every):
-                recorder.frame(model)
-            if _due(model, time.checkpoint_every) or received:
+    written = time.monotonic()
+    with _signals() as received:
+        while model.tick_index < last and model.stop_reason() is None:
+            _step(model, recorder)
+            asked = set(received)
+            received.clear()
+            overdue = time.monotonic() - written > CHECKPOINT_SECONDS
+            if _due(model, model.scenario.time.checkpoint_every) or asked or overdue:
                 _checkpoint(model, recorder, path)
+                written = time.monotonic()
             if progress is not None:
                 progress(model)
-            if received:
+            if asked - {signal.SIGUSR1}:
                 return INTERRUPTED
     _checkpoint(model, recorder, path)
-    if not _due(model, time.frame_every):
+    if not _due(model, model.scenario.time.frame_every):
         recorder.frame(model)
     return model.stop_reason() or "duration"
+
+
+def _step(model: TumorModel, recorder: Recorder) -> None:
+    model.step()
+    recorder.tick(model)
+    if _due(model, model.scenario.time.frame_every):
+        recorder.frame(model)
 
 
 def _checkpoint(model: TumorModel, recorder: Recorder, path: Path) -> None:
@@ -193,19 +259,28 @@ def _due(model: TumorModel, every: float) -> bool:
 
 
 @contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying: the tick ends and a checkpoint is written."""
+def _signals() -> Iterator[list[int]]:
+    """Collect signals instead of dying of them: the tick ends and a checkpoint is written."""
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield received
         return
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {s: signal.signal(s, lambda number, _frame: received.append(number)) for s in wanted}
+    before = {s: signal.signal(s, lambda number, _frame: received.append(number)) for s in SIGNALS}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _last_tick(scenario: Scenario, until: str | float | None) -> int:
+    """Ticks that are done at the end of a run."""
+    duration, tick = scenario.time.duration, scenario.time.tick
+    end = duration if until is None else minutes(until)
+    if not 0.0 <= end < math.inf:
+        msg = f"until: {until!r} is no time from 0 on"
+        raise InputError(msg)
+    return ticks_before(min(end, duration), tick, whole=False)
 
 
 def _refuse_overwrite(path: Path, *, force: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import tme_sim
 from tests.model.small import small
-from tme_sim import simulation
+from tme_sim import continuation
 from tme_sim.compute import launch
 from tme_sim.errors import InputError
 
@@ -185,6 +185,6 @@ def test_no_model_survives_its_last_reference():
 
 
 def test_every_checkpoint_is_kept_for_branches(undisturbed):
-    files = list(simulation.checkpoint_folder(undisturbed.path).iterdir())
+    files = list(continuation.checkpoint_folder(undisturbed.path).iterdir())
 
     assert len(files) == 4

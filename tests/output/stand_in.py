@@ -45,6 +45,7 @@ class StandIn:
             seed=seed,
             source=f"name: {name}\nseed: {seed}\n",
             path=None,
+            therapy=(),
             domain=SimpleNamespace(size=self.grid.size[:dim], voxel=20.0),
             cells={"tumor": None, "caf": None, "cd8": None},
             output=SimpleNamespace(fields=("oxygen", "vemurafenib"), columns=columns),

@@ -111,7 +111,7 @@ def test_a_killed_run_can_be_read_up_to_its_last_whole_frame(tmp_path, capsys):
 
     assert cli.main(["info", str(path)]) == 0
     words = " ".join(capsys.readouterr().out.split())
-    assert "incomplete: continue it with tme-sim run SCENARIO --resume" in words
+    assert f"incomplete: continue it with tme-sim run {path} --resume" in words
     assert "frames 2 up to 18 min" in words
 
 
@@ -141,3 +141,28 @@ def test_info_fits_the_terminal_and_says_what_was_run(width, tmp_path, monkeypat
         f"columns {len(run.columns)}:",
     ):
         assert fact in words
+
+
+def moved_out(file, kind, elsewhere):
+    rows = file["lineage/cause"].shape[0]
+    del file["lineage/cause"]
+    if kind == "external storage":
+        place = [(str(elsewhere), 0, 24 * rows)]
+        file["lineage"].create_dataset("cause", (rows,), "S24", external=place)
+    elif kind == "virtual data set":
+        layout = h5py.VirtualLayout((rows,), "S24")
+        layout[:] = h5py.VirtualSource(str(elsewhere), "x", (rows,))
+        file["lineage"].create_virtual_dataset("cause", layout)
+    else:
+        file["lineage/cause"] = h5py.ExternalLink(str(elsewhere), "x")
+
+
+@pytest.mark.parametrize("kind", ["external storage", "external link", "virtual data set"])
+def test_data_of_another_place_are_not_read(tmp_path, kind):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a secret " * 1000)
+    record(tmp_path / "run.h5", ticks=20)
+    with h5py.File(tmp_path / "run.h5", "r+") as file:
+        moved_out(file, kind, secret)
+    with pytest.raises(RunFileError, match="is data of another place"):
+        open_run(tmp_path / "run.h5")

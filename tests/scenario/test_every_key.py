@@ -12,10 +12,11 @@ import pytest
 
 from surrogates.constant import Constant
 from tme_sim import TumorModel, simulate
+from tme_sim.continuation import checkpoint_folder
 from tme_sim.errors import InputError
 from tme_sim.scenario import load_scenario, schema
 from tme_sim.scenario.scenario import PROCESSES
-from tme_sim.simulation import checkpoint_folder, default_path
+from tme_sim.simulation import default_path
 
 N_TICKS = 6
 SCHEMA = schema()

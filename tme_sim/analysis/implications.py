@@ -29,7 +29,7 @@ from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import place_all
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tissue import CellGroup
-from tme_sim.scenario.units import DAY
+from tme_sim.scenario.units import DAY, time_in_words
 
 SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
 STEP = 6.0  # [min]
@@ -211,6 +211,11 @@ def _notes(scenario: Scenario) -> list[str]:
         walls = (scenario.substrates[name].boundary or {}).values()
         if not vessels and all(wall in ("no_flux", "periodic") for wall in walls):
             notes.append(f"{name} never reaches the tissue: there are no vessels")
+    for k, dose in enumerate(scenario.therapy):
+        if dose.start >= scenario.time.duration:
+            start, end = time_in_words(dose.start), time_in_words(scenario.time.duration)
+            told = f"it starts at {start}, the run ends at {end}"
+            notes.append(f"therapy.{k}: {dose.drug} is never given: {told}")
     if not vessels and any(group.supply > 0 for group in scenario.cells.values()):
         notes.append("cells are supplied, but without endothelium none can enter")
     notes += [f"scaled: {text}" for text in scaled_rates(scenario)]

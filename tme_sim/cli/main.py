@@ -6,6 +6,8 @@ inside ``run``, so that ``tme-sim --help`` answers at once.
 """
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from typing import Protocol
@@ -46,6 +48,10 @@ class Command(Protocol):
         ...
 
 
+_OF_THE_PLACE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG),
+)
 COMMANDS: dict[str, Command] = {  # in the order of the help
     "run": run,
     "validate": validate,
@@ -75,12 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"tme-sim: {error}", file=sys.stderr)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        print("tme-sim: interrupted", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
+    except OSError as error:
+        if error.errno not in _OF_THE_PLACE:
+            raise
+        print(f"tme-sim: {_of_the_place(error)}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("tme-sim: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _of_the_place(error: OSError) -> str:
+    """An error of a disk or folder in one line, with what HDF5 tells of it left out."""
+    where = f"{error.filename}: " if error.filename else ""
+    advice = "; make room, then continue with --resume" if error.errno == errno.ENOSPC else ""
+    return f"{where}cannot be written or read: {os.strerror(error.errno or 0)}{advice}"
 
 
 def _parser() -> argparse.ArgumentParser:

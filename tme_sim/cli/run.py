@@ -11,13 +11,16 @@ from tme_sim.progress import progress
 
 if TYPE_CHECKING:
     from tme_sim.replay.watch import Watch
+    from tme_sim.scenario import Scenario
 
 SUMMARY = "simulate a scenario and record it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is run, where to, and how."""
-    parser.add_argument("scenario", type=Path, metavar="SCENARIO", help="a YAML file")
+    parser.add_argument(
+        "scenario", type=Path, metavar="SCENARIO", help="a YAML file; with --resume, RUN.h5 too"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -36,22 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate or resume, then draw; with ``--watch``, serve the page until interrupted."""
-    from tme_sim.scenario import load_scenario  # pydantic and pint
-
     overrides = simulating.overrides(options.overrides)
     if options.seed is not None:
         overrides["seed"] = options.seed
-    scenario = load_scenario(options.scenario, overrides)
+    scenario = _scenario(options, overrides)
 
     from tme_sim import simulation  # numba and torch: only once the scenario is known to be good
 
-    path = options.output or simulation.default_path(scenario)
+    path = options.output or _place(options) or simulation.default_path(scenario)
     how = {"until": options.until, "device": options.device, "threads": options.threads}
     resumed = options.resume and path.exists()
     with _watch(options, path, resumed=resumed) as watch:
         with progress(scenario, quiet=options.quiet) as show:
             if resumed:
-                result = simulation.resume(path, progress=show, **how)
+                result = simulation.resume(path, scenario=scenario, progress=show, **how)
             else:
                 result = simulation.simulate(
                     scenario, path, force=options.force, progress=show, **how
@@ -60,6 +61,23 @@ def run(options: argparse.Namespace) -> int:
         if watch is not None and code == DONE:
             watch.wait()
     return code
+
+
+def _scenario(options: argparse.Namespace, overrides: dict[str, object]) -> "Scenario":
+    """Of a scenario file, or of the run file that is to be continued."""
+    from tme_sim.scenario import load_scenario  # pydantic and pint
+
+    if _place(options) is None:
+        return load_scenario(options.scenario, overrides)
+    from tme_sim.output.run import open_run  # h5py
+
+    return load_scenario(open_run(options.scenario).resolved, overrides)
+
+
+def _place(options: argparse.Namespace) -> Path | None:
+    """The run file, where it is named in place of a scenario."""
+    named = options.resume and options.scenario.suffix == ".h5"
+    return options.scenario if named else None
 
 
 def _watch(

@@ -1,6 +1,7 @@
 """What commands that simulate share: their arguments, overrides, progress, how they conclude."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,15 +46,20 @@ def overrides(pairs: Sequence[str]) -> dict[str, object]:
     return found
 
 
+def _figure_of(path: Path) -> Path:
+    """Beside the run, under a name that no other run's figure has."""
+    return path.with_suffix(".png") if path.suffix == ".h5" else path.with_name(f"{path.name}.png")
+
+
 def conclude(run: "Run", path: Path, *, quiet: bool) -> int:
     """Draw the figure of a run that ended and print what came of it; returns the exit code."""
     from tme_sim.analysis.figures import report  # matplotlib
     from tme_sim.output.layout import INTERRUPTED as STOPPED  # h5py
 
     if run.reason == STOPPED:
-        print(f"interrupted; continue with: tme-sim run {run.scenario.path} -o {path} --resume")
+        print(f"interrupted; continue with: tme-sim run {shlex.quote(str(path))} --resume")
         return INTERRUPTED
-    figure = report.draw(run, path.with_suffix(".png"))
+    figure = report.draw(run, _figure_of(path)) if report.can_draw(run) else None
     if not quiet:
         print("\n".join(run.summary_lines(figure)))
         print(f"next: tme-sim replay {path}    tme-sim info {path}")

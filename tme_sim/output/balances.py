@@ -27,4 +27,6 @@ def _put(file: h5py.File, name: str, amounts: dict[str, float], unit: str) -> No
     if name not in file:
         dataset = file.create_dataset(name, (len(amounts),), "f8")
         dataset.attrs["columns"], dataset.attrs["units"] = list(amounts), unit
-    file[name][:] = np.array(list(amounts.values()))
+    dataset = file[name]
+    dataset[:] = np.array(list(amounts.values()))
+    dataset.flush()  # while it is open: see `Recorder`

@@ -18,6 +18,7 @@ from tme_sim.errors import InputError
 from tme_sim.output import layout
 from tme_sim.release import VERSION
 from tme_sim.state.columns import PHASE_NAMES, STATUS_NAMES
+from tme_sim.therapy import policies
 
 if TYPE_CHECKING:
     from tme_sim.model.tumor_model import TumorModel
@@ -111,8 +112,9 @@ def write_scenario(group: h5py.Group, model: "TumorModel") -> None:
     for name in ("source", "resolved"):
         if name in group:
             del group[name]
-    group["source"] = scenario.source
-    group["resolved"] = resolved
+    for name, text in (("source", scenario.source), ("resolved", resolved)):
+        dataset = group.create_dataset(name, data=text)
+        dataset.flush()  # while it is open: see `Recorder`
     group.attrs["name"] = scenario.name
     group.attrs["seed"] = scenario.seed
     group.attrs["size"] = np.array(scenario.domain.size, "f8")
@@ -133,6 +135,11 @@ def provenance_of(model: "TumorModel") -> dict[str, str | int]:
     found["surrogate"] = model.cell_model.name
     found["surrogate_hash"] = model.cell_model.hash
     found["evidence"] = _evidence(model.cell_model.outputs)
+    found |= {
+        f"{layout.POLICY}{name}": policies.fingerprint(name)
+        for name in (entry.adaptive.policy for entry in model.scenario.therapy if entry.adaptive)
+        if name is not None
+    }
     found["seed"] = int(model.seed)
     found["started"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return found

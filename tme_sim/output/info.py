@@ -1,10 +1,11 @@
 """Everything a run says of itself, as text for a terminal: scenario, totals, digest, provenance."""
 
+import shlex
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.output.layout import FORMAT_VERSION
+from tme_sim.output.layout import FORMAT_VERSION, POLICY
 from tme_sim.scenario.units import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 WIDTH = 80
 INDENT = 12
 RULES = ("loading", "cycle", "escalate", "missed", "adaptive", "toxicity")
-NO_PACKAGES = ("surrogate", "surrogate_hash", "evidence", "seed", "started", "tme_sim", "machine")
+NO_PACKAGES = (
+    *("surrogate", "surrogate_hash", "evidence", "seed", "started", "tme_sim", "machine"),
+    *("parent", "branch_time", "parent_digest"),
+)
 
 
 def info(run: "Run", width: int = WIDTH) -> str:
@@ -50,7 +54,7 @@ def _facts(run: "Run") -> Iterator[tuple[str, str]]:
 def _state(run: "Run") -> str:
     if run.complete:
         return f"complete, ended by: {run.reason}"
-    return "incomplete: continue it with tme-sim run SCENARIO --resume"
+    return f"incomplete: continue it with tme-sim run {shlex.quote(str(run.path))} --resume"
 
 
 def _scenario(run: "Run") -> Iterator[tuple[str, str]]:
@@ -92,12 +96,19 @@ def _origin(run: "Run") -> Iterator[tuple[str, str]]:
     origin = run.provenance
     yield "cell model", f"{origin['surrogate']}, {origin['surrogate_hash']}"
     yield "evidence", f"of its rates: {origin['evidence']}"
-    versions = [f"{name} {v}" for name, v in origin.items() if name not in NO_PACKAGES]
+    if run.parent is not None:
+        parent = f"{run.parent} at {origin['branch_time']}, digest {origin['parent_digest']}"
+        yield "branch of", parent
+    for name in (name for name in origin if name.startswith(POLICY)):
+        yield "policy", f"{name.removeprefix(POLICY)}, {origin[name]}"
+    versions = [
+        f"{n} {v}" for n, v in origin.items() if n not in NO_PACKAGES and not n.startswith(POLICY)
+    ]
     yield "made with", f"tme-sim {origin['tme_sim']}, {', '.join(versions)}; {origin['machine']}"
     yield "started", str(origin["started"])
     if run.timers:
         spent = sorted(run.timers.items(), key=lambda item: -item[1])
-        total = sum(run.timers.values())
+        total = sum(run.timers.values()) or 1.0
         shares = ", ".join(f"{name} {s / total:.0%}" for name, s in spent if s >= 0.005 * total)
         yield "wall time", f"{total:.1f} s in the tick: {shares}"
 

@@ -8,6 +8,7 @@ numbers MUST have the attribute ``units`` ("1" where it has no dimension).
 Root attributes
     ``format``          MUST be "tme-sim run".
     ``format_version``  MUST be an integer. A reader MUST refuse a larger one than it knows.
+    ``run``             MAY be text: an identity, which no other run has; checkpoints name it.
     ``committed``       MUST be int64[6]: how many frames, padded cell rows, lineage rows, events,
                         metrics rows and clones are whole, in this order. It is written after
                         what it counts: a reader MUST ignore everything beyond it.
@@ -20,7 +21,8 @@ Root attributes
     ``voxel`` (um), ``shape`` (int64[3], voxels in z y x).
 ``/provenance`` (attributes, text or integers)
     MUST name the versions of python, tme_sim, numpy and h5py, the cell model with its hash, the
-    seed and the start time; MAY name more.
+    seed and the start time; MAY name more. A branch MUST name its ``parent``, ``branch_time`` and
+    ``parent_digest``.
 ``/frames``
     ``time`` float64 (n_frames,) min; ``tick`` int64 (n_frames,);
     ``start`` and ``count`` int64 (n_frames,): frame k owns rows start[k] to start[k] + count[k]
@@ -97,6 +99,8 @@ STORED_DTYPE = {"node": "f2", "position": "f4"}
 
 # Stop reason of a run that did not reach its end and can be resumed.
 INTERRUPTED = "interrupted"
+
+POLICY = "policy "  # and its name: the fact of /provenance that holds the hash of a user's policy
 
 MIN_CHUNK_ROWS = 512
 MAX_CHUNK_ROWS = 65536

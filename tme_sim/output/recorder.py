@@ -1,6 +1,9 @@
 """Write a run file while the model runs (the format is ``tme_sim.output.layout``)."""
 
 import contextlib
+import os
+import re
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,7 @@ class Recorder:
         model: the model before its first tick, or as restored from a checkpoint.
         resume_from: what ``state`` returned when the checkpoint was written. The file is cut back
             to what it held then and continues from there.
+        source: the file to continue, where it is another one: the new one is a branch of it.
         provenance: more facts for ``/provenance``, such as the number of threads.
     """
 
@@ -39,6 +43,7 @@ class Recorder:
         model: "TumorModel",
         *,
         resume_from: Mapping[str, Any] | None = None,
+        source: Path | None = None,
         provenance: Mapping[str, str | int] | None = None,
     ) -> None:
         self.path = Path(path)
@@ -56,14 +61,17 @@ class Recorder:
         self._fields = tuple(model.scenario.output.fields)
         self._columns = tuple(row(model, self._tally))
         facts = provenance_of(model) | dict(provenance or {})
-        if resume_from is None:
-            self._extent = Extent()
-            self._file = self._create(model, facts)
-        else:
-            self._extent = Extent(*(int(n) for n in resume_from["extent"]))
-            self._file = self._reopen(model, facts)
+        self._extent = Extent(*(int(n) for n in (resume_from or {}).get("extent", ())))
+        with _naming(self.path):
+            if resume_from is None:
+                self._file = self._create(model, facts)
+            else:
+                self._file = self._reopen(source, model, facts)
         self._chunk = self._file["cells/id"].chunks[0]
-        # Kept open: to look data sets up by name takes a third of the time of a small frame.
+        # HDF5 writes what it buffered of a data set when this is closed, and h5py, which closes
+        # what nobody holds any more, cannot tell that it failed.
+        self._held = _data_sets(self._file)
+        # To look data sets up by name takes a third of the time of a small frame.
         self._cells = [(q, self._file["cells"][q.name]) for q in self._quantities]
         self._maps = [(name, self._file["fields"][name]) for name in self._fields]
 
@@ -82,6 +90,10 @@ class Recorder:
 
     def frame(self, model: "TumorModel") -> None:
         """Write every recorded column and field as they are now."""
+        with _naming(self.path):
+            self._frame(model)
+
+    def _frame(self, model: "TumorModel") -> None:
         if self._last_tick != model.tick_index:
             self.tick(model)
         k, start, n = self._extent.frames, self._extent.rows, model.population.n
@@ -100,23 +112,36 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what ``tick`` took down, then declare everything written so far whole."""
+        with _naming(self.path):
+            self._flush()
+
+    def _flush(self) -> None:
         counts = {name: self._append(name) for name in TABLES}
         n_metrics = self._extent.metrics + len(self._metrics)
         if self._metrics:
             _put(self._file["metrics/values"], self._extent.metrics, np.array(self._metrics))
             self._metrics.clear()
         self._extent = self._extent._replace(metrics=n_metrics, **counts)
-        self._file.flush()
+        self._sync()
         self._file.attrs.modify("committed", np.array(self._extent, "i8"))
         self._file.flush()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint must keep to continue this file."""
         self.flush()
-        return {"extent": [int(n) for n in self._extent], "tally": self._tally.state()}
+        self._sync()  # a checkpoint must not outlive what it continues
+        return {
+            "run": self._file.attrs.get("run"),
+            "extent": [int(n) for n in self._extent],
+            "tally": self._tally.state(),
+        }
 
     def finish(self, model: "TumorModel", reason: str) -> None:
         """Close the file; it is complete unless ``reason`` is ``layout.INTERRUPTED``."""
+        with _naming(self.path):
+            self._finish(model, reason)
+
+    def _finish(self, model: "TumorModel", reason: str) -> None:
         self.flush()
         balances.write(self._file, model)
         for name, seconds in model.timers.items():
@@ -130,7 +155,15 @@ class Recorder:
         """Give the file up as it is, after an error or an interruption."""
         with contextlib.suppress(OSError, RuntimeError):
             self.flush()
-        self._file.close()
+        with contextlib.suppress(OSError, RuntimeError):
+            self._file.close()
+
+    def _sync(self) -> None:
+        """Wait until all that was written is on the disk."""
+        for dataset in self._held:
+            dataset.flush()
+        self._file.flush()
+        os.fsync(self._file.id.get_vfd_handle())
 
     def _append(self, table: str) -> int:
         """Write the buffered rows of a table behind the whole ones; how many are then there."""
@@ -151,6 +184,7 @@ class Recorder:
         file = h5py.File(part, "w")
         try:
             file.attrs.update({"format": layout.FORMAT, "format_version": layout.FORMAT_VERSION})
+            file.attrs["run"] = uuid.uuid4().hex
             file.attrs["committed"] = np.array(Extent(), "i8")
             file.attrs["complete"] = False
             file.attrs["stop_reason"] = ""
@@ -158,14 +192,17 @@ class Recorder:
             file.flush()
             part.replace(self.path)
         except BaseException:
-            file.close()
+            with contextlib.suppress(OSError, RuntimeError):
+                file.close()
             part.unlink(missing_ok=True)
             raise
         return file
 
-    def _reopen(self, model: "TumorModel", facts: Mapping[str, str | int]) -> h5py.File:
+    def _reopen(
+        self, source: Path | None, model: "TumorModel", facts: Mapping[str, str | int]
+    ) -> h5py.File:
         """An existing file, cut back to the extent of the checkpoint."""
-        with _open_file(self.path) as old:
+        with _open_file(source or self.path) as old:
             held = Extent(*(int(n) for n in old.attrs["committed"]))
             if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
                 msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
@@ -173,6 +210,8 @@ class Recorder:
             part = self.path.with_name(self.path.name + ".part")
             with h5py.File(part, "w") as new:
                 _copy_whole(old, new, self._extent)
+                if source is not None:
+                    new.attrs["run"] = uuid.uuid4().hex
         part.replace(self.path)
         file = h5py.File(self.path, "r+")
         _drop(file, "cells", {q.name for q in self._quantities})
@@ -211,11 +250,33 @@ class Recorder:
         _require_metrics(file, {name: units(name, substrate_units) for name in self._columns})
 
 
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors of HDF5 that the system caused as the system's: with its number, and the file's name.
+
+    h5py raises RuntimeError for some of them, and tells the number only in words.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as err:
+        cause = re.search(r"errno = (\d+)", str(err))
+        if cause is None:
+            raise
+        number = int(cause[1])
+        raise OSError(number, os.strerror(number), str(path)) from err
+
+
 def _rows_of(model: "TumorModel", table: str) -> Sequence[tuple[object, ...]]:
     """The model's list behind a table, as rows of the table."""
     if table == "clones":
         return [(c.index, c.parent, c.genotype, c.time, c.name) for c in model.clones]
     return model.lineage if table == "lineage" else model.events
+
+
+def _data_sets(file: h5py.File) -> list[h5py.Dataset]:
+    found: list[h5py.Dataset] = []
+    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+    return found
 
 
 def _put(dataset: h5py.Dataset, start: int, values: np.ndarray) -> None:

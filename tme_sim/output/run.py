@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tme_sim.scenario import Scenario
 
 
+_IN_PIECES = (KeyError, OSError, RuntimeError)  # what h5py raises where a kill hit a write
+
+
 def open_run(path: str | Path) -> "Run":
     """Open a run file for reading.
 
@@ -51,8 +54,10 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with self._open() as file:
+            _refuse_foreign(file, self.path)
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])
+            self.id: str | None = file.attrs.get("run")
             self.reason = str(file.attrs["stop_reason"])
             frames = {n: d[: self._extent.frames] for n, d in file["frames"].items()}
             self._geometry = dict(file["scenario"].attrs)
@@ -77,6 +82,26 @@ class Run:
     def size(self) -> tuple[float, ...]:
         """Size of the domain [um], x y (z)."""
         return tuple(float(s) for s in self._geometry["size"])
+
+    @property
+    def tick(self) -> float:
+        """Length of a tick [min]."""
+        return float(self.scenario.time.tick)
+
+    @property
+    def end(self) -> float:
+        """Time up to which the run is recorded [min]."""
+        return max(0, self._extent.metrics - 1) * self.tick
+
+    @property
+    def parent(self) -> str | None:
+        """The run that this one is a branch of, as it was named."""
+        name = self.provenance.get("parent")
+        return None if name is None else str(name)
+
+    def holds(self, extent: Sequence[int]) -> bool:
+        """Whether as much as this is whole in the file."""
+        return all(there >= wanted for there, wanted in zip(self._extent, extent, strict=True))
 
     @property
     def voxel(self) -> float:
@@ -329,6 +354,30 @@ def _open_file(path: Path) -> h5py.File:
         cause = "is truncated" if "truncated" in str(err) else "is no run file of tme-sim"
         msg = f"{path}: {cause} ({err})"
         raise RunFileError(msg) from err
+
+
+def _refuse_foreign(group: h5py.Group, path: Path) -> None:
+    """Refuse data that lies elsewhere: a file could show any other of its reader's as its own.
+
+    What a kill has left in pieces cannot be read by anyone, and is passed over.
+    """
+    names: list[str] = []
+    with contextlib.suppress(*_IN_PIECES):
+        names += group
+    for name in names:
+        with contextlib.suppress(*_IN_PIECES):
+            link = group.get(name, getlink=True)
+            item = group[name] if isinstance(link, h5py.HardLink) else None
+            if isinstance(item, h5py.Group):
+                _refuse_foreign(item, path)
+            elif item is None or (isinstance(item, h5py.Dataset) and _lies_elsewhere(item)):
+                where = f"{group.name}/{name}"
+                msg = f"{path}: {where} is data of another place, which no run file holds; not read"
+                raise RunFileError(msg)
+
+
+def _lies_elsewhere(dataset: h5py.Dataset) -> bool:
+    return bool(dataset.external) or dataset.is_virtual
 
 
 def _check_format(file: h5py.File, path: Path) -> None:

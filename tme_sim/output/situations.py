@@ -30,7 +30,10 @@ class Situations(NamedTuple):
 
 
 def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
-    """Make the group where the file has none; frames that are there hold nobody."""
+    """Make the group where the file has none; frames that are there hold nobody.
+
+    A chunk per frame: a compressed one is written anew, elsewhere, with every change in it.
+    """
     if GROUP in file:
         return
     group = file.create_group(GROUP)
@@ -41,7 +44,7 @@ def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
         ("type", "i1", (SAMPLE,), NO_CELL),
     ):
         dataset = group.create_dataset(
-            name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(16, *shape),
+            name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(1, *shape),
             compression="lzf", shuffle=True, fillvalue=fill,
         )  # fmt: skip
         dataset.attrs["units"] = "1"

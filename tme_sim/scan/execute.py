@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from filelock import Timeout
 
-from tme_sim import simulation
+from tme_sim import continuation, simulation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run, open_run
 from tme_sim.output.summary import dose_times
@@ -214,7 +214,7 @@ def _make(job: Job, terms: Terms) -> str:
     except Exception as error:
         return _fail(job, terms, f"{type(error).__name__}: {error}")
     if row is not None:
-        shutil.rmtree(simulation.checkpoint_folder(path), ignore_errors=True)
+        shutil.rmtree(continuation.checkpoint_folder(path), ignore_errors=True)
         if terms.keep not in ("all", "best"):
             path.unlink()
     store.publish(key, is_run=job.is_run, row=row)
@@ -264,7 +264,7 @@ def _course(run: Run) -> dict[str, Any]:
 def _simulate(store: Store, job: Job, path: Path) -> Run:
     """The run of a task: resumed where somebody was stopped, else branched or from its start."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and checkpoint.ticks(simulation.checkpoint_folder(path)):
+    if path.exists() and checkpoint.ticks(continuation.checkpoint_folder(path)):
         with contextlib.suppress(RunFileError):
             return simulation.resume(path, until=job.until, threads=1)
     scenario = load_scenario(job.scenario)

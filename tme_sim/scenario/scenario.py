@@ -258,7 +258,7 @@ class Scenario(Strict):
         """Names of the bits of a genotype: those of the cell model, then the scenario's own."""
         from surrogates.channels import GENOTYPES
 
-        return (*GENOTYPES, *self._own_mutations())
+        return (*GENOTYPES, *self.own_mutations)
 
     def genotype_bits(self, names: Iterable[str]) -> int:
         """Genotype with these mutations, bit k for the k-th of ``genotypes``."""
@@ -268,10 +268,12 @@ class Scenario(Strict):
 
     def cell_model_options(self) -> dict[str, Any]:
         """Arguments of ``surrogates.load``: the surrogate, and the scenario's own mutations."""
-        own = self._own_mutations()
+        own = self.own_mutations
         return self.surrogate.options() | ({"mutations": own} if own else {})
 
-    def _own_mutations(self) -> dict[str, dict[str, dict[str, float]]]:
+    @property
+    def own_mutations(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Mutations that the scenario itself defines: what each changes of which node."""
         return {name: spec.changes() for name, spec in self.evolution.items() if spec.nodes}
 
     def grid_shape(self) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 import functools
 import math
 import re
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from tme_sim.scenario.errors import ScenarioError, nearest
@@ -19,6 +20,8 @@ OXYGEN_SOLUBILITY = 1.35e-3
 
 CONCENTRATION_UNITS = ("mmHg", "mM", "uM", "nM")
 """Units a substrate may have inside the simulator."""
+
+_ROUNDING = 1e-6  # ticks
 
 BARE_UNITS = ("1", "cells")
 """Units that a number may be given without."""
@@ -56,7 +59,10 @@ def parse_quantity(value: object, unit: str) -> float:
         raise UnitError(msg)
     if given == unit:
         return number
-    return number * _factor(given, unit)
+    factor = _factor(given, unit)
+    if unit == "min" and factor.is_integer():  # 0.7 d are 1008 min, not 1007.9999999999999
+        return float(Fraction(repr(number)) * int(factor))
+    return number * factor
 
 
 def minutes(time: str | float) -> float:
@@ -72,6 +78,20 @@ def minutes(time: str | float) -> float:
     except UnitError as err:
         msg = f"time: {err}"
         raise ScenarioError(msg) from err
+
+
+def ticks_before(time: float, tick: float, *, whole: bool = True) -> int:
+    """Ticks [min] up to a time [min]: whole ones, or the one that it falls into too."""
+    ticks = time / tick
+    return math.floor(ticks + _ROUNDING) if whole else math.ceil(ticks - _ROUNDING)
+
+
+def time_in_words(time: float) -> str:
+    """A time [min] in the largest unit of which it is at least one, and a short number."""
+    for unit, length in (("d", DAY), ("h", HOUR)):
+        if time >= length and f"{time / length:.4g}" == f"{time / length:.9g}":
+            return f"{time / length:.4g} {unit}"
+    return f"{time:g} min"
 
 
 def concentration_per_amount(unit: str) -> float:

@@ -10,6 +10,7 @@ import os
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +55,46 @@ def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | No
 
 
 def load(folder: Path | str, *, at_most: int | None = None) -> tuple[int, dict[str, Any]]:
-    """Newest readable (tick, state), not after tick ``at_most``; damaged files are passed over."""
+    """Newest readable (tick, state), not after tick ``at_most``; damaged files are passed over.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = find(folder, at_most=at_most)
+    if found is None:
+        limit = "" if at_most is None else f" at or before tick {at_most}"
+        msg = f"{folder} holds no readable checkpoint{limit}"
+        raise InputError(msg)
+    return found
+
+
+def find(
+    folder: Path | str,
+    *,
+    at_most: int | None = None,
+    fault: Callable[[dict[str, Any]], str] = lambda _state: "",
+) -> tuple[int, dict[str, Any]] | None:
+    """As ``load``, or None; states of which ``fault`` tells a fault are passed over."""
     folder = Path(folder)
     for tick in reversed(ticks(folder)):
         if at_most is not None and tick > at_most:
             continue
         path = folder / f"tick_{tick:010d}.npz"
         try:
-            return tick, _read(path)
+            state = _read(path)
+            wrong = fault(state)
         except _DAMAGE as error:
-            warnings.warn(f"{path} cannot be read ({error}); using the one before it", stacklevel=2)
-    limit = "" if at_most is None else f" at or before tick {at_most}"
-    msg = f"{folder} holds no readable checkpoint{limit}"
-    raise InputError(msg)
+            wrong = f"cannot be read ({error})"
+        if not wrong:
+            return tick, state
+        warnings.warn(f"{path} {wrong}; using the one before it", stacklevel=2)
+    return None
+
+
+def clear(folder: Path | str) -> None:
+    """Remove the checkpoints of a run that is no more."""
+    for tick in ticks(folder):
+        (Path(folder) / f"tick_{tick:010d}.npz").unlink(missing_ok=True)
 
 
 def ticks(folder: Path | str) -> list[int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.schedules import Dose
+from tme_sim.scenario.units import time_in_words
 from tme_sim.therapy.compartments import Body, Compartments
 from tme_sim.therapy.pharmacokinetics import nominal_concentration
 from tme_sim.therapy.policies import Policy, adaptive_policy
@@ -91,8 +92,10 @@ class Therapy:
         """Continue from a state of ``state()``.
 
         A branch may bring other entries: they start from now on, what was due before stays undone.
+        One that starts as an entry of the past, with its rules, knows what these have seen.
         """
         self._time = float(state["time"])
+        self.events = [(float(t), str(kind), str(text)) for t, kind, text in state["events"]]
         levels = state.get("vessel_levels", {})  # a checkpoint of version 0.1 has none
         self.vessel_levels = {name: levels[name] for name in self.drugs if name in levels}
         for name, body in self.bodies.items():
@@ -103,9 +106,15 @@ class Therapy:
             known = saved.get(schedule.state()["entry"])
             if known is not None:
                 schedule.restore(known)
-            else:
-                schedule.skip_to(self._time)
-        self.events = [(float(t), str(kind), str(text)) for t, kind, text in state["events"]]
+                continue
+            like = next(filter(schedule.has_rules_of, state["schedules"]), None)
+            if like is not None:
+                schedule.remember(like)
+            schedule.skip_to(self._time)
+            if like is None and schedule.is_over:
+                drug, time = schedule.entry.drug, time_in_words(self._time)
+                told = f"{drug}: no dose is due from {time} on; those before it are not given"
+                self.events.append((self._time, "therapy", told))
 
     def _due(self, time: float, end: float) -> list[tuple[float, float, Schedule]]:
         """Doses of the tick, in order of time."""

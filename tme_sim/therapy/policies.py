@@ -16,8 +16,10 @@ A user's own policy, in ``rules.py`` beside the scenario, named by ``policy: rul
         return 0.5 if last.burden < 0.67 * first.burden else 1.0
 """
 
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -152,6 +154,13 @@ def load_policy(path: str) -> Policy:
         raise ValueError(msg)
     policy: Policy = function
     return policy
+
+
+def fingerprint(path: str) -> str:
+    """SHA-256 of the source of a user's policy, named as for ``load_policy``; empty without one."""
+    place = path.rpartition(":")[0]
+    file = place if place.endswith(".py") else inspect.getsourcefile(importlib.import_module(place))
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> float:

@@ -15,6 +15,8 @@ from tme_sim.therapy.policies import Policy, Visit, checked_share, interruption
 ROUNDING = 1e-6  # [min]; times are sums of floats
 BURDEN, HEALTHY = 0, 1  # draws of one visit
 
+_RULES = ("drug", "start", "adaptive", "toxicity")
+
 Event = tuple[float, str, str]
 
 
@@ -183,6 +185,22 @@ class Schedule:
         self.last_given = float(state["last_given"])
         for watch, saved in zip(self.watches, state["watches"], strict=True):
             watch.restore(saved)
+
+    def has_rules_of(self, state: Mapping[str, Any]) -> bool:
+        """Whether a state is of an entry with the same drug, start and rules."""
+        other = type(self.entry).model_validate_json(state["entry"])
+        return all(getattr(self.entry, name) == getattr(other, name) for name in _RULES)
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Take over what the rules of such an entry have seen and decided."""
+        self.late, self.cap = float(state["late"]), float(state["cap"])
+        for watch, saved in zip(self.watches, state["watches"], strict=True):
+            watch.restore(saved)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no dose is left."""
+        return not self._moment() < self._stop
 
     @property
     def _stop(self) -> float:

@@ -33,13 +33,13 @@ from tme_sim.analysis.explain.counterfactual import (
     tumor_rows,
 )
 from tme_sim.compute.random import Stream, uniforms
+from tme_sim.continuation import checkpoint_folder
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.explanation import COMBINED, DYING, FATES, UNEXPLAINED, Explanation
 from tme_sim.output.run import Run
 from tme_sim.output.summary import dose_times
 from tme_sim.scenario.units import DAY, minutes
-from tme_sim.simulation import checkpoint_folder
 from tme_sim.state import checkpoint
 
 PROGRESSION = 1.2  # times the nadir

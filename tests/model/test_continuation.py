@@ -1,0 +1,290 @@
+"""What has happened to a run stays: branches, resumed runs and their files."""
+
+import copy
+import os
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+from tme_sim import simulation
+from tme_sim.cli import main
+from tme_sim.continuation import checkpoint_folder
+from tme_sim.errors import InputError
+from tme_sim.output.run import open_run
+from tme_sim.scenario import load_scenario
+from tme_sim.state import checkpoint
+
+TISSUE = {
+    "tumor": {"type": "tumor", "count": 12, "placement": {"disk": {"radius": "60 um"}}},
+    "vessel": {"type": "endothelial", "placement": {"poisson": {"spacing": "150 um"}}},
+}
+DOSES = {"drug": "vemurafenib", "dose": "960 mg", "every": "12 h", "start": "4 h"}
+BASE = {
+    "name": "small",
+    "seed": 3,
+    "time": {
+        "duration": "48 h",
+        "tick": "12 min",
+        "frame_every": "6 h",
+        "checkpoint_every": "12 h",
+    },
+    "domain": {"size": ["300 um", "300 um"], "voxel": "20 um"},
+    "substrates": {"oxygen": {"boundary": {"all": "38 mmHg"}}},
+    "cells": TISSUE,
+    "therapy": [DOSES],
+    "surrogate": {
+        "name": "constant",
+        "rates": {
+            "tumor": {"g1s_rate": "0.03 /h", "g2m_rate": "0.2 /h", "growth_rate": "0.02 /h"},
+            "endothelial": {"vessel_PS": "1"},
+        },
+    },
+}
+
+
+def simulated(path, until=None, **sections):
+    data = copy.deepcopy(BASE) | sections
+    return simulation.simulate(load_scenario(data), path, until=until, force=True)
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory):
+    return simulated(tmp_path_factory.mktemp("parent") / "a.h5")
+
+
+def doses(run):
+    return [(time / 60, text) for time, kind, text in run.events.values.tolist() if kind == "dose"]
+
+
+def branch(parent, at, path, **overrides):
+    keys = {key.replace("__", "."): value for key, value in overrides.items()}
+    return simulation.branch(parent.path, at, overrides=keys, output=path)
+
+
+# ---- branches
+
+
+def test_a_branch_without_a_change_is_the_run_itself(parent, tmp_path):
+    assert branch(parent, "17.2 h", tmp_path / "b.h5").digest() == parent.digest()
+    again = simulation.branch(tmp_path / "b.h5", "30 h", output=tmp_path / "c.h5")
+    assert again.digest() == parent.digest()
+
+
+def test_conditions_change_at_the_time_that_is_asked_for(parent, tmp_path):
+    found = branch(parent, "22 h", tmp_path / "b.h5", therapy__0__dose="480 mg")
+    assert doses(found) == [
+        (4.0, "vemurafenib 960 mg"), (16.0, "vemurafenib 960 mg"),
+        (28.0, "vemurafenib 480 mg"), (40.0, "vemurafenib 480 mg"),
+    ]  # fmt: skip
+
+
+def test_a_branch_names_its_parent_and_leaves_nothing_beside_it(parent, tmp_path):
+    found = branch(parent, "22 h", tmp_path / "b.h5")
+    assert found.provenance["parent"] == str(parent.path)
+    assert found.provenance["branch_time"] == "1320 min"
+    assert found.provenance["parent_digest"] == parent.digest()
+    assert found.id != parent.id
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.h5", "b.h5.checkpoints"]
+    assert f"{parent.path} at 1320 min" in " ".join(found.info().split())
+
+
+@pytest.mark.parametrize(
+    "therapy", [[], [DOSES | {"drug": "trametinib", "dose": "2 mg", "start": "24 h"}]]
+)
+def test_a_drug_that_a_branch_lacks_is_washed_out(parent, tmp_path, therapy):
+    ended = branch(parent, "24 h", tmp_path / "ended.h5", therapy__0__until="24 h")
+    found = branch(parent, "24 h", tmp_path / "b.h5", therapy=therapy)
+    wanted = ended.field("vemurafenib", "36 h")
+    assert wanted.max() > 0.1
+    assert found.field("vemurafenib", "36 h") == pytest.approx(wanted, rel=1e-3)
+
+
+def test_a_branch_says_which_doses_are_never_given(parent, tmp_path):
+    late = {"drug": "trametinib", "dose": "2 mg", "start": "2 h"}
+    found = branch(parent, "24 h", tmp_path / "b.h5", therapy=[DOSES, late])
+    assert "trametinib: no dose is due from 1 d on" in " ".join(found.events["text"])
+
+
+def test_a_rule_remembers_what_it_saw_when_its_entry_ends_otherwise(tmp_path):
+    rule = {"visit_every": "6 h", "stop_below": 0.8, "resume_at": 1.0}
+    dying = {"name": "constant", "rates": {"tumor": {"apoptosis_rate": "0.02 /h"}}}
+    entry = {**DOSES, "every": "6 h", "start": "2 h", "adaptive": rule}
+    stopped = simulated(tmp_path / "a.h5", therapy=[entry], surrogate=dying)
+    assert [time for time, _ in doses(stopped)] == [2.0]
+    found = branch(stopped, "24 h", tmp_path / "b.h5", therapy__0__until="40 h")
+    assert [time for time, _ in doses(found)] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"time__tick": "6 min"}, "time.tick is 6.0 min, was 12.0 min"),
+        ({"domain__voxel": "10 um"}, "domain.voxel"),
+        ({"cells__tumor__count": 99}, "cells.tumor.count is 99, was 12"),
+        ({"cells": {"tumor": TISSUE["tumor"]}}, "groups of its past"),
+        ({"cells": {"extra": TISSUE["tumor"], **TISSUE}}, "found extra, tumor, vessel"),
+    ],
+)
+def test_a_branch_cannot_change_its_past(parent, tmp_path, overrides, message):
+    with pytest.raises(InputError, match=message):
+        branch(parent, "24 h", tmp_path / "b.h5", **overrides)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("evolution", [{}, {"KB": {"rate": "1e-6 per division",
+                                                   "nodes": {"p53": {"held": 0.9}}}}])  # fmt: skip
+def test_mutants_stay_mutants(tmp_path, evolution):
+    own = {"KA": {"rate": "1e-3 per division", "nodes": {"ERK": {"held": 0.9}}}}
+    mutating = simulated(tmp_path / "a.h5", until="12 h", evolution=own, surrogate={})
+    with pytest.raises(InputError, match="own mutations of its past as they were"):
+        branch(mutating, "12 h", tmp_path / "b.h5", evolution=evolution)
+
+
+@pytest.mark.parametrize(
+    ("at", "message"),
+    [
+        ("90 h", "ends at 2 d"),
+        ("-1 h", "no time of"),
+        ("nan d", "number"),
+        ("2 h", "no checkpoint of its own at or before 2 h; the first is at 12 h"),
+    ],
+)
+def test_a_branch_begins_within_the_run(parent, tmp_path, at, message):
+    with pytest.raises(InputError, match=message):
+        branch(parent, at, tmp_path / "b.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_branch_onto_its_parent_is_refused(parent):
+    before = sorted(checkpoint_folder(parent.path).iterdir())
+    with pytest.raises(InputError, match="is the run to branch from"):
+        simulation.branch(parent.path, "24 h", output=parent.path, force=True)
+    assert sorted(checkpoint_folder(parent.path).iterdir()) == before
+
+
+# ---- resumed runs
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [(["--seed", "77"], "seed is 77, was 3"), (["--set", "time.duration=96 h"], "time.duration"),
+     (["--set", "cells.tumor.count=5"], "cells.tumor.count is 5, was 12")],
+)  # fmt: skip
+def test_a_run_is_not_resumed_as_another(tmp_path, capsys, asked, told):
+    run = simulated(tmp_path / "a.h5", until="12 h")
+    code = main(["run", str(run.path), "--resume", "--quiet", *asked])
+    message = capsys.readouterr().err
+    assert code == 2
+    assert told in message
+    assert f"tme-sim branch {run.path} --at '12 h'" in message
+
+
+def test_a_run_file_is_all_that_resume_needs(parent, tmp_path):
+    simulated(tmp_path / "a.h5", until="20 h")
+    assert main(["run", str(tmp_path / "a.h5"), "--resume", "--quiet"]) == 0
+    assert open_run(tmp_path / "a.h5").digest() == parent.digest()
+
+
+def test_a_run_without_checkpoint_begins_anew(parent, tmp_path):
+    simulated(tmp_path / "a.h5", until="3 h")
+    checkpoint.clear(checkpoint_folder(tmp_path / "a.h5"))
+    assert simulation.resume(tmp_path / "a.h5").digest() == parent.digest()
+
+
+def test_checkpoints_of_another_run_are_passed_over(parent, tmp_path):
+    simulated(tmp_path / "a.h5", until="20 h")
+    simulated(tmp_path / "b.h5", seed=4)
+    for file in checkpoint_folder(tmp_path / "b.h5").iterdir():
+        file.replace(checkpoint_folder(tmp_path / "a.h5") / file.name)
+    with pytest.warns(UserWarning, match="belongs to another run"):
+        found = simulation.resume(tmp_path / "a.h5")
+    assert found.digest() == parent.digest()
+
+
+def test_other_code_of_a_policy_is_refused(tmp_path):
+    rules = tmp_path / "rules.py"
+    rules.write_text("def f(visits, share):\n    return 1.0\n")
+    adaptive = {"visit_every": "6 h", "policy": f"{rules}:f"}
+    simulated(tmp_path / "a.h5", until="12 h", therapy=[DOSES | {"adaptive": adaptive}])
+    rules.write_text("def f(visits, share):\n    return 0.25\n")
+    with pytest.raises(InputError, match=r"policy .*rules\.py:f are not those"):
+        simulation.resume(tmp_path / "a.h5")
+
+
+def test_other_weights_are_refused(tmp_path):
+    simulated(tmp_path / "a.h5", until="12 h")
+    import h5py
+
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["provenance"].attrs["surrogate_hash"] = "0" * 64
+    with pytest.raises(InputError, match="the weights are not those"):
+        simulation.resume(tmp_path / "a.h5")
+
+
+# ---- what is there already
+
+
+@pytest.mark.parametrize("until", ["banana", "nan d", "inf d", "-1 h", "5"])
+def test_a_bad_until_costs_nothing(tmp_path, until):
+    digest = simulated(tmp_path / "a.h5", until="12 h").digest()
+    with pytest.raises(InputError):
+        simulated(tmp_path / "a.h5", until=until)
+    assert open_run(tmp_path / "a.h5").digest() == digest
+    assert checkpoint.ticks(checkpoint_folder(tmp_path / "a.h5")) == [60]
+
+
+@pytest.mark.parametrize(("until", "last"), [("1.1 d", 1584.0), ("0.07 d", 108.0)])
+def test_a_run_ends_with_the_tick_that_it_names(tmp_path, until, last):
+    run = simulated(tmp_path / "a.h5", until=until)
+    assert run.times[-1] == pytest.approx(last, abs=1e-9)
+    assert run.end == pytest.approx(last, abs=1e-9)
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    def second(_model):
+        with pytest.raises(InputError, match=f"is being written by process {os.getpid()}"):
+            simulated(tmp_path / "a.h5", until="12 min")
+        tried.append(True)
+
+    tried = []
+    scenario = load_scenario(copy.deepcopy(BASE))
+    simulation.simulate(scenario, tmp_path / "a.h5", until="12 min", progress=second)
+    assert tried
+    assert not (tmp_path / "a.h5.lock").exists()
+    simulated(tmp_path / "a.h5", until="12 min")
+
+
+def test_the_lock_ends_with_its_process(tmp_path):
+    code = f"""
+import os
+from pathlib import Path
+from tme_sim.state.lock import locked
+with locked(Path({str(tmp_path / "a.h5")!r})):
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    assert (tmp_path / "a.h5.lock").exists()
+    simulated(tmp_path / "a.h5", until="12 min")
+
+
+def test_a_figure_never_replaces_a_run(tmp_path):
+    scenario = tmp_path / "s.yaml"
+    import yaml
+
+    scenario.write_text(yaml.safe_dump({"format": 1} | BASE))
+    for name in ("a.png", "r.1", "r.2"):
+        arguments = ["run", str(scenario), "-o", str(tmp_path / name), "--until", "1 h", "--quiet"]
+        assert main(arguments) == 0
+        assert open_run(tmp_path / name).complete
+        assert (tmp_path / f"{name}.png").is_file()
+
+
+def test_a_run_that_ends_at_once_is_told(tmp_path, capsys):
+    run = simulated(tmp_path / "a.h5", stop={"burden_above": "1 cells"})
+    assert run.complete
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["info", str(run.path)]) == 0
+    assert "ended by" in capsys.readouterr().out

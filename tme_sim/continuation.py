@@ -1,0 +1,100 @@
+"""Continue a run: from which checkpoint, and whether under the conditions that are asked for."""
+
+import shlex
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tme_sim.errors import InputError
+from tme_sim.model.tumor_model import TumorModel
+from tme_sim.output.describe import provenance_of
+from tme_sim.output.layout import POLICY
+from tme_sim.output.run import Run
+from tme_sim.scenario import Scenario, load_scenario
+from tme_sim.scenario.differences import TOLD, differences
+from tme_sim.scenario.differences import in_words as told
+from tme_sim.scenario.units import format_quantity, minutes, time_in_words
+from tme_sim.state import checkpoint
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """Where the checkpoints of a run file live."""
+    return path.with_name(path.name + ".checkpoints")
+
+
+def saved_state(run: Run, at_most: int | None = None) -> tuple[int, dict[str, Any]] | None:
+    """Tick and state of the last checkpoint that is the run's own and within what it holds."""
+
+    def fault(state: dict[str, Any]) -> str:
+        recorded = state["recorder"]
+        if recorded.get("run") != run.id:
+            return "belongs to another run"
+        if not run.holds(recorded["extent"]):
+            return "is ahead of the run file"
+        return ""
+
+    return checkpoint.find(checkpoint_folder(run.path), at_most=at_most, fault=fault)
+
+
+def refuse_without_checkpoint(run: Run, moment: float | None = None) -> NoReturn:
+    """Refuse to continue, and tell from when on it would be possible."""
+    saved = checkpoint.ticks(checkpoint_folder(run.path))
+    first = f"; the first is at {time_in_words(saved[0] * run.tick)}" if saved else ""
+    when = "" if moment is None else f" at or before {time_in_words(moment)}"
+    msg = f"{run.path} has no checkpoint of its own{when}{first}"
+    raise InputError(msg)
+
+
+def with_washout(old: Scenario, new: Scenario, state: dict[str, Any], moment: float) -> Scenario:
+    """The new scenario, with entries that end now for drugs in the body that it does not name."""
+    bodies = state["model"]["therapy"]["bodies"]
+    named = {entry.drug for entry in new.therapy}
+    gone = {name for name, body in bodies.items() if body["given"] > 0.0} - named
+    if not gone:
+        return new
+    before, data = old.resolved(), new.resolved()
+    until = format_quantity(moment, "min")
+    data["therapy"] += [
+        entry | {"until": until} for entry in before["therapy"] if entry["drug"] in gone
+    ]
+    for section in ("drugs", "substrates"):
+        data[section] |= {
+            k: v for k, v in before[section].items() if k in gone - set(data[section])
+        }
+    return load_scenario(data)
+
+
+def moment_of(run: Run, at: str | float) -> float:
+    """A time of a run's past [min]."""
+    moment = minutes(at)
+    if not 0.0 <= moment <= run.end:
+        msg = f"at: {at!r} is no time of {run.path}, which ends at {time_in_words(run.end)}"
+        raise InputError(msg)
+    return moment
+
+
+def refuse_other_conditions(run: Run, saved: Scenario, asked: Scenario) -> None:
+    """Refuse to resume a run as another scenario than it is; the message has the branch for it."""
+    found = differences(saved, asked)
+    if found:
+        sets = " ".join(f"--set {shlex.quote(f'{key}={new}')}" for key, (_, new) in found.items())
+        shown = sets if len(found) <= TOLD else "--set ..."
+        msg = (
+            f"{run.path} differs from what is asked for: {told(found)}. --resume goes on as it was "
+            f"begun; for other conditions: tme-sim branch {shlex.quote(str(run.path))} "
+            f"--at '{time_in_words(run.end)}' {shown}"
+        )
+        raise InputError(msg)
+
+
+def refuse_other_deciders(run: Run, model: TumorModel) -> None:
+    """Refuse to go on with other weights, or other code of a user's policy, than a run's own."""
+    facts, now = run.provenance, provenance_of(model)
+    for name in (n for n in facts if n == "surrogate_hash" or n.startswith(POLICY)):
+        if now.get(name) != facts[name]:
+            what = "weights" if name == "surrogate_hash" else name
+            msg = (
+                f"{run.path}: the {what} are not those that it was begun with "
+                f"({str(facts[name])[:12]}, now {str(now.get(name, 'none'))[:12]}); put these "
+                "back, or start a new run"
+            )
+            raise InputError(msg)

@@ -1,0 +1,55 @@
+"""One writer at a time."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from tme_sim.errors import InputError
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Be the only process that writes an output, until the end or however this process ends.
+
+    Raises:
+        InputError: another process is, or there is no place to write.
+    """
+    file = path.with_name(f"{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = _opened(file)
+    except BlockingIOError as err:
+        msg = f"{path} is being written by {err.strerror}; wait for it, or choose another file"
+        raise InputError(msg) from err
+    except OSError as err:
+        msg = f"{path}: cannot be written: {err.strerror} ({err.filename})"
+        raise InputError(msg) from err
+    with handle:
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _opened(file: Path) -> TextIO:
+    """The file, locked and with the id of this process in it."""
+    while True:
+        handle = file.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            handle.seek(0)
+            owner = f"process {handle.read().strip()}".strip()
+            handle.close()
+            raise BlockingIOError(err.errno, owner) from err
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle.fileno()), file.stat()):
+                break
+        handle.close()  # its owner has just removed it
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
