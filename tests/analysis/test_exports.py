@@ -227,6 +227,15 @@ def test_what_is_there_is_overwritten_only_when_told_so(to, run):
     assert sorted(p.name for p in path.parent.iterdir()) == sorted(["run.h5", path.name])
 
 
+def test_a_folder_of_somebody_else_is_never_replaced(run, tmp_path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match="a folder that no export made"):
+        export(run, "csv", precious, force=True)
+    assert (precious / "thesis.tex").read_text() == "x"
+
+
 def test_a_missing_package_is_named_with_what_installs_it(run, monkeypatch, capsys):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     assert cli.main(["export", str(run.path), "--to", "vtk"]) == 2

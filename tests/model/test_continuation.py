@@ -2,8 +2,10 @@
 
 import copy
 import os
+import signal
 import subprocess
 import sys
+import threading
 import warnings
 
 import pytest
@@ -221,6 +223,24 @@ def test_other_weights_are_refused(tmp_path):
         file["provenance"].attrs["surrogate_hash"] = "0" * 64
     with pytest.raises(InputError, match="the weights are not those"):
         simulation.resume(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(("number", "stops"), [(signal.SIGUSR1, False), (signal.SIGHUP, True)])
+def test_signals_write_a_checkpoint(parent, tmp_path, number, stops):
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread only")
+
+    def send(model):
+        if model.tick_index == 7:
+            os.kill(os.getpid(), number)
+
+    scenario = load_scenario(copy.deepcopy(BASE))
+    run = simulation.simulate(scenario, tmp_path / "a.h5", progress=send)
+    assert checkpoint.ticks(checkpoint_folder(run.path))[0] == 8
+    assert run.complete is not stops
+    if stops:
+        run = simulation.resume(run.path)
+    assert run.digest() == parent.digest()
 
 
 # ---- what is there already
