@@ -54,7 +54,9 @@ def with_washout(old: Scenario, new: Scenario, state: dict[str, Any], moment: fl
     before, data = old.resolved(), new.resolved()
     until = format_quantity(moment, "min")
     data["therapy"] += [
-        entry | {"until": until} for entry in before["therapy"] if entry["drug"] in gone
+        plan | {"until": until}
+        for plan, entry in zip(before["therapy"], old.therapy, strict=True)
+        if entry.drug in gone and entry.start < moment
     ]
     for section in ("drugs", "substrates"):
         data[section] |= {
@@ -77,7 +79,8 @@ def refuse_other_conditions(run: Run, saved: Scenario, asked: Scenario) -> None:
     found = differences(saved, asked)
     if found:
         sets = " ".join(f"--set {shlex.quote(f'{key}={new}')}" for key, (_, new) in found.items())
-        shown = sets if len(found) <= TOLD else "--set ..."
+        is_short = len(found) <= TOLD and all(new is not None for _, new in found.values())
+        shown = sets if is_short else "--set ..."
         msg = (
             f"{run.path} differs from what is asked for: {told(found)}. --resume goes on as it was "
             f"begun; for other conditions: tme-sim branch {shlex.quote(str(run.path))} "

@@ -103,6 +103,14 @@ def test_a_drug_that_a_branch_lacks_is_washed_out(parent, tmp_path, therapy):
     assert found.field("vemurafenib", "36 h") == pytest.approx(wanted, rel=1e-3)
 
 
+def test_an_entry_that_was_still_to_come_is_left_out_of_the_washout(tmp_path):
+    later = DOSES | {"start": "40 h"}
+    run = simulated(tmp_path / "a.h5", until="24 h", therapy=[DOSES | {"until": "20 h"}, later])
+    found = branch(run, "24 h", tmp_path / "b.h5", therapy=[])
+    assert [time for time, _ in doses(found)] == [4.0, 16.0]
+    assert found.field("vemurafenib", "36 h").max() > 0.1
+
+
 def test_a_branch_says_which_doses_are_never_given(parent, tmp_path):
     late = {"drug": "trametinib", "dose": "2 mg", "start": "2 h"}
     found = branch(parent, "24 h", tmp_path / "b.h5", therapy=[DOSES, late])
