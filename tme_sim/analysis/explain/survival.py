@@ -33,7 +33,7 @@ from tme_sim.analysis.explain.counterfactual import (
     tumor_rows,
 )
 from tme_sim.compute.random import Stream, uniforms
-from tme_sim.continuation import checkpoint_folder
+from tme_sim.continuation import checkpoint_folder, refuse_without_checkpoint, saved_state
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.explanation import COMBINED, DYING, FATES, UNEXPLAINED, Explanation
@@ -101,7 +101,8 @@ def explain(
     ticks, found = choose(run, at), []
     cell_model, members = _cell_model(run), _members(run)
     for tick in ticks:
-        _, state = checkpoint.load(checkpoint_folder(run.path), at_most=tick)
+        own = saved_state(run, at_most=tick)
+        _, state = own or refuse_without_checkpoint(run, tick * run.tick)
         model = TumorModel(run.scenario, cell_model=cell_model, state=state["model"])
         if progress is not None:
             progress(_cost(model, cells, members))
