@@ -19,7 +19,7 @@ LAYERS = (  # each may import itself and what stands below it
     ("bench",),
     ("scan",),
     ("progress",),
-    ("simulation", "warm_up", "analysis", "replay"),
+    ("simulation", "repetition", "warm_up", "analysis", "replay"),
     ("continuation",),
     ("model", "output"),
     ("agents", "processes", "therapy"),

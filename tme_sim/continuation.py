@@ -74,8 +74,31 @@ def moment_of(run: Run, at: str | float) -> float:
     return moment
 
 
+def refuse_untrusted(run: Run, scenario: Scenario | None = None, *, trust: bool) -> None:
+    """Refuse to run Python code that only the run file names.
+
+    Args:
+        run: the run to go on with.
+        scenario: what its user asks for; code that this names may run.
+        trust: the user has looked at what the file names.
+    """
+    named = set(run.scenario.policies) - set(() if scenario is None else scenario.policies)
+    if named and not trust:
+        msg = (
+            f"{run.path} names Python code that would be run: {', '.join(sorted(named))}; if you "
+            "trust it, say so with --trust (in Python: trust=True)"
+        )
+        raise InputError(msg)
+
+
 def refuse_other_conditions(run: Run, saved: Scenario, asked: Scenario) -> None:
     """Refuse to resume a run as another scenario than it is; the message has the branch for it."""
+    changed = [
+        path for path in asked.files if saved.files.get(path) not in (None, asked.files[path])
+    ]
+    if changed:
+        msg = f"{run.path} was begun with another content of {', '.join(changed)}; start a new run"
+        raise InputError(msg)
     found = differences(saved, asked)
     if found:
         sets = " ".join(f"--set {shlex.quote(f'{key}={new}')}" for key, (_, new) in found.items())

@@ -15,6 +15,7 @@ from tme_sim.continuation import (
     moment_of,
     refuse_other_conditions,
     refuse_other_deciders,
+    refuse_untrusted,
     refuse_without_checkpoint,
     saved_state,
     with_washout,
@@ -79,6 +80,7 @@ def resume(
     *,
     scenario: Scenario | None = None,
     until: str | float | None = None,
+    trust: bool = False,
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
@@ -87,17 +89,19 @@ def resume(
 
     Where it was stopped before its first checkpoint, it begins anew.
 
-    What else is given is as of ``simulate``; a ``scenario`` is what the run is taken to be.
+    What else is given is as of ``simulate``; a ``scenario`` is what the run is taken to be. With
+    ``trust``, a policy that the run file names may be imported, and not only the scenario's.
 
     Raises:
         InputError: the file is no run, or not of this scenario, these weights or policies.
     """
     path = Path(path)
-    begun = open_run(path)
+    begun = open_run(path, unsealed=True)
     saved = begun.scenario
     last = _last_tick(saved, until)
     if scenario is not None:
         refuse_other_conditions(begun, saved, scenario)
+    refuse_untrusted(begun, scenario, trust=trust)
     _use_threads(threads)
     with locked(path):
         found = saved_state(begun)
@@ -108,8 +112,7 @@ def resume(
             recorder.frame(model)
         else:
             _, state = found or refuse_without_checkpoint(begun)
-            model = TumorModel(saved, device=device, state=state["model"])
-            refuse_other_deciders(begun, model)
+            model = _restored(begun, state, device=device)
             recorder = Recorder(path, model, resume_from=state["recorder"])
         return _finish(model, recorder, path, last=last, progress=progress)
 
@@ -122,6 +125,7 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     scenario: Scenario | None = None,
     output: str | Path | None = None,
     until: str | float | None = None,
+    trust: bool = False,
     device: str = "auto",
     threads: int | None = None,
     force: bool = False,
@@ -133,7 +137,8 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     holds the shared past and the new future; without overrides it has the digest of the run it
     branched from. The conditions are overrides of the run's scenario, or a whole ``scenario``:
     substrates that it lacks are dropped, new ones start at their initial values; a drug that it
-    lacks is given no more, and what was given washes out.
+    lacks is given no more, and what was given washes out. With ``trust``, a policy that only the
+    run file names may be imported.
 
     Raises:
         InputError: there is no checkpoint that early, the run does not reach ``at``, or the
@@ -142,7 +147,11 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     path = Path(path)
     parent = open_run(path)
     old = parent.scenario
-    new = load_scenario(parent.resolved, overrides) if scenario is None else scenario
+    if scenario is None:
+        new = load_scenario(parent.resolved, overrides, files=parent.tables)
+    else:
+        new = scenario
+    refuse_untrusted(parent, scenario, trust=trust)
     output = _branch_path(path, at) if output is None else Path(output)
     moment, last = moment_of(parent, at), _last_tick(new, until)
     if output.resolve() == path.resolve():
@@ -152,9 +161,10 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     refuse_another_past(old, new)
     _use_threads(threads)
     with locked(output):
-        with _past(parent, old, moment, output, device=device) as (source, state):
+        with _past(parent, moment, output, device=device) as (source, state):
             new = with_washout(old, new, state, moment)
             model = TumorModel(new, device=device, state=state["model"])
+            model.therapy.load_policies(new)
             origin = {"parent": str(path), "branch_time": f"{moment:g} min"}
             origin["parent_digest"] = parent.digest()
             recorder = Recorder(
@@ -170,18 +180,25 @@ def default_path(scenario: Scenario) -> Path:
     return Path("outputs") / f"{scenario.name}-{scenario.seed}.h5"
 
 
+def _restored(run: Run, state: dict[str, Any], *, device: str) -> TumorModel:
+    """The model of a run at a checkpoint, with what decided in it."""
+    model = TumorModel(run.scenario, device=device, state=state["model"])
+    refuse_other_deciders(run, model)
+    model.therapy.load_policies(run.scenario)
+    return model
+
+
 @contextlib.contextmanager
 def _past(
-    parent: Run, old: Scenario, moment: float, output: Path, *, device: str
+    parent: Run, moment: float, output: Path, *, device: str
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """A file that holds a run up to a moment, and the state of the run then."""
-    wanted = ticks_before(moment, old.time.tick)
+    wanted = ticks_before(moment, parent.tick)
     tick, state = saved_state(parent, at_most=wanted) or refuse_without_checkpoint(parent, moment)
     if tick == wanted:
         yield parent.path, state
         return
-    model = TumorModel(old, device=device, state=state["model"])
-    refuse_other_deciders(parent, model)
+    model = _restored(parent, state, device=device)
     again = output.with_name(output.name + ".past")
     try:
         recorder = Recorder(again, model, resume_from=state["recorder"], source=parent.path)

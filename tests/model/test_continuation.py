@@ -10,6 +10,7 @@ import warnings
 
 import pytest
 
+from tests.output.stand_in import changing
 from tme_sim import simulation
 from tme_sim.cli import main
 from tme_sim.continuation import checkpoint_folder
@@ -220,14 +221,113 @@ def test_other_code_of_a_policy_is_refused(tmp_path):
     simulated(tmp_path / "a.h5", until="12 h", therapy=[DOSES | {"adaptive": adaptive}])
     rules.write_text("def f(visits, share):\n    return 0.25\n")
     with pytest.raises(InputError, match=r"policy .*rules\.py:f are not those"):
-        simulation.resume(tmp_path / "a.h5")
+        simulation.resume(tmp_path / "a.h5", trust=True)
+
+
+@pytest.fixture
+def with_code(tmp_path):
+    """A run under a policy whose module leaves a trace where it is imported."""
+    rules = tmp_path / "rules.py"
+    trace = f"from pathlib import Path\nPath({str(tmp_path / 'imported')!r}).touch()\n"
+    rules.write_text(trace + "def f(visits, share):\n    return 1.0\n")
+    adaptive = {"visit_every": "6 h", "policy": f"{rules}:f"}
+    run = simulated(tmp_path / "a.h5", until="24 h", therapy=[DOSES | {"adaptive": adaptive}])
+    (tmp_path / "imported").unlink()
+    return run, rules, tmp_path / "imported"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "a.h5", "--resume"], ["run", "--again", "a.h5"], ["branch", "a.h5", "--at", "13 h"],
+])  # fmt: skip
+def test_code_that_a_run_file_names_is_run_only_when_trusted(with_code, tmp_path, capsys,
+                                                             monkeypatch, arguments):  # fmt: skip
+    _, rules, imported = with_code
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "--quiet"]) == 2
+    assert f"names Python code that would be run: {rules}:f" in capsys.readouterr().err
+    assert not imported.exists()
+    assert main([*arguments, "--quiet", "--trust"]) == 0
+    assert imported.exists()
+
+
+def test_a_run_is_read_without_the_code_that_decided_in_it(with_code, tmp_path):
+    run, rules, imported = with_code
+    text = rules.read_text()
+    rules.unlink()
+    again = open_run(run.path)
+    assert again.scenario.policies == (f"{rules}:f",)
+    assert [found.text for found in again.inputs] == [text]
+    assert "kept in this file" in again.info()
+    assert not imported.exists()
+    with pytest.raises(InputError, match=r"rules\.py:f cannot be read"):
+        simulation.branch(run.path, "13 h", output=tmp_path / "b.h5", trust=True)
+    assert not (tmp_path / "b.h5").exists()
+
+
+# ---- what a run was made from
+
+
+@pytest.fixture
+def from_a_table(tmp_path):
+    table = tmp_path / "cells.csv"
+    table.write_text("x,y\n" + "".join(f"{100 + 25 * k},150\n" for k in range(5)))
+    cells = {"tumor": {"type": "tumor", "placement": {"file": str(table)}}}
+    return simulated(tmp_path / "a.h5", until="24 h", cells=TISSUE | cells), table
+
+
+@pytest.mark.parametrize("fate", ["moved", "changed"])
+def test_a_run_goes_on_without_its_table(from_a_table, tmp_path, fate):
+    run, table = from_a_table
+    text = table.read_text()
+    table.unlink() if fate == "moved" else table.write_text("x,y\n10,99999\n")
+    assert open_run(run.path).tables == {str(table): text}
+    branched = simulation.branch(run.path, "13 h", output=tmp_path / "b.h5", until="24 h")
+    assert branched.digest() == run.digest()
+    assert main(["run", "--again", str(run.path), "--quiet"]) == 0
+
+
+def test_a_run_is_not_resumed_with_another_table(from_a_table):
+    run, table = from_a_table
+    asked = run.resolved
+    table.write_text("x,y\n150,150\n")
+    with pytest.raises(InputError, match=f"begun with another content of {table}"):
+        simulation.resume(run.path, scenario=load_scenario(asked))
+
+
+# ---- repeated runs
+
+
+def test_a_branch_of_a_branch_is_repeated_with_its_past(parent, tmp_path, capsys):
+    first = branch(parent, "15 h", tmp_path / "b.h5", therapy__0__dose="480 mg")
+    second = branch(first, "30 h", tmp_path / "c.h5", therapy__0__every="6 h")
+    assert [part["until"] for part in second.past] == [15 * 60.0, 30 * 60.0]
+    assert main(["run", "--again", str(second.path), "--quiet"]) == 0
+    again = open_run(tmp_path / "c-again.h5")
+    assert again.digest() == second.digest()
+    assert f"the same result, digest {second.digest()}" in capsys.readouterr().out
+    assert sorted(path.suffix for path in tmp_path.glob(".*")) == []
+
+
+def test_a_repetition_that_differs_says_in_what(parent, tmp_path, capsys):
+    path = tmp_path / "a.h5"
+    path.write_bytes(parent.path.read_bytes())
+    with changing(path) as file:
+        file["provenance"].attrs["numpy"] = "1.0"
+        file["metrics/values"][5, 0] += 1.0
+    assert main(["run", "--again", str(path), "--quiet"]) == 1
+    told = capsys.readouterr().out
+    assert "another result" in told
+    assert "numpy 1.0, now" in told
+
+
+def test_a_repetition_is_of_a_whole_run_and_as_it_was(parent, capsys):
+    assert main(["run", "--again", str(parent.path), "--seed", "4"]) == 2
+    assert "--seed cannot be given" in capsys.readouterr().err
 
 
 def test_other_weights_are_refused(tmp_path):
     simulated(tmp_path / "a.h5", until="12 h")
-    import h5py
-
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
+    with changing(tmp_path / "a.h5") as file:
         file["provenance"].attrs["surrogate_hash"] = "0" * 64
     with pytest.raises(InputError, match="the weights are not those"):
         simulation.resume(tmp_path / "a.h5")

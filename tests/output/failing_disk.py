@@ -33,7 +33,7 @@ def resume(path):
 
     What the stand-in was at that tick is found by going there again.
     """
-    run = open_run(path)
+    run = open_run(path, unsealed=True)
     found = checkpoint.find(
         folder(path), fault=lambda s: "" if run.holds(s["recorder"]["extent"]) else "is ahead"
     )

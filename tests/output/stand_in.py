@@ -4,12 +4,15 @@ It grows, dies and carries a dose so that every part of a run file has something
 does is a function of its tick, so two of them are equal, and one restored goes on as the other.
 """
 
+import contextlib
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 
 from surrogates.channels import CELL_TYPES, Channel
 from tme_sim.fields.grid import Grid
+from tme_sim.output.seal import seal
 from tme_sim.state.columns import Population
 
 TICK = 6.0
@@ -46,6 +49,8 @@ class StandIn:
             source=f"name: {name}\nseed: {seed}\n",
             path=None,
             therapy=(),
+            policies=(),
+            files={"/data/cells.csv": "x,y\n1,2\n"},
             domain=SimpleNamespace(size=self.grid.size[:dim], voxel=20.0),
             cells={"tumor": None, "caf": None, "cd8": None},
             output=SimpleNamespace(fields=("oxygen", "vemurafenib"), columns=columns),
@@ -167,6 +172,14 @@ def record(path, model=None, ticks=100, frame_every=10, reason="duration"):
     advance(model, recorder, ticks, frame_every)
     recorder.finish(model, reason)
     return model
+
+
+@contextlib.contextmanager
+def changing(path):
+    """A run file that somebody changes, and seals again."""
+    with h5py.File(path, "r+") as file:
+        yield file
+    seal(path)
 
 
 def advance(model, recorder, ticks, frame_every=10):

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.output.stand_in import StandIn, advance, record
+from tests.output.stand_in import StandIn, advance, changing, record
 from tme_sim.output.layout import INTERRUPTED, RunFileError
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import open_run
@@ -51,9 +51,7 @@ def test_the_digest_sees_a_single_changed_bit(tmp_path):
     path = tmp_path / "run.h5"
     record(path, ticks=20)
     before = open_run(path).digest()
-    import h5py
-
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         volume = file["cells/volume"][3]
         file["cells/volume"][3] = np.nextafter(volume, np.float32(1e9))
     assert open_run(path).digest() != before
@@ -63,9 +61,7 @@ def test_the_digest_does_not_see_wall_times_or_provenance(tmp_path):
     path = tmp_path / "run.h5"
     record(path, ticks=20)
     before = open_run(path).digest()
-    import h5py
-
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         file["timers"].attrs["fields"] = 99.0
         file["provenance"].attrs["python"] = "4.0"
     assert open_run(path).digest() == before

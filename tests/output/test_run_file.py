@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.output.stand_in import DAY, StandIn, record
+from tests.output.stand_in import DAY, StandIn, changing, record
 from tme_sim.output import layout
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import open_run
@@ -174,7 +174,7 @@ def test_a_truncated_file_says_so(path):
 
 def test_a_newer_format_says_so(path):
     record(path)
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         file.attrs["format_version"] = layout.FORMAT_VERSION + 1
     with pytest.raises(RunFileError, match="a newer tme-sim can read it"):
         open_run(path)

@@ -74,6 +74,7 @@ def test_a_file_without_situations_is_read_and_continued(tmp_path):
     recorder.frame(model)
     saved = {"recorder": recorder.state(), "model": model.state()}
     recorder.close()
+    del saved["recorder"]["checksums"]  # nor has their checkpoint any
     with h5py.File(path, "r+") as file:
         del file[GROUP]
     assert len(open_run(path).situations()[0].type) == 0

@@ -5,7 +5,7 @@ import fcntl
 import h5py
 import pytest
 
-from tests.output.stand_in import StandIn, record
+from tests.output.stand_in import StandIn, changing, record
 from tme_sim import cli
 from tme_sim.output import layout
 from tme_sim.output.layout import RunFileError
@@ -29,12 +29,12 @@ def no_hdf5(path):
 
 
 def newer(path):
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         file.attrs["format_version"] = layout.FORMAT_VERSION + 1
 
 
 def not_whole(path):
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         del file["frames"]
 
 
@@ -80,6 +80,7 @@ def test_an_unreadable_file_is_refused_in_one_line(spoil, command, tmp_path, cap
 def test_a_run_that_is_still_being_written_says_so(command, tmp_path, capsys):
     path = tmp_path / "run.h5"
     record(path, StandIn(20), ticks=2)
+    h5py.File(path, "r+").close()  # takes the seal off, which a file has in the end only
     with path.open("rb") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)  # what HDF5 holds while it writes
         refuses(command, path, "a simulation is still writing this file", capsys)
@@ -89,7 +90,7 @@ def test_a_run_that_is_still_being_written_says_so(command, tmp_path, capsys):
 def test_a_part_that_cannot_be_read_says_which(tmp_path):
     path = tmp_path / "run.h5"
     record(path, StandIn(20), ticks=2)
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         del file["cells/radius"]
         file["cells"].create_dataset("radius", (5,), "f4", chunks=(5,), compression="gzip")
         file["cells/radius"].id.write_direct_chunk((0,), b"no gzip at all")
@@ -162,7 +163,7 @@ def test_data_of_another_place_are_not_read(tmp_path, kind):
     secret = tmp_path / "secret.txt"
     secret.write_text("a secret " * 1000)
     record(tmp_path / "run.h5", ticks=20)
-    with h5py.File(tmp_path / "run.h5", "r+") as file:
+    with changing(tmp_path / "run.h5") as file:
         moved_out(file, kind, secret)
     with pytest.raises(RunFileError, match="is data of another place"):
         open_run(tmp_path / "run.h5")

@@ -9,11 +9,10 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-import h5py
 import numpy as np
 import pytest
 
-from tests.output.stand_in import StandIn, advance, record
+from tests.output.stand_in import StandIn, advance, changing, record
 from tme_sim import cli
 from tme_sim.errors import InputError
 from tme_sim.output.layout import RunFileError
@@ -295,7 +294,7 @@ def spoil(path, how):
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size // 2)
         return "truncated"
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         if how == "newer":
             file.attrs["format_version"] = 99
         else:
@@ -313,11 +312,12 @@ def test_the_terminal_says_why_a_file_cannot_be_shown(tmp_path, capsys, how):
 
 
 def test_the_terminal_says_that_another_process_is_still_writing(tmp_path):
-    path = tmp_path / "run.h5"
-    record(path, ticks=10)
-    with h5py.File(path, "r+"):
-        command = [sys.executable, "-m", "tme_sim.cli", "replay", str(path), "--no-browser"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    path, model = tmp_path / "run.h5", StandIn()
+    recorder = Recorder(path, model)
+    recorder.frame(model)
+    command = [sys.executable, "-m", "tme_sim.cli", "replay", str(path), "--no-browser"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    recorder.close()
     assert done.returncode == cli.BAD_INPUT
     assert "still writing" in done.stderr
 

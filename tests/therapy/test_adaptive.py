@@ -219,8 +219,9 @@ def test_a_policy_that_is_not_there_is_named_with_what_is(rules):
         (f"{rules.parent / 'rule.py'}:careful", "no such file"),
         ("no_such_package.rules:careful", "cannot be imported"),
     ):
+        named = scenario({"policy": place, "visit_every": "1 d"})
         with pytest.raises(ScenarioError, match=words) as caught:
-            Therapy(scenario({"policy": place, "visit_every": "1 d"}))
+            Therapy(named).load_policies(named)
         assert "therapy.0.adaptive.policy" in str(caught.value)
 
 

@@ -190,8 +190,8 @@ def test_a_controlled_run_has_one_digest_resumed_or_branched(rule, tmp_path):
     )
     whole = tme_sim.simulate(scenario, tmp_path / "a.h5")
     tme_sim.simulate(scenario, tmp_path / "b.h5", until="4 h")
-    resumed = simulation.resume(tmp_path / "b.h5")
-    branched = simulation.branch(tmp_path / "a.h5", "3 h", output=tmp_path / "c.h5")
+    resumed = simulation.resume(tmp_path / "b.h5", scenario=scenario)
+    branched = simulation.branch(tmp_path / "a.h5", "3 h", output=tmp_path / "c.h5", trust=True)
     assert {"visit", "therapy", "toxicity", "missed"} <= set(whole.events["kind"])
     assert resumed.digest() == branched.digest() == whole.digest()
 

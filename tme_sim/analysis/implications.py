@@ -154,6 +154,7 @@ def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
     from tme_sim.therapy import Therapy  # scipy
 
     therapy = Therapy(scenario)
+    therapy.load_policies(scenario)
     if not therapy.drugs:
         return ()
     ticks = max(1, round(DAY / scenario.time.tick))

@@ -15,6 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", required=True, metavar="TIME", help='when to branch, such as "5 d"')
     parser.add_argument("-o", "--output", type=Path, metavar="OTHER.h5")
     simulating.add_arguments(parser)
+    simulating.add_trust(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
             options.at,
             overrides=simulating.overrides(options.overrides),
             output=options.output,
+            trust=options.trust,
             device=options.device,
             threads=options.threads,
             force=options.force,

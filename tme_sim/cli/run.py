@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tme_sim.cli import simulating
-from tme_sim.cli.exit_codes import DONE
+from tme_sim.cli.exit_codes import DONE, FAILED
+from tme_sim.errors import InputError
 from tme_sim.progress import progress
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ SUMMARY = "simulate a scenario and record it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is run, where to, and how."""
     parser.add_argument(
-        "scenario", type=Path, metavar="SCENARIO", help="a YAML file; with --resume, RUN.h5 too"
+        "scenario", type=Path, metavar="SCENARIO", help="a YAML file, or a run file to continue"
     )
     parser.add_argument(
         "-o",
@@ -32,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulating.add_arguments(parser)
     parser.add_argument("--until", metavar="TIME", help='stop earlier, such as "10 d"')
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument(
+        "--again", action="store_true", help="repeat RUN.h5 from its own file and compare"
+    )
+    simulating.add_trust(parser)
     parser.add_argument("--watch", action="store_true", help="show it in the browser as it goes on")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="of the page to watch")
     parser.add_argument("--no-browser", action="store_true", help="only print its address")
@@ -39,16 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Simulate or resume, then draw; with ``--watch``, serve the page until interrupted."""
+    if options.again:
+        return _again(options)
     overrides = simulating.overrides(options.overrides)
     if options.seed is not None:
         overrides["seed"] = options.seed
     scenario = _scenario(options, overrides)
 
     from tme_sim import simulation  # numba and torch: only once the scenario is known to be good
+    from tme_sim.continuation import refuse_untrusted
+    from tme_sim.output.run import open_run
 
     path = options.output or _place(options) or simulation.default_path(scenario)
     how = {"until": options.until, "device": options.device, "threads": options.threads}
     resumed = options.resume and path.exists()
+    if resumed and _place(options) is not None:  # what it names, no user named
+        refuse_untrusted(open_run(path, unsealed=True), trust=options.trust)
     with _watch(options, path, resumed=resumed) as watch:
         with progress(scenario, quiet=options.quiet) as show:
             if resumed:
@@ -71,7 +82,45 @@ def _scenario(options: argparse.Namespace, overrides: dict[str, object]) -> "Sce
         return load_scenario(options.scenario, overrides)
     from tme_sim.output.run import open_run  # h5py
 
-    return load_scenario(open_run(options.scenario).resolved, overrides)
+    run = open_run(options.scenario, unsealed=True)
+    return load_scenario(run.resolved, overrides, files=run.tables)
+
+
+def _again(options: argparse.Namespace) -> int:
+    """Repeat a run; 1 where the result is another one."""
+    from tme_sim import repetition  # numba and torch
+    from tme_sim.output.run import open_run  # h5py
+
+    _refuse_conditions(options)
+    run = open_run(options.scenario)
+    with progress(run.scenario, quiet=options.quiet) as show:
+        again = repetition.repeat(
+            options.scenario,
+            options.output,
+            trust=options.trust,
+            device=options.device,
+            threads=options.threads,
+            force=options.force,
+            progress=show,
+        )
+    is_same = again.digest() == run.digest()
+    print(f"{again.path}: {'the same' if is_same else 'another'} result, digest {again.digest()}")
+    if is_same:
+        return DONE
+    print(f"{run.path} has digest {run.digest()}")
+    found = repetition.causes(run, again)
+    for cause in found or ["provenance is the same: not a change of code, weights or machine"]:
+        print(f"  {cause}")
+    return FAILED
+
+
+def _refuse_conditions(options: argparse.Namespace) -> None:
+    """A repetition is under the conditions of the run."""
+    given = ("seed", "until", "resume", "watch", "overrides")
+    named = ["set" if name == "overrides" else name for name in given if getattr(options, name)]
+    if named:
+        msg = f"--again repeats a run as it was; --{named[0]} cannot be given with it"
+        raise InputError(msg)
 
 
 def _place(options: argparse.Namespace) -> Path | None:

@@ -34,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The argument of commands that go on with what a run file says."""
+    parser.add_argument(
+        "--trust", action="store_true", help="run Python code that the run file names (policies)"
+    )
+
+
 def overrides(pairs: Sequence[str]) -> dict[str, object]:
     """Values by key path, of ``--set A.B=VALUE`` given any number of times."""
     found: dict[str, object] = {}

@@ -84,6 +84,7 @@ class TumorModel(PopulationModel):
         self._hooks: list[Callable[[TumorModel], object]] = []
         self._stopped: str | None = None
         if state is None:
+            self.therapy.load_policies(scenario)
             founders.seed(self)
         else:
             self.restore(state)

@@ -2,13 +2,14 @@
 
 import contextlib
 import datetime
+import hashlib
 import json
 import platform
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -103,16 +104,21 @@ def _all_quantities(model: "TumorModel") -> list[Quantity]:
 def write_scenario(group: h5py.Group, model: "TumorModel") -> None:
     """The scenario as given and as resolved, and what a reader needs of its geometry.
 
-    A resumed run keeps the text that it was started with; a branch gets its own.
+    A resumed run keeps the text that it was started with; a branch gets its own, and keeps under
+    what its past was made.
     """
     scenario = model.scenario
     resolved = json.dumps(scenario.resolved())
-    if "resolved" in group and group["resolved"].asstr()[()] == resolved:
-        return
-    for name in ("source", "resolved"):
+    past = []
+    if "resolved" in group:
+        before = group["resolved"].asstr()[()]
+        if before == resolved:
+            return
+        past = [*past_of(group), {"until": model.time, "resolved": json.loads(before)}]
+    texts = {"source": scenario.source, "resolved": resolved, "past": json.dumps(past)}
+    for name, text in texts.items():
         if name in group:
             del group[name]
-    for name, text in (("source", scenario.source), ("resolved", resolved)):
         dataset = group.create_dataset(name, data=text)
         dataset.flush()  # while it is open: see `Recorder`
     group.attrs["name"] = scenario.name
@@ -120,6 +126,12 @@ def write_scenario(group: h5py.Group, model: "TumorModel") -> None:
     group.attrs["size"] = np.array(scenario.domain.size, "f8")
     group.attrs["voxel"] = float(model.grid.voxel)
     group.attrs["shape"] = np.array(model.grid.shape, "i8")
+
+
+def past_of(group: h5py.Group) -> list[dict[str, Any]]:
+    """Scenarios that a branch's past was made under, and until when [min]."""
+    past: list[dict[str, Any]] = json.loads(group["past"].asstr()[()]) if "past" in group else []
+    return past
 
 
 def provenance_of(model: "TumorModel") -> dict[str, str | int]:
@@ -136,9 +148,8 @@ def provenance_of(model: "TumorModel") -> dict[str, str | int]:
     found["surrogate_hash"] = model.cell_model.hash
     found["evidence"] = _evidence(model.cell_model.outputs)
     found |= {
-        f"{layout.POLICY}{name}": policies.fingerprint(name)
-        for name in (entry.adaptive.policy for entry in model.scenario.therapy if entry.adaptive)
-        if name is not None
+        f"{layout.POLICY}{name}": hashlib.sha256(policies.source(name)).hexdigest()
+        for name in model.scenario.policies
     }
     found["seed"] = int(model.seed)
     found["started"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

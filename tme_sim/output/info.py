@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.output.layout import FORMAT_VERSION, POLICY
+from tme_sim.output.layout import POLICY, REPAIRED
 from tme_sim.scenario.units import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def info(run: "Run", width: int = WIDTH) -> str:
 def _facts(run: "Run") -> Iterator[tuple[str, str]]:
     """Name and text of each paragraph."""
     yield "run", f"{run.name}, seed {run.seed}; {_state(run)}"
-    yield "file", f"{run.path}, {_bytes(run.path.stat().st_size)}, run file format {FORMAT_VERSION}"
+    yield (
+        "file",
+        f"{run.path}, {_bytes(run.path.stat().st_size)}, run file format {run.format_version}",
+    )
     yield "digest", run.digest()
     yield from _scenario(run)
     if len(run.metrics):
@@ -54,6 +57,8 @@ def _facts(run: "Run") -> Iterator[tuple[str, str]]:
 def _state(run: "Run") -> str:
     if run.complete:
         return f"complete, ended by: {run.reason}"
+    if run.reason.startswith(REPAIRED):
+        return f"incomplete, {run.reason}"
     return f"incomplete: continue it with tme-sim run {shlex.quote(str(run.path))} --resume"
 
 
@@ -99,8 +104,8 @@ def _origin(run: "Run") -> Iterator[tuple[str, str]]:
     if run.parent is not None:
         parent = f"{run.parent} at {origin['branch_time']}, digest {origin['parent_digest']}"
         yield "branch of", parent
-    for name in (name for name in origin if name.startswith(POLICY)):
-        yield "policy", f"{name.removeprefix(POLICY)}, {origin[name]}"
+    for found in run.inputs:
+        yield found.what, f"{found.path}, sha256 {found.sha256[:12]}, kept in this file"
     versions = [
         f"{n} {v}" for n, v in origin.items() if n not in NO_PACKAGES and not n.startswith(POLICY)
     ]

@@ -1,6 +1,6 @@
 """The run file: what a file written by tme-sim holds, and how a reader must understand it.
 
-Run file format, version 1
+Run file format, version 2
 ==========================
 One HDF5 file per run. MUST and MAY are meant as in RFC 2119. All text is UTF-8. A data set of
 numbers MUST have the attribute ``units`` ("1" where it has no dimension).
@@ -13,16 +13,23 @@ Root attributes
                         metrics rows and clones are whole, in this order. It is written after
                         what it counts: a reader MUST ignore everything beyond it.
     ``complete``        MUST be a boolean, true only once the run has reached its end.
-    ``stop_reason``     MUST be text: why the run ended; "" while it has not.
+    ``stop_reason``     MUST be text: why the run ended; "" while it has not. Where it is not "",
+                        the file MUST end with a seal (see ``seal``), and a reader MUST refuse one
+                        without, and what is not as it was sealed. (Version 1 had no seal.)
 
 ``/scenario`` (group)
     ``source`` text: the scenario file as given. ``resolved`` text: JSON of every value in force,
-    in internal units. Attributes ``name``, ``seed``, ``size`` (float64[2 or 3] um, x y z),
-    ``voxel`` (um), ``shape`` (int64[3], voxels in z y x).
+    in internal units. ``past`` text: JSON of what a branch's past was made under, a list of
+    {"until": min, "resolved": as above}; MAY be absent. Attributes ``name``, ``seed``, ``size``
+    (float64[2 or 3] um, x y z), ``voxel`` (um), ``shape`` (int64[3], voxels in z y x).
 ``/provenance`` (attributes, text or integers)
     MUST name the versions of python, tme_sim, numpy and h5py, the cell model with its hash, the
     seed and the start time; MAY name more. A branch MUST name its ``parent``, ``branch_time`` and
     ``parent_digest``.
+``/inputs/<number>`` uint8 (n_bytes,)
+    MAY be there: a file that the run was made from, as it was then; attributes ``what`` ("table"
+    of cells or "policy"), ``path`` and ``sha256``. To read and to compare: a reader MUST NOT
+    execute it.
 ``/frames``
     ``time`` float64 (n_frames,) min; ``tick`` int64 (n_frames,);
     ``start`` and ``count`` int64 (n_frames,): frame k owns rows start[k] to start[k] + count[k]
@@ -32,7 +39,8 @@ Root attributes
     (of the body), "node" (of the cell model's state), "output" or "input" (of the cell model).
     Values MAY be stored in fewer bits than the model computes in. Every frame starts on a chunk
     boundary, so that writing a frame never touches the bytes of an earlier one; rows between the
-    end of a frame and the start of the next are padding and MUST be ignored.
+    end of a frame and the start of the next are padding and MUST be ignored. These chunks, and
+    those of fields and situations, carry Fletcher's checksum, also while the run goes on.
     ``id, type, group, clone, position, radius, status, phase`` MUST be there.
     ``type``, ``group``, ``phase`` and ``status`` MUST have an attribute ``categories``: the names
     that the codes count.
@@ -65,7 +73,8 @@ from typing import NamedTuple
 from tme_sim.errors import InputError
 
 FORMAT = "tme-sim run"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+SEALED_SINCE = 2  # version of the format
 
 REQUIRED_COLUMNS = ("id", "type", "group", "clone", "position", "radius", "status", "phase")
 STANDARD_COLUMNS = (
@@ -99,6 +108,7 @@ STORED_DTYPE = {"node": "f2", "position": "f4"}
 
 # Stop reason of a run that did not reach its end and can be resumed.
 INTERRUPTED = "interrupted"
+REPAIRED = "repaired"  # and what was lost: stop reason of a copy of what was whole
 
 POLICY = "policy "  # and its name: the fact of /provenance that holds the hash of a user's policy
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import balances, layout, situations
+from tme_sim.output import balances, inputs, layout, past, situations
 from tme_sim.output.describe import Quantity, provenance_of, recorded_quantities, write_scenario
 from tme_sim.output.layout import TABLES, Extent, RunFileError
 from tme_sim.output.metrics import Tally, row, units
+from tme_sim.output.opening import reading
+from tme_sim.output.seal import seal
 
 if TYPE_CHECKING:
     from tme_sim.model.tumor_model import TumorModel
 
 _COUNTERS = ("tick", "start", "count")
-COPIED_ROWS = 1 << 18  # at a time
 BUFFERED_TICKS = 240  # a day of ticks; bounds what a run with rare frames keeps in memory
 
 
@@ -62,18 +63,26 @@ class Recorder:
         self._columns = tuple(row(model, self._tally))
         facts = provenance_of(model) | dict(provenance or {})
         self._extent = Extent(*(int(n) for n in (resume_from or {}).get("extent", ())))
+        self._sums: dict[str, int] = {}  # of what each growing data set holds, see `past.checksum`
         with _naming(self.path):
             if resume_from is None:
                 self._file = self._create(model, facts)
             else:
-                self._file = self._reopen(source, model, facts)
+                known = resume_from.get("checksums", {})
+                self._file = self._reopen(source, model, facts, known)
         self._chunk = self._file["cells/id"].chunks[0]
         # HDF5 writes what it buffered of a data set when this is closed, and h5py, which closes
         # what nobody holds any more, cannot tell that it failed.
         self._held = _data_sets(self._file)
         # To look data sets up by name takes a third of the time of a small frame.
-        self._cells = [(q, self._file["cells"][q.name]) for q in self._quantities]
-        self._maps = [(name, self._file["fields"][name]) for name in self._fields]
+        rows = past.lengths(self._extent)
+        self._growing = {d.name[1:]: d for d in self._held if d.name.split("/")[1] in rows}
+        self._sums = {
+            name: self._sums[name]
+            if name in self._sums
+            else past.checksum(dataset, rows[name.split("/")[0]])
+            for name, dataset in self._growing.items()
+        }
 
     def tick(self, model: "TumorModel") -> None:
         """Take down this tick's metrics, births, deaths and events; ``frame`` writes them."""
@@ -98,15 +107,16 @@ class Recorder:
             self.tick(model)
         k, start, n = self._extent.frames, self._extent.rows, model.population.n
         rows = start + layout.padded(n, self._chunk)
-        for quantity, dataset in self._cells:
-            _write_rows(dataset, quantity.read(model.population), start, rows)
-        for name, dataset in self._maps:
-            _put(dataset, k, np.asarray(model.env[name], "f4")[None])
-        situations.write(self._file, model, k)
+        for quantity in self._quantities:
+            self._put_cells(quantity, quantity.read(model.population), start, rows)
+        for name in self._fields:
+            self._put(f"fields/{name}", k, np.asarray(model.env[name])[None])
+        for name, values in situations.sampled(model).items():
+            self._put(f"{situations.GROUP}/{name}", k, values[None])
         balances.write(self._file, model)
         now = {"time": model.time, "tick": model.tick_index, "start": start, "count": n}
         for name, value in now.items():
-            _put(self._file["frames"][name], k, np.array([value]))
+            self._put(f"frames/{name}", k, np.array([value]))
         self._extent = self._extent._replace(frames=k + 1, rows=rows)
         self.flush()
 
@@ -119,7 +129,7 @@ class Recorder:
         counts = {name: self._append(name) for name in TABLES}
         n_metrics = self._extent.metrics + len(self._metrics)
         if self._metrics:
-            _put(self._file["metrics/values"], self._extent.metrics, np.array(self._metrics))
+            self._put("metrics/values", self._extent.metrics, np.array(self._metrics))
             self._metrics.clear()
         self._extent = self._extent._replace(metrics=n_metrics, **counts)
         self._sync()
@@ -133,6 +143,7 @@ class Recorder:
         return {
             "run": self._file.attrs.get("run"),
             "extent": [int(n) for n in self._extent],
+            "checksums": dict(self._sums),
             "tally": self._tally.state(),
         }
 
@@ -150,6 +161,7 @@ class Recorder:
         self._file.flush()
         self._file.attrs["complete"] = reason != layout.INTERRUPTED
         self._file.close()
+        seal(self.path)
 
     def close(self) -> None:
         """Give the file up as it is, after an error or an interruption."""
@@ -170,13 +182,40 @@ class Recorder:
         rows = self._buffer[table]
         start: int = getattr(self._extent, table)
         if rows:
-            group = self._file[table]
             for column, values in zip(TABLES[table], zip(*rows, strict=True), strict=True):
                 dtype = object if column.dtype == "text" else column.dtype
-                _put(group[column.name], start, np.array(values, dtype))
+                self._put(f"{table}/{column.name}", start, np.array(values, dtype))
         n_rows = start + len(rows)
         rows.clear()
         return n_rows
+
+    def _put(self, name: str, start: int, values: np.ndarray) -> None:
+        """Write rows at ``start``, growing the data set to their end."""
+        dataset = self._growing[name]
+        values = values.astype(dataset.dtype, copy=False)
+        end = start + len(values)
+        if dataset.shape[0] < end:
+            dataset.resize(end, axis=0)
+        dataset[start:end] = values
+        self._sums[name] = past.extended(self._sums[name], values)
+
+    def _put_cells(self, quantity: Quantity, values: np.ndarray, start: int, rows: int) -> None:
+        """Write rows at ``start`` of a data set of ``rows`` rows in all; the rest is padding.
+
+        Below h5py's interface, whose work on each selection costs more than the values of a small
+        frame: with some forty columns it is half of the time of a frame.
+        """
+        name = f"cells/{quantity.name}"
+        dataset = self._growing[name]
+        values = np.ascontiguousarray(values, dataset.dtype)
+        padding = np.zeros((rows - start - len(values), *quantity.shape), dataset.dtype)
+        dataset.id.set_extent((rows, *quantity.shape))
+        if len(values):
+            held = dataset.id.get_space()
+            held.select_hyperslab((start, *(0 for _ in quantity.shape)), values.shape)
+            dataset.id.write(h5py.h5s.create_simple(values.shape), held, values)
+        for part in (values, padding):
+            self._sums[name] = past.extended(self._sums[name], part)
 
     def _create(self, model: "TumorModel", facts: Mapping[str, str | int]) -> h5py.File:
         """A new file, laid out beside its place and moved there."""
@@ -199,23 +238,31 @@ class Recorder:
         return file
 
     def _reopen(
-        self, source: Path | None, model: "TumorModel", facts: Mapping[str, str | int]
+        self,
+        source: Path | None,
+        model: "TumorModel",
+        facts: Mapping[str, str | int],
+        known: Mapping[str, int],
     ) -> h5py.File:
-        """An existing file, cut back to the extent of the checkpoint."""
-        with _open_file(source or self.path) as old:
-            held = Extent(*(int(n) for n in old.attrs["committed"]))
-            if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
-                msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
-                raise RunFileError(msg)
-            part = self.path.with_name(self.path.name + ".part")
-            with h5py.File(part, "w") as new:
-                _copy_whole(old, new, self._extent)
-                if source is not None:
-                    new.attrs["run"] = uuid.uuid4().hex
-        part.replace(self.path)
+        """An existing file, cut back to the extent of the checkpoint, whose sums are ``known``."""
+        part = self.path.with_name(self.path.name + ".part")
+        try:
+            with reading(source or self.path) as (old, _):
+                held = Extent(*(int(n) for n in old.attrs["committed"]))
+                if any(there < wanted for there, wanted in zip(held, self._extent, strict=True)):
+                    msg = f"{self.path}: holds {held}, less than its checkpoint's {self._extent}"
+                    raise RunFileError(msg)
+                with h5py.File(part, "w") as new:
+                    self._sums = past.copy_whole(old, new, self._extent)
+                    if source is not None:
+                        new.attrs["run"] = uuid.uuid4().hex
+            past.refuse_another(self._sums, known, source or self.path)
+            part.replace(self.path)
+        finally:
+            part.unlink(missing_ok=True)
         file = h5py.File(self.path, "r+")
-        _drop(file, "cells", {q.name for q in self._quantities})
-        _drop(file, "fields", set(self._fields))
+        past.drop(file, "cells", {q.name for q in self._quantities})
+        past.drop(file, "fields", set(self._fields))
         self._lay_out(file, model, facts)
         file.flush()
         return file
@@ -225,6 +272,7 @@ class Recorder:
     ) -> None:
         """Make whatever group and data set this run needs and the file does not have yet."""
         write_scenario(file.require_group("scenario"), model)
+        inputs.write(file, model.scenario)
         file.require_group("provenance").attrs.update(facts)
         file.require_group("timers")
         for name, dtype, unit in (("time", "f8", "min"), *((n, "i8", "1") for n in _COUNTERS)):
@@ -247,7 +295,9 @@ class Recorder:
                 dataset = _require(file, f"{table}/{c.name}", dtype, (), units=c.units)
                 dataset.attrs["meaning"] = c.meaning
         substrate_units = {name: s.unit for name, s in model.scenario.substrates.items()}
-        _require_metrics(file, {name: units(name, substrate_units) for name in self._columns})
+        metrics = {name: units(name, substrate_units) for name in self._columns}
+        if _require_metrics(file, metrics):
+            self._sums.pop("metrics/values", None)
 
 
 @contextlib.contextmanager
@@ -277,29 +327,6 @@ def _data_sets(file: h5py.File) -> list[h5py.Dataset]:
     found: list[h5py.Dataset] = []
     file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
     return found
-
-
-def _put(dataset: h5py.Dataset, start: int, values: np.ndarray) -> None:
-    """Write rows at ``start``, growing the data set to their end."""
-    end = start + len(values)
-    if dataset.shape[0] < end:
-        dataset.resize(end, axis=0)
-    dataset[start:end] = values
-
-
-def _write_rows(dataset: h5py.Dataset, values: np.ndarray, start: int, rows: int) -> None:
-    """Write rows at ``start`` of a data set of ``rows`` rows in all.
-
-    Below h5py's interface, whose work on each selection costs more than the values of a small
-    frame: with some forty columns it is half of the time of a frame.
-    """
-    count = (len(values), *dataset.shape[1:])
-    dataset.id.set_extent((rows, *count[1:]))
-    if not len(values):
-        return
-    held = dataset.id.get_space()
-    held.select_hyperslab((start, *(0 for _ in count[1:])), count)
-    dataset.id.write(h5py.h5s.create_simple(count), held, np.ascontiguousarray(values))
 
 
 def _require(
@@ -339,6 +366,7 @@ def _require_cells(file: h5py.File, q: Quantity, *, rows: int, chunk: int) -> No
         chunk=chunk,
         compression="lzf",
         shuffle=True,
+        fletcher32=True,
     )
     dataset.attrs.update({"meaning": q.meaning, "source": q.source})
     if q.categories:
@@ -361,88 +389,34 @@ def _require_field(
         chunks=(1, slices, ny, nx),
         compression="lzf",
         shuffle=True,
+        fletcher32=True,
         fillvalue=np.nan,
     )
     dataset.attrs["units"] = units
 
 
-def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> None:
-    """The table of metrics; where a branch brings new columns, they are NaN in its past."""
-    past = None
+def _require_metrics(file: h5py.File, columns: Mapping[str, str]) -> bool:
+    """The table of metrics, and whether it was made anew.
+
+    Where a branch brings new columns, they are NaN in its past.
+    """
+    before = None
     if "metrics/values" in file:
         old = file["metrics/values"]
         held = [str(name) for name in old.attrs["columns"]]
         if held == list(columns):
-            return
-        past = np.full((old.shape[0], len(columns)), np.nan)
+            return False
+        before = np.full((old.shape[0], len(columns)), np.nan)
         for k, name in enumerate(columns):
             if name in held:
-                past[:, k] = old[:, held.index(name)]
+                before[:, k] = old[:, held.index(name)]
         del file["metrics/values"]
-    rows = 0 if past is None else len(past)
+    rows = 0 if before is None else len(before)
     dataset = _require(
         file, "metrics/values", "f8", (len(columns),), rows=rows, chunk=BUFFERED_TICKS, units="1"
     )
     dataset.attrs["columns"] = list(columns)
     dataset.attrs["column_units"] = list(columns.values())
-    if past is not None:
-        dataset[:] = past
-
-
-def _drop(file: h5py.File, group: str, wanted: set[str]) -> None:
-    """Remove what a branch no longer records; half a course would pass for a whole one."""
-    for name in set(file[group]) - wanted:
-        del file[group][name]
-
-
-@contextlib.contextmanager
-def _open_file(path: Path) -> Iterator[h5py.File]:
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except OSError as err:
-        msg = f"{path}: cannot be continued: {err}"
-        raise RunFileError(msg) from err
-
-
-def _copy_whole(old: h5py.File, new: h5py.File, extent: Extent) -> None:
-    """Copy what lies within ``extent`` into a new file.
-
-    The bookkeeping of HDF5 beyond it may be in pieces where the writer was killed inside a write:
-    such a file can be read, but changing it in place corrupts memory.
-    """
-    new.attrs.update(old.attrs)
-    new.attrs["complete"] = False
-    new.attrs["stop_reason"] = ""
-    new.attrs["committed"] = np.array(extent, "i8")
-    rows = {"frames": extent.frames, "cells": extent.rows, "fields": extent.frames}
-    rows |= {situations.GROUP: extent.frames, "metrics": extent.metrics}
-    rows |= {name: getattr(extent, name) for name in TABLES}
-    for name, group in old.items():
-        if name not in rows:
-            old.copy(group, new, name)
-            continue
-        target = new.create_group(name, track_order=name in ("cells", "fields"))
-        target.attrs.update(group.attrs)
-        for key, dataset in group.items():
-            _copy_rows(dataset, target, key, rows[name])
-
-
-def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, n_rows: int) -> None:
-    """The first rows of a data set, stored as it is."""
-    copy = group.create_dataset(
-        name,
-        (n_rows, *source.shape[1:]),
-        source.dtype,
-        maxshape=source.maxshape,
-        chunks=source.chunks,
-        compression=source.compression,
-        shuffle=source.shuffle,
-        fillvalue=source.fillvalue if source.dtype.kind == "f" else None,
-    )
-    copy.attrs.update(source.attrs)
-    step = max(source.chunks[0], COPIED_ROWS // source.chunks[0] * source.chunks[0])
-    step = source.chunks[0] if source.ndim > 2 else step
-    for start in range(0, n_rows, step):
-        end = min(start + step, n_rows)
-        copy[start:end] = source[start:end]
+    if before is not None:
+        dataset[:] = before
+    return True

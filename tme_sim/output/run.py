@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout, situations
+from tme_sim.output import inputs, situations
+from tme_sim.output.describe import past_of
 from tme_sim.output.digest import digest
 from tme_sim.output.drawing import drawing
 from tme_sim.output.info import WIDTH, info
+from tme_sim.output.inputs import Input
 from tme_sim.output.layout import Extent, RunFileError
+from tme_sim.output.opening import reading, refuse_foreign, refuse_unsealed
 from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, summarize
 from tme_sim.scenario.units import minutes
@@ -27,17 +30,18 @@ if TYPE_CHECKING:
     from tme_sim.scenario import Scenario
 
 
-_IN_PIECES = (KeyError, OSError, RuntimeError)  # what h5py raises where a kill hit a write
-
-
-def open_run(path: str | Path) -> "Run":
+def open_run(path: str | Path, *, unsealed: bool = False) -> "Run":
     """Open a run file for reading.
 
+    Args:
+        path: of the file.
+        unsealed: read a file that ended without its checksums too, to continue or to repair it.
+
     Raises:
-        RunFileError: there is no such file, it is no run file, it is truncated, of a newer
+        RunFileError: there is no such file, it is no run file, it is damaged, of a newer
             format, or a simulation is writing to it.
     """
-    return Run(path)
+    return Run(path, unsealed=unsealed)
 
 
 class Run:
@@ -51,12 +55,16 @@ class Run:
     _start: np.ndarray  # first row of each frame in ``/cells``
     _count: np.ndarray  # rows of each frame
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, unsealed: bool = False) -> None:
         self.path = Path(path)
-        with self._open() as file:
-            _refuse_foreign(file, self.path)
+        with reading(self.path) as (file, sealed):
+            refuse_foreign(file, self.path)
+            if not unsealed:
+                refuse_unsealed(file, self.path, sealed)
+            self.sealed = sealed is not None
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])
+            self.format_version = int(file.attrs["format_version"])
             self.id: str | None = file.attrs.get("run")
             self.reason = str(file.attrs["stop_reason"])
             frames = {n: d[: self._extent.frames] for n, d in file["frames"].items()}
@@ -218,7 +226,7 @@ class Run:
         """The scenario that was run, with the overrides that were in force."""
         from tme_sim.scenario import load_scenario  # pydantic and pint
 
-        return load_scenario(self.resolved)
+        return load_scenario(self.resolved, files=self.tables)
 
     @functools.cached_property
     def resolved(self) -> dict[str, Any]:
@@ -226,6 +234,23 @@ class Run:
         with self._open() as file:
             resolved: dict[str, Any] = json.loads(file["scenario/resolved"].asstr()[()])
         return resolved
+
+    @functools.cached_property
+    def past(self) -> list[dict[str, Any]]:
+        """Of a branch: ``resolved`` scenarios of its past, each with ``until`` when [min]."""
+        with self._open() as file:
+            return past_of(file["scenario"])
+
+    @functools.cached_property
+    def inputs(self) -> tuple[Input, ...]:
+        """Tables of cells and users' policies that the run was made from, as they were then."""
+        with self._open() as file:
+            return inputs.read(file)
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Texts of the tables of cells that it was made from, by path."""
+        return {found.path: found.text for found in self.inputs if found.what == inputs.TABLE}
 
     @functools.cached_property
     def scenario_source(self) -> str:
@@ -331,64 +356,5 @@ class Run:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[h5py.File]:
-        with _open_file(self.path) as file:
-            _check_format(file, self.path)
-            try:
-                yield file
-            except (OSError, KeyError, RuntimeError) as err:
-                msg = f"{self.path}: is damaged or not whole: {str(err).strip(chr(34))}"
-                raise RunFileError(msg) from err
-
-
-def _open_file(path: Path) -> h5py.File:
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        msg = f"{path}: {what}; a run file is needed, such as tme-sim run writes"
-        raise RunFileError(msg)
-    try:
-        return h5py.File(path, "r")
-    except BlockingIOError as err:
-        msg = f"{path}: a simulation is still writing this file; look again when it has ended"
-        raise RunFileError(msg) from err
-    except OSError as err:
-        cause = "is truncated" if "truncated" in str(err) else "is no run file of tme-sim"
-        msg = f"{path}: {cause} ({err})"
-        raise RunFileError(msg) from err
-
-
-def _refuse_foreign(group: h5py.Group, path: Path) -> None:
-    """Refuse data that lies elsewhere: a file could show any other of its reader's as its own.
-
-    What a kill has left in pieces cannot be read by anyone, and is passed over.
-    """
-    names: list[str] = []
-    with contextlib.suppress(*_IN_PIECES):
-        names += group
-    for name in names:
-        with contextlib.suppress(*_IN_PIECES):
-            link = group.get(name, getlink=True)
-            item = group[name] if isinstance(link, h5py.HardLink) else None
-            if isinstance(item, h5py.Group):
-                _refuse_foreign(item, path)
-            elif item is None or (isinstance(item, h5py.Dataset) and _lies_elsewhere(item)):
-                where = f"{group.name}/{name}"
-                msg = f"{path}: {where} is data of another place, which no run file holds; not read"
-                raise RunFileError(msg)
-
-
-def _lies_elsewhere(dataset: h5py.Dataset) -> bool:
-    return bool(dataset.external) or dataset.is_virtual
-
-
-def _check_format(file: h5py.File, path: Path) -> None:
-    found = file.attrs.get("format")
-    if found != layout.FORMAT:
-        msg = f"{path}: is no run file of tme-sim: its format is {found!r}, not {layout.FORMAT!r}"
-        raise RunFileError(msg)
-    format_version = int(file.attrs["format_version"])
-    if format_version > layout.FORMAT_VERSION:
-        msg = (
-            f"{path}: has run file format {format_version}, but this version of tme-sim reads up "
-            f"to {layout.FORMAT_VERSION}; a newer tme-sim can read it"
-        )
-        raise RunFileError(msg)
+        with reading(self.path) as (file, _):
+            yield file

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 GROUP = "situations"
 SAMPLE = 32  # cells per frame
 NO_CELL = -1  # type of a place without a cell
+FILL = {"inputs": 0.0, "genotype": 0, "type": NO_CELL}
 
 
 class Situations(NamedTuple):
@@ -38,34 +39,35 @@ def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
         return
     group = file.create_group(GROUP)
     channels = [channel.name for channel in model.cell_model.inputs]
-    for name, dtype, shape, fill in (
-        ("inputs", "f4", (SAMPLE, len(channels)), 0.0),
-        ("genotype", "i4", (SAMPLE,), 0),
-        ("type", "i1", (SAMPLE,), NO_CELL),
+    for name, dtype, shape in (
+        ("inputs", "f4", (SAMPLE, len(channels))),
+        ("genotype", "i4", (SAMPLE,)),
+        ("type", "i1", (SAMPLE,)),
     ):
         dataset = group.create_dataset(
             name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(1, *shape),
-            compression="lzf", shuffle=True, fillvalue=fill,
+            compression="lzf", shuffle=True, fletcher32=True, fillvalue=FILL[name],
         )  # fmt: skip
         dataset.attrs["units"] = "1"
     group["inputs"].attrs["units"] = [channel.unit for channel in model.cell_model.inputs]
     group["inputs"].attrs["channels"] = channels
 
 
-def write(file: h5py.File, model: "TumorModel", frame: int) -> None:
-    """Put down the situations of a frame."""
-    group, population, rows = file[GROUP], model.population, _sample(model)
-    values = {
+def sampled(model: "TumorModel") -> dict[str, np.ndarray]:
+    """What a frame puts down: data set -> SAMPLE rows, nobody in those that are left over."""
+    population, rows = model.population, _sample(model)
+    found = {
         "inputs": population["inputs"][rows],
         "genotype": population["genotype"][rows],
         "type": model.cell_types.network[population["type"][rows]],
     }
-    for name, found in values.items():
-        dataset = group[name]
-        padded = np.full(dataset.shape[1:], dataset.fillvalue, dataset.dtype)
-        padded[: rows.size] = found
-        dataset.resize(max(dataset.shape[0], frame + 1), axis=0)
-        dataset[frame] = padded
+    return {name: _padded(values, FILL[name]) for name, values in found.items()}
+
+
+def _padded(values: np.ndarray, fill: float) -> np.ndarray:
+    result = np.full((SAMPLE, *values.shape[1:]), fill, values.dtype)
+    result[: len(values)] = values
+    return result
 
 
 def _sample(model: "TumorModel") -> np.ndarray:

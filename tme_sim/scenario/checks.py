@@ -144,10 +144,7 @@ def _check_placements(scenario: Scenario) -> None:
 def _check_table(scenario: Scenario, name: str, file: str) -> None:
     """The table of a group can be read; only tumor cells are of clones."""
     columns = read_table(
-        file,
-        scenario.domain,
-        n_mutations=len(scenario.genotypes),
-        where=scenario.document.where(("cells", name, "placement")),
+        scenario.files[file], file, scenario.domain, n_mutations=len(scenario.genotypes)
     )
     kind = scenario.cell_types[scenario.cells[name].type].network_type
     if "clone" in columns and kind != "tumor":

@@ -13,19 +13,24 @@ from tme_sim.scenario.document import Document, parse_document, read_document
 from tme_sim.scenario.errors import ScenarioError
 from tme_sim.scenario.overrides import apply_overrides
 from tme_sim.scenario.scenario import Scenario
+from tme_sim.scenario.tables import table_text
 
 # presets may give what these require
 _PARTS = ("SubstrateSpec", "DrugSpec", "CellTypeSpec", "MutationSpec")
 
 
 def load_scenario(
-    source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None
+    source: str | Path | Mapping[str, Any],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    files: Mapping[str, str] | None = None,
 ) -> Scenario:
     """Load a scenario.
 
     Args:
         source: A YAML file, a mapping of the same form, or the text of a file (several lines).
         overrides: Dotted path -> value, for example ``{"therapy.0.dose": "480 mg", "seed": 3}``.
+        files: Texts that stand for tables of cells, by absolute path; others are read from disk.
 
     Returns:
         The frozen scenario in internal units.
@@ -44,8 +49,22 @@ def load_scenario(
     except ValidationError as err:
         raise first_error(err, document) from err
     scenario._document = document
+    scenario._files = _tables(scenario, files or {})
     check(scenario)
     return scenario
+
+
+def _tables(scenario: Scenario, known: Mapping[str, str]) -> dict[str, str]:
+    """Texts of the tables that the groups name, by path."""
+    named = {
+        group.placement.file: scenario.document.where(("cells", name, "placement"))
+        for name, group in scenario.cells.items()
+        if group.placement is not None and group.placement.file is not None
+    }
+    return {
+        path: known[path] if path in known else table_text(path, where)
+        for path, where in named.items()
+    }
 
 
 def schema() -> dict[str, Any]:

@@ -7,6 +7,7 @@ where there are more sites than cells, each moved a little at random.
 """
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,7 +56,13 @@ def place_all(scenario: Scenario, seed: int | None = None) -> dict[str, Placed]:
         radius = scenario.cell_types[group.type].radius
         try:
             placed[name] = place(
-                group, scenario.domain, seed, name=name, radius=radius, occupied=occupied
+                group,
+                scenario.domain,
+                seed,
+                files=scenario.files,
+                name=name,
+                radius=radius,
+                occupied=occupied,
             )
         except ScenarioError as err:
             raise scenario.error(("cells", name), err.message) from err
@@ -68,6 +75,7 @@ def place(
     domain: Domain,
     seed: int,
     *,
+    files: Mapping[str, str],
     name: str = "",
     radius: float = 8.412710548,
     occupied: "_Occupied | None" = None,
@@ -78,6 +86,7 @@ def place(
         group: Its count and placement.
         domain: The tissue.
         seed: Of the run.
+        files: Texts of tables of cells, by path.
         name: Of the group; keys the draws.
         radius: Of its cells [um].
         occupied: Cells that are there already.
@@ -88,7 +97,7 @@ def place(
     if group.placement is None:
         return Placed(np.empty((0, 3)))
     if group.placement.file is not None:
-        columns = read_table(group.placement.file, domain)
+        columns = read_table(files[group.placement.file], group.placement.file, domain)
         xyz = [columns.pop(axis) for axis in "xyz"[: domain.dim]]
         columns.pop("z", None)
         return Placed(_in_space(np.column_stack(xyz), domain), columns)

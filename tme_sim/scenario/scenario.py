@@ -1,7 +1,7 @@
 """The scenario: everything a run depends on, frozen, in internal units."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -225,6 +225,7 @@ class Scenario(Strict):
     drugs: dict[str, DrugSpec] = Field(default_factory=dict)
 
     _document: Document = PrivateAttr(default=Document(None))
+    _files: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("processes", mode="before")
     @classmethod
@@ -248,6 +249,17 @@ class Scenario(Strict):
     def document(self) -> Document:
         """What it was made from: data as given with file and line of every value."""
         return self._document
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Texts of the tables of cells that it names, by path: as they were when it was loaded."""
+        return self._files
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """Policies of the user's that its therapy names: Python code that a run calls."""
+        named = (entry.adaptive.policy for entry in self.therapy if entry.adaptive is not None)
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
     def resolved(self) -> dict[str, Any]:
         """Every value in force, as plain data with units; ``load_scenario`` reads it back."""

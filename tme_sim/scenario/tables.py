@@ -1,6 +1,7 @@
 """Read the cells of a CSV table: positions, and any column of the population."""
 
 import csv
+import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,25 @@ class Limits(NamedTuple):
     whole: bool
 
 
+def table_text(path: str, where: str = "") -> str:
+    """The text of a table of cells.
+
+    Args:
+        path: The CSV file.
+        where: File and line of the scenario that names the table, for a table that is missing.
+
+    Raises:
+        ScenarioError: It cannot be read.
+    """
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as err:
+        msg = f"the table of cells {path} cannot be read: {getattr(err, 'strerror', None) or err}"
+        raise ScenarioError(msg, where) from err
+
+
 def read_table(
-    path: str, domain: Domain, *, n_mutations: int = MOST_MUTATIONS, where: str = ""
+    text: str, path: str, domain: Domain, *, n_mutations: int = MOST_MUTATIONS
 ) -> dict[str, NDArray[np.float64]]:
     """Columns of a table of cells.
 
@@ -47,15 +65,15 @@ def read_table(
     population in its own unit, such as ``volume`` or ``phase``.
 
     Args:
-        path: The CSV file.
+        text: Of the table.
+        path: What messages call it.
         domain: The box that positions must lie in.
         n_mutations: Number of mutations that a genotype has bits for.
-        where: File and line of the scenario that names the table, for a table that is missing.
 
     Raises:
         ScenarioError: With file and line of the table.
     """
-    first, *lines = _lines(path, where)
+    first, *lines = _lines(text, path)
     names = _names(first, path, domain)
     numbers = [number for number, _ in lines]
     values = np.array([_values(row, number, names, path) for number, row in lines])
@@ -67,15 +85,14 @@ def read_table(
     return columns
 
 
-def _lines(path: str, where: str) -> list[Line]:
+def _lines(text: str, path: str) -> list[Line]:
     """Lines that are not empty; at least that of the names and one cell."""
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            rows = [(number, row) for number, row in _numbered(csv.reader(stream)) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        reason = getattr(err, "strerror", None) or err
-        msg = f"the table of cells {path} cannot be read: {reason}"
-        raise ScenarioError(msg, where) from err
+        reader = csv.reader(io.StringIO(text, newline=""))
+        rows = [(number, row) for number, row in _numbered(reader) if row]
+    except csv.Error as err:
+        msg = f"the table of cells cannot be read: {err}"
+        raise ScenarioError(msg, path) from err
     if len(rows) < 2:
         msg = "a table of cells needs a line of column names and at least one cell"
         raise ScenarioError(msg, path)

@@ -91,6 +91,14 @@ def find(
     return None
 
 
+def read(folder: Path | str, tick: int) -> dict[str, Any] | None:
+    """The state of a tick; None where it cannot be read."""
+    try:
+        return _read(Path(folder) / f"tick_{tick:010d}.npz")
+    except _DAMAGE:
+        return None
+
+
 def clear(folder: Path | str) -> None:
     """Remove the checkpoints of a run that is no more."""
     for tick in ticks(folder):

@@ -17,7 +17,7 @@ def locked(path: Path) -> Iterator[None]:
     Raises:
         InputError: another process is, or there is no place to write.
     """
-    file = path.with_name(f"{path.name}.lock")
+    file = _beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _opened(file)
@@ -32,6 +32,22 @@ def locked(path: Path) -> Iterator[None]:
             yield
         finally:
             file.unlink(missing_ok=True)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process writes an output at this moment."""
+    try:
+        with _beside(path).open(encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _opened(file: Path) -> TextIO:

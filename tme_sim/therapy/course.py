@@ -9,7 +9,7 @@ from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.units import time_in_words
 from tme_sim.therapy.compartments import Body, Compartments
 from tme_sim.therapy.pharmacokinetics import nominal_concentration
-from tme_sim.therapy.policies import Policy, adaptive_policy
+from tme_sim.therapy.policies import UsersPolicy, adaptive_policy
 from tme_sim.therapy.schedule import Event, Schedule
 
 
@@ -20,9 +20,6 @@ class Therapy:
         events: (time [min], kind, text) of what happened so far; kind is ``dose``, ``missed``,
             ``visit``, ``therapy`` (an adaptive rule decided) or ``toxicity`` (a dose is held).
         vessel_levels: drug -> what vessels carry in the present tick, see ``advance``.
-
-    Raises:
-        ScenarioError: A user's policy cannot be found.
     """
 
     def __init__(self, scenario: Scenario) -> None:
@@ -33,12 +30,30 @@ class Therapy:
         }
         self.bodies = {name: Body(Compartments.of(drug)) for name, drug in self.drugs.items()}
         self.schedules = [
-            Schedule(entry, _policy(scenario, k), seed=scenario.seed)
-            for k, entry in enumerate(scenario.therapy)
+            Schedule(
+                entry,
+                None if entry.adaptive is None else adaptive_policy(entry.adaptive),
+                seed=scenario.seed,
+            )
+            for entry in scenario.therapy
         ]
         self.events: list[Event] = []
         self.vessel_levels: dict[str, float] = {}
         self._time = 0.0
+
+    def load_policies(self, scenario: Scenario) -> None:
+        """Import what users wrote, before the first tick rather than at the first visit.
+
+        Raises:
+            ScenarioError: A user's policy cannot be found.
+        """
+        for number, schedule in enumerate(self.schedules):
+            policy = None if schedule.adaptive is None else schedule.adaptive.policy
+            try:
+                if isinstance(policy, UsersPolicy):
+                    policy.function  # noqa: B018 - found here, and kept
+            except ValueError as err:
+                raise scenario.error(("therapy", number, "adaptive", "policy"), str(err)) from err
 
     def advance(
         self, time: float, dt: float, burden: float = math.nan, healthy: float = 0.0
@@ -136,14 +151,3 @@ class Therapy:
             amount, route=route, infusion=infusion if route == "iv" else 0.0, time=moment
         )
         self.events.append((moment, "dose", f"{entry.drug} {amount:g} mg"))
-
-
-def _policy(scenario: Scenario, number: int) -> Policy | None:
-    """What the ``adaptive`` of an entry of the therapy stands for."""
-    rule = scenario.therapy[number].adaptive
-    if rule is None:
-        return None
-    try:
-        return adaptive_policy(rule)
-    except ValueError as err:
-        raise scenario.error(("therapy", number, "adaptive", "policy"), str(err)) from err

@@ -16,10 +16,9 @@ A user's own policy, in ``rules.py`` beside the scenario, named by ``policy: rul
         return 0.5 if last.burden < 0.67 * first.burden else 1.0
 """
 
-import hashlib
+import functools
 import importlib
 import importlib.util
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,14 +75,33 @@ class AdaptiveSchedule:
         return self.on
 
 
-def adaptive_policy(rule: Adaptive) -> Policy:
-    """The policy that an ``adaptive`` of a scenario stands for.
+class UsersPolicy:
+    """A policy that a user wrote, named as for ``load_policy``; imported when it is first needed.
 
-    Raises:
-        ValueError: A user's policy cannot be found.
+    So a state of a run can be looked at without the code that decided in it.
     """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    @functools.cached_property
+    def function(self) -> Policy:
+        """The function.
+
+        Raises:
+            ValueError: It cannot be found.
+        """
+        return load_policy(self.path)
+
+    def __call__(self, visits: Sequence[Visit], share: float) -> float:
+        """The share to give from now on."""
+        return self.function(visits, share)
+
+
+def adaptive_policy(rule: Adaptive) -> Policy:
+    """The policy that an ``adaptive`` of a scenario stands for."""
     if rule.policy is not None:
-        return load_policy(rule.policy)
+        return UsersPolicy(rule.policy)
     if rule.modulate_by is not None:
         return modulation(rule.modulate_by, rule.tolerance or 0.0)
     return switching(rule.stop_below or STOP_BELOW, rule.resume_at or RESUME_AT)
@@ -156,11 +174,21 @@ def load_policy(path: str) -> Policy:
     return policy
 
 
-def fingerprint(path: str) -> str:
-    """SHA-256 of the source of a user's policy, named as for ``load_policy``; empty without one."""
+def source(path: str) -> bytes:
+    """The file that defines a user's policy, named as for ``load_policy``; empty without one.
+
+    Raises:
+        InputError: It cannot be read.
+    """
     place = path.rpartition(":")[0]
-    file = place if place.endswith(".py") else inspect.getsourcefile(importlib.import_module(place))
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    try:
+        if place.endswith(".py"):
+            return Path(place).read_bytes()
+        spec = importlib.util.find_spec(place)
+        return Path(spec.origin).read_bytes() if spec and spec.origin else b""
+    except (OSError, ImportError, ValueError) as err:
+        msg = f"the policy {path} cannot be read: {err}"
+        raise InputError(msg) from err
 
 
 def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> float:
