@@ -14,8 +14,8 @@ not recorded is estimated by the gradient of the likelihood (`missing_inputs`).
 Example::
 
     from surrogates.own_network import Settings, fit
-    from surrogates.scaffold import build_scaffold
-    from surrogates.signed_table import load_signed_table
+    from surrogates.own_network.scaffold import build_scaffold
+    from surrogates.prior.omnipath import load_signed_table
 
     edges = load_signed_table("my_network.tsv", unsigned="keep")
     scaffold = build_scaffold(edges, inputs=("EGF", "TNF"), readouts=("MYC", "FOS", "RELA"))

@@ -1,12 +1,16 @@
 """Read signed edges from OmniPath-style tables (Tuerei 2016, doi:10.1038/nmeth.4077).
 
-Columns, separated by tabs or commas: `source` and `target` (or `source_genesymbol` and
+Columns, separated by tabs, commas or semicolons: `source` and `target` (or `source_genesymbol` and
 `target_genesymbol`, which win), a sign, and `references` if there are any. The sign is a column
 `sign` (+, -, 1, -1; 0 or nothing: unknown) or the pair `is_stimulation` / `is_inhibition`, also
-called `stimulation` / `inhibition`. A row that is both or neither carries no sign.
+called `stimulation` / `inhibition`. Of a row that is both, `consensus_stimulation` and
+`consensus_inhibition` decide where the table has them. A row that is both or neither carries no
+sign. Blanks around names and values mean nothing, nor do rows without any value.
 """
 
 import csv
+import io
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +18,8 @@ from pathlib import Path
 from surrogates.prior.edge import ROLE_OF_SIGN, Edge
 
 UNSIGNED = ("refuse", "keep", "drop")
-_SIGNS = {"+": 1, "1": 1, "+1": 1, "-": -1, "-1": -1, "0": 0, "": 0}
+_SIGN_WORDS = {"+": 1, "-": -1, "": 0}
+_KINDS = ("stimulation", "inhibition")
 _YES = {"1", "true", "1.0"}
 
 
@@ -37,7 +42,7 @@ def load_signed_table(
     if unsigned not in UNSIGNED:
         msg = f"unsigned={unsigned!r} is not one of {UNSIGNED}"
         raise ValueError(msg)
-    pairs: dict[tuple[str, str], Edge] = {}
+    pairs: dict[tuple[str, str], list[Edge]] = {}
     for where, row in _rows(Path(path)):
         edge = _edge(row, names, where)
         if edge is None or (edge.sign == 0 and unsigned == "drop"):
@@ -45,16 +50,32 @@ def load_signed_table(
         if edge.sign == 0 and unsigned == "refuse":
             msg = f"{where}: no sign: is_stimulation and is_inhibition must differ"
             raise ValueError(msg)
-        pair = (edge.source, edge.target)
-        pairs[pair] = _merged(pairs[pair], edge, unsigned, where) if pair in pairs else edge
-    return [edge for edge in pairs.values() if edge.sign or unsigned == "keep"]
+        rows = pairs.setdefault((edge.source, edge.target), [])
+        rows.append(edge)
+        if unsigned == "refuse" and rows[0].sign != edge.sign:
+            msg = f"{where}: {edge.source} -> {edge.target} carries both signs in this table"
+            raise ValueError(msg)
+    edges = map(_merged, pairs.values())
+    return [edge for edge in edges if edge.sign or unsigned == "keep"]
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    text = path.read_text("utf-8")
-    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
-    for number, row in enumerate(csv.DictReader(text.splitlines(), delimiter=delimiter), start=2):
-        yield f"{path}:{number}", row
+    """File and line of every row that has a value, and its values by column."""
+    text = path.read_text("utf-8-sig")
+    first = text.partition("\n")[0]
+    delimiter = next((mark for mark in "\t;" if mark in first), ",")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header = [name.strip() for name in next(reader, ())]
+    for values in reader:
+        row = [value.strip() for value in values]
+        if not any(row):
+            continue
+        where = f"{path}:{reader.line_num}"
+        if any(row[len(header) :]):
+            msg = f"{where}: {len(row)} values, but there are {len(header)} columns"
+            raise ValueError(msg)
+        padded = row + [""] * (len(header) - len(row))
+        yield where, dict(zip(header, padded, strict=False))
 
 
 def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -> Edge | None:
@@ -79,29 +100,46 @@ def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -
 
 
 def _sign(row: Mapping[str, str], where: str) -> int:
-    if row.get("sign") is not None:
-        text = row["sign"].strip()
-        if text not in _SIGNS:
-            msg = f"{where}: sign {text!r} is not one of {sorted(filter(None, _SIGNS))}"
-            raise ValueError(msg)
-        return _SIGNS[text]
-    flags = [row.get(f"is_{kind}", row.get(kind)) for kind in ("stimulation", "inhibition")]
-    if None in flags:
+    if "sign" in row:
+        return _read_sign(row["sign"], where)
+    plus, minus = _flags(row, "is_") or _flags(row, "") or (None, None)
+    if plus is None or minus is None:
         msg = (
             f"{where}: a column `sign`, or `is_stimulation` and `is_inhibition`, is needed; "
             f"there are {sorted(row)}"
         )
         raise ValueError(msg)
-    plus, minus = (str(flag).strip().lower() in _YES for flag in flags)
+    if plus and minus:
+        plus, minus = _flags(row, "consensus_") or (plus, minus)
     return int(plus) - int(minus)
 
 
-def _merged(first: Edge, second: Edge, unsigned: str, where: str) -> Edge:
-    """One edge of two rows: the sign that either knows, none if they contradict each other."""
-    signs = {first.sign, second.sign} - {0}
-    if len(signs) > 1 and unsigned == "refuse":
-        msg = f"{where}: {first.source} -> {first.target} carries both signs in this table"
+def _read_sign(text: str, where: str) -> int:
+    """Sign of +, -, a number that is 1, -1 or 0, or nothing."""
+    if text in _SIGN_WORDS:
+        return _SIGN_WORDS[text]
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if number not in (1.0, -1.0, 0.0):
+        msg = f"{where}: sign {text!r} is not one of +, -, 1, -1, 0"
         raise ValueError(msg)
+    return int(number)
+
+
+def _flags(row: Mapping[str, str], prefix: str) -> tuple[bool, bool] | None:
+    """Whether a row stimulates and inhibits by two of its columns; None where it lacks one."""
+    names = [f"{prefix}{kind}" for kind in _KINDS]
+    if any(name not in row for name in names):
+        return None
+    plus, minus = (row[name].lower() in _YES for name in names)
+    return plus, minus
+
+
+def _merged(rows: list[Edge]) -> Edge:
+    """One edge of all rows of a pair: the sign of those that know it, none where they differ."""
+    signs = {edge.sign for edge in rows} - {0}
     sign = signs.pop() if len(signs) == 1 else 0
-    references = ";".join(dict.fromkeys(filter(None, (first.reference, second.reference))))
-    return replace(first, sign=sign, role=ROLE_OF_SIGN[sign], reference=references)
+    references = ";".join(dict.fromkeys(edge.reference for edge in rows if edge.reference))
+    return replace(rows[0], sign=sign, role=ROLE_OF_SIGN[sign], reference=references)

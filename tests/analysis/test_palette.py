@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from tme_sim.analysis.figures.palette import DEAD_COLOR, DRUG_COLORS, PHASE_COLORS, TYPE_COLORS
+from tme_sim.analysis.figures.palette import (
+    DEAD_COLOR,
+    DRUG_COLORS,
+    OTHER_COLORS,
+    PHASE_COLORS,
+    TYPE_COLORS,
+    drug_color,
+    type_color,
+)
+from tme_sim.scenario import catalogue
 
 LEAST = 15.0  # CIE76 difference; 2.3 is just noticeable
 VISION = {  # linear RGB, severity 1: Machado, Oliveira & Fernandes 2009, doi:10.1109/TVCG.2009.113
@@ -44,7 +53,11 @@ def lab(color, vision):
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize(
     "colors",
-    [(*TYPE_COLORS.values(), DEAD_COLOR), DRUG_COLORS, tuple(PHASE_COLORS.values())],
+    [
+        (*TYPE_COLORS.values(), DEAD_COLOR, *OTHER_COLORS),
+        tuple(DRUG_COLORS.values()),
+        tuple(PHASE_COLORS.values()),
+    ],
     ids=["types", "drugs", "phases"],
 )
 def test_colours_are_told_apart(colors, vision):
@@ -52,3 +65,21 @@ def test_colours_are_told_apart(colors, vision):
     apart = {(a, b): np.linalg.norm(seen[a] - seen[b]) for a, b in itertools.combinations(seen, 2)}
     closest = min(apart, key=apart.get)
     assert apart[closest] > LEAST, f"{closest} differ by {apart[closest]:.1f}"
+
+
+def test_every_drug_of_the_catalogue_has_a_colour_of_its_own():
+    assert set(DRUG_COLORS) == set(catalogue.builtin().names("drugs"))
+
+
+def test_a_colour_hangs_on_the_name_alone():
+    assert drug_color("aspirin") == drug_color("aspirin") not in DRUG_COLORS.values()
+    assert drug_color("aspirin") != drug_color("zinc")
+    assert type_color("NK") == type_color("NK", ["tumor", "NK"]) != type_color("DC")
+
+
+def test_types_that_are_shown_together_differ():
+    names = ["tumor", *(f"own_{k}" for k in range(14))]
+    colors = [type_color(name, names) for name in names]
+    assert len(set(colors)) == len(names)
+    assert set(OTHER_COLORS) < set(colors)
+    assert colors == [type_color(name, tuple(names)) for name in names]

@@ -123,7 +123,7 @@ def test_a_drug_has_one_colour_in_bars_and_curves_whatever_came_first(run):
         c: line.get_color()
         for c, line in zip(("vemurafenib", "aspirin", "zinc"), ax.get_lines(), strict=False)
     }
-    bars = {h.get_label(): h.get_color() for h in panels.treatment_legend(run, given)}
+    bars = {h.get_label(): h.get_color() for h in panels.treatment_legend(given)}
     assert bars == curves
     assert len(set(bars.values())) == 3
     assert ax.get_yscale() == "log"  # 50 mg/L would hide 0.001 mg/L

@@ -2,15 +2,35 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from tests.model.small import small
 from tme_sim import TumorModel
+from tme_sim.analysis.implications import implications
 from tme_sim.scenario import ScenarioError
 from tme_sim.state.columns import APOPTOTIC, G1, G2M, S
 
 RATES = {"g1s_rate": "0.1 /h", "g2m_rate": "0.25 /h", "growth_rate": "0.05 /h"}
 CONSTANT = {"name": "constant", "rates": {"tumor": RATES}}
 SITES = [(60, 60), (150, 150), (240, 240), (60, 240)]
+
+
+def crowded(folder, rows):
+    """Scenario of a table with some cells in one place."""
+    (folder / "cells.csv").write_text("x,y\n" + "150,150\n" * rows + "60,60\n")
+    cells = {"tumor": {"type": "tumor", "placement": {"file": str(folder / "cells.csv")}}}
+    return small(cells=cells, therapy=None, evolution=None, output=None, surrogate=CONSTANT)
+
+
+def test_cells_that_share_a_place_are_told_and_spread_within_the_hour(tmp_path):
+    scenario = crowded(tmp_path, 40)
+    model = TumorModel(scenario)
+    (note,) = (text for _, kind, text in model.events if kind == "crowded")
+    assert note.startswith("tumor: 40 of 41 cells start in the same place")
+    assert f"  note: {note}" in implications(scenario).text().splitlines()
+    model.run_for("1 h")
+    assert pdist(model.population["position"]).min() > 6.0
+    assert not any(kind == "crowded" for _, kind, _ in TumorModel(crowded(tmp_path, 1)).events)
 
 
 @pytest.fixture
@@ -85,6 +105,14 @@ def test_a_dead_cell_of_a_table_died_at_the_size_it_has(founded):
     assert cells["death_volume"].tolist() == [0.0, 2000.0]
 
 
+def test_a_dead_cell_of_a_table_died_of_what_its_status_says(founded):
+    cells = founded(status=[0, 1, 2, 3]).population
+    assert cells["death_cause"].tolist() == [0, 1, 2, 2]
+    assert founded(status=[1], death_cause=[2]).population["death_cause"].tolist() == [2]
+    with pytest.raises(ScenarioError, match=r"cells\.csv:3: death_cause.*the cell lives"):
+        founded(status=[1, 0], death_cause=[1, 1])
+
+
 def test_genotypes_of_a_table_are_those_of_a_group(founded):
     model = founded(surrogate=None, genotype=[1, 0, 1])
     expected = founded(surrogate=None, group={"genotype": ["BRAF_V600E"]}, phase=[0, 0, 0])
@@ -106,12 +134,14 @@ def test_clone_labels_of_a_table_found_clones(founded):
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("volume", "0", "above 0"),
-        ("volume", "-5", "above 0"),
+        ("volume", "0", "from 1 to"),
+        ("volume", "-5", "from 1 to"),
+        ("volume", "1e9", "from 1 to"),
+        ("phase_age", "1e39", "from 0 to"),
         ("phase", "9.5", "a whole number from 0 to 2"),
         ("phase", "-1", "a whole number"),
         ("status", "7", "from 0 to 3"),
-        ("granzyme_hits", "-3", "from 0 on"),
+        ("granzyme_hits", "-3", "from 0 to"),
         ("n_divisions", "0.5", "a whole number"),
         ("birth_time", "6", "up to 0"),
         ("clone", "-1", "a whole number"),
@@ -133,5 +163,7 @@ def test_columns_that_others_decide_are_refused_with_the_reason(founded, column)
 def test_parts_of_a_cell_fit_into_it(founded):
     with pytest.raises(ScenarioError, match=r"cells\.csv:3.*less than the volume of 2000 um3"):
         founded(volume=[2494, 2000], fluid_volume=[1800, 1900], nuclear_volume=[100, 100])
+    with pytest.raises(ScenarioError, match=r"cells\.csv:2.*less than the volume"):
+        founded(volume=[2494], fluid_volume=["2493.9999999"])  # the same once stored
     with pytest.raises(ScenarioError, match="needs the column 'volume'"):
         founded(fluid_volume=[1800])

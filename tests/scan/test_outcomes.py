@@ -18,7 +18,11 @@ def run_of(burden, dose_day=1.0, **columns):
         metrics=pd.DataFrame({"time": 1440.0 * days, "burden": np.array(burden, float), **columns}),
         events=pd.DataFrame(events, columns=["time", "kind", "text"]),
         scenario=SimpleNamespace(
-            cells={"skin": SimpleNamespace(type="epithelium"), "t": SimpleNamespace(type="tumor")}
+            cells={"skin": SimpleNamespace(type="own"), "t": SimpleNamespace(type="tumor")},
+            cell_types={
+                "own": SimpleNamespace(network_type="epithelium"),
+                "tumor": SimpleNamespace(network_type="tumor"),
+            },
         ),
     )
 

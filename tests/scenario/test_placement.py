@@ -104,3 +104,51 @@ def test_too_many_cells_are_refused_with_the_number_that_fits():
     fits = int(str(e.value).split(": ")[-1].split()[0])
     assert len(placed(SIZE_2D, a=group(fits, disk={"radius": "150 um"}))["a"]) == fits
     assert fits == pytest.approx(np.pi * 150**2 / 222.4, rel=0.05)
+
+
+def in_a_table(folder, text, **size):
+    (folder / "cells.csv").write_text(text, encoding="utf-8")
+    return placed(SIZE_2D, a={"placement": {"file": str(folder / "cells.csv")}}, **size)["a"]
+
+
+@pytest.mark.parametrize("blank", ["", "   ", ",", " , ", '""," "'])
+def test_rows_of_a_table_without_a_value_are_no_cells(tmp_path, blank):
+    assert len(in_a_table(tmp_path, f"x,y\n60,60\n{blank}\n90,60\n")) == 2
+
+
+def test_tables_are_read_as_spreadsheets_write_them(tmp_path):
+    table = "\ufeffx , y\r\n60,60\r\n 90 ,60\r\n,\r\n"
+    assert in_a_table(tmp_path, table)[:, 0].tolist() == [60.0, 90.0]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (",x,y\n0,60,60\n", r":1: column 1 has no name"),
+        ("x,y\n60,60\n\n90\n", r":4: found 1 values, but there are 2 columns"),
+        ("x,y\n60," + "9" * 400 + "\n", r":2: y: found '9{40}', but a finite number"),
+        ("x,y\n60," + "q" * 100_000 + "\n", r":2: y: found 'q{40}', but a number"),
+        ("x,y\n60," + "q" * 200_000 + "\n", r":2: is no CSV table: field larger"),
+        ("x,y," + "q" * 1000 + "\n60,60,1\n", r":1: the column 'q{40}' is unknown"),
+        ("x,y\n\x0060,1\n", r":2: y?x?: found '.x0060'|is no CSV table"),
+        ("x,y\n", "at least one cell"),
+        ("", "at least one cell"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_its_line(tmp_path, table, words):
+    with pytest.raises(ScenarioError, match=rf"cells\.csv.*{words}") as refused:
+        in_a_table(tmp_path, table)
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("file", ["/dev/zero", "no.csv", "x" * 300])
+def test_a_table_that_cannot_be_read_is_refused(file):
+    with pytest.raises(ScenarioError, match="table of cells"):
+        placed(SIZE_2D, a={"placement": {"file": file}})
+
+
+def test_cells_of_a_table_have_room(tmp_path):
+    spots = "".join(f"{100 * k},50\n" for k in range(4)) * 100
+    assert len(in_a_table(tmp_path, "x,y\n" + spots)) == 400
+    with pytest.raises(ScenarioError, match=r"csv:402: found 101 cells within 10 um at \(0, 50\)"):
+        in_a_table(tmp_path, "x,y\n" + spots + "4,59\n")

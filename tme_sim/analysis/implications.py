@@ -26,7 +26,7 @@ from tme_sim.scenario.memory import (
     refuse_if_too_large,
 )
 from tme_sim.scenario.mutations import own_mutations, scaled_rates
-from tme_sim.scenario.placement import place_all
+from tme_sim.scenario.placement import crowding, place_all
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tissue import CellGroup
 from tme_sim.scenario.units import DAY, time_in_words
@@ -120,7 +120,7 @@ def implications(scenario: Scenario) -> Implications:
         memory_bytes=field_bytes(scenario) + cell_bytes(scenario, max(n_cells, expected)),
         run_seconds=_run_seconds(scenario, (n_cells + expected) / 2, nz * ny * nx),
         file_bytes=_file_bytes(scenario, (n_cells + expected) / 2, nz * ny * nx),
-        notes=tuple(_notes(scenario)),
+        notes=(*_notes(scenario), *crowding(placed)),
     )
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from tme_sim.compute.random import initial_id
 from tme_sim.model import newcomers, tick
-from tme_sim.processes import mutation
+from tme_sim.processes import death, mutation
 from tme_sim.processes.steady_growth import KNOWN, desynchronise
 from tme_sim.processes.volume import radii, set_volumes
 from tme_sim.scenario.mutations import own_mutations, scaled_rates
-from tme_sim.scenario.placement import Placed, place_all
+from tme_sim.scenario.placement import Placed, crowding, place_all
 from tme_sim.state.columns import ALIVE
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ SIZES = {  # volume per newborn's: what a cell of that size decides
 def seed(model: "TumorModel") -> None:
     """Fill a new model with its cells and let the cell model decide for the first time."""
     tables = []
-    for index, (name, placed) in enumerate(place_all(model.scenario).items()):
+    groups = place_all(model.scenario)
+    for index, (name, placed) in enumerate(groups.items()):
         rows = _add_group(model, index, name, placed)
         tables.append((rows, placed.columns))
     model.events += [(model.time, "scaled", text) for text in scaled_rates(model.scenario)]
     model.events += [(model.time, "own", text) for text in own_mutations(model.scenario)]
+    model.events += [(model.time, "crowded", text) for text in crowding(groups)]
     _desynchronise(model, tables)
     for rows, columns in tables:
         _keep_given(model, rows, columns)
@@ -74,9 +76,12 @@ def _keep_given(model: "TumorModel", rows: slice, columns: Columns) -> None:
             population[name][rows] = values
     if "volume" in columns:
         population["radius"][rows] = radii(population["volume"][rows])
-    dead = population["status"][rows] != ALIVE
-    if dead.any() and "death_volume" not in columns:
+    status = population["status"][rows]
+    dead = status != ALIVE
+    if "death_volume" not in columns:
         population["death_volume"][rows][dead] = population["volume"][rows][dead]
+    if "death_cause" not in columns:
+        population["death_cause"][rows][dead] = death.CAUSE_OF[status[dead]]
 
 
 def _add_group(model: "TumorModel", index: int, name: str, placed: Placed) -> slice:

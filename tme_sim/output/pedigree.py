@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tme_sim.state.columns import ALIVE
+
 if TYPE_CHECKING:
     from tme_sim.output.run import Run
 
 FOUNDER = "founder"
 NO_MOTHER = 0
 UNSEEN = "unseen"  # type of a cell that came and went between two frames, of several supplied types
+CAUSES = ("", "apoptosis", "necrosis", "necrosis")  # of death, by status
 _BEGINS = ("birth", "arrival", FOUNDER)
 _ENDS = ("cleared", "removed")
 
@@ -27,7 +30,7 @@ def pedigree(run: "Run") -> pd.DataFrame:
         origin: ``founder``, ``birth`` or ``arrival``.
         birth: when it was there first [min].
         death: when it died [min], NaN while it lives; a cell that leaves or is removed alive is
-            gone then.
+            gone then. Of cells that were dead at the start, the start.
         cause: ``apoptosis``, ``necrosis``, ``left`` (through an open wall), ``user``; empty while
             it lives.
         cleared: when its body was gone from the tissue [min], NaN while it is there.
@@ -40,6 +43,7 @@ def pedigree(run: "Run") -> pd.DataFrame:
     ids = origins["id"].to_numpy()
     lineage = run.lineage
     died = lineage[lineage["event"] == "death"].drop_duplicates("id").set_index("id")
+    died = pd.concat([_dead_founders(run), died[["time", "cause"]]])
     gone = lineage[lineage["event"].isin(_ENDS)].drop_duplicates("id").set_index("id")
     death, cleared = (table["time"].reindex(ids).to_numpy() for table in (died, gone))
     cause = died["cause"].reindex(ids)
@@ -67,14 +71,21 @@ def living(table: pd.DataFrame, time: float) -> np.ndarray:
 
 def _origins(run: "Run") -> pd.DataFrame:
     """Who came, when and how: the cells of the first frame, then those of the lineage."""
+    start = float(run.times[0])
     first = run.frame(0, ("id", "clone"))
-    founders = pd.DataFrame(first).assign(
-        mother=NO_MOTHER, origin=FOUNDER, birth=float(run.times[0])
-    )
+    founders = pd.DataFrame(first).assign(mother=NO_MOTHER, origin=FOUNDER, birth=start)
     lineage = run.lineage[run.lineage["event"].isin(_BEGINS)]
     later = lineage.rename(columns={"event": "origin", "time": "birth"})
     table = pd.concat([founders, later[founders.columns]], ignore_index=True)
     return table.drop_duplicates("id", ignore_index=True)
+
+
+def _dead_founders(run: "Run") -> pd.DataFrame:
+    """Time and cause, by id, of cells that are dead in the first frame: they never live in it."""
+    first = run.frame(0, ("id", "status"))
+    dead = first["status"] != ALIVE
+    causes = np.array(CAUSES, dtype=object)[first["status"][dead]]
+    return pd.DataFrame({"time": float(run.times[0]), "cause": causes}, index=first["id"][dead])
 
 
 def _types(run: "Run", origins: pd.DataFrame) -> np.ndarray:

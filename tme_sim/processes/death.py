@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 CAUSES = ("", "apoptosis", "necrosis")  # by the codes of the column `death_cause`
 _APOPTOSIS, _NECROSIS = 1, 2
+CAUSE_OF = np.array([0, _APOPTOSIS, _NECROSIS, _NECROSIS])  # by status: debris was necrotic
 _FATE = int(Stream.FATE)
 _DEBRIS_FLUID_RATE = 0.05 / HOUR  # [1/min] PhysiCell 1.14 standard necrosis model, after lysis
 

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 
 from tme_sim.analysis.figures.palette import (
-    DRUG_COLORS,
     OTHER_COLORS,
     PHASE_COLORS,
     STATUS_COLORS,
@@ -29,6 +28,8 @@ from tme_sim.analysis.figures.palette import (
     TYPE_LABELS,
     cause_color,
     clone_color,
+    drug_color,
+    type_color,
 )
 from tme_sim.analysis.metrics import burden_by_clone, clone_names, treatments
 from tme_sim.output.explanation import Explanation, read_beside
@@ -229,7 +230,7 @@ class Frames:
         """Every cell type, and whether the sampled frames have a cell of it."""
         names = self.run.columns["type"]["categories"]
         seen = self._sampled[1]
-        return [_named_color(name) | {"present": k in seen} for k, name in enumerate(names)]
+        return [c | {"present": k in seen} for k, c in enumerate(_named_colors(names))]
 
     def _columns(self) -> list[dict[str, Any]]:
         shown = [name for name in self.run.columns if name not in NOT_SHOWN]
@@ -269,7 +270,7 @@ class Frames:
             ]
         names = self.run.columns[name]["categories"]
         if name == "type":
-            return [_named_color(n) for n in names]
+            return _named_colors(names)
         fixed = {"phase": PHASE_COLORS, "status": STATUS_COLORS}.get(name, {})
         palette = tuple(TYPE_COLORS.values()) + OTHER_COLORS
         return [
@@ -280,17 +281,15 @@ class Frames:
     def _treatments(self) -> list[dict[str, Any]]:
         if len(self.run.metrics) == 0:
             return []
-        given = treatments(self.run)
-        drugs = list(dict.fromkeys(t.drug for t in given))
         return [
             {
                 "drug": t.drug,
                 "start": t.start,
                 "end": t.end,
                 "doses": list(t.doses),
-                "color": DRUG_COLORS[drugs.index(t.drug) % len(DRUG_COLORS)],
+                "color": drug_color(t.drug),
             }
-            for t in given
+            for t in treatments(self.run)
         ]
 
     def _sample(self) -> list[int]:
@@ -322,8 +321,8 @@ def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return levels.astype("u1")
 
 
-def _named_color(cell_type: str) -> dict[str, str]:
-    return {"name": TYPE_LABELS.get(cell_type, cell_type), "color": TYPE_COLORS[cell_type]}
+def _named_colors(types: Sequence[str]) -> list[dict[str, str]]:
+    return [{"name": TYPE_LABELS.get(n, n), "color": type_color(n, types)} for n in types]
 
 
 def _jsonable(values: Any) -> list[float | None]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.analysis.explain.survival import explain
+from tme_sim.analysis.metrics import tumor_codes
 from tme_sim.errors import InputError
 from tme_sim.output.explanation import FATES
 from tme_sim.output.run import Run
@@ -55,7 +56,7 @@ def resistant_fraction(run: Run, *, at: str | None = None) -> float:
     """Share of living tumor cells with a standing or acquired mutation; NaN without such cells."""
     frame = len(run.times) - 1 if at is None else run.frame_at(at)
     cells = run.frame(frame, ("type", "status", "clone"))
-    tumor = cells["type"] == run.columns["type"]["categories"].index("tumor")
+    tumor = np.isin(cells["type"], tumor_codes(run))
     clones = cells["clone"][tumor & (cells["status"] == ALIVE)]
     mutants = run.clones["index"][run.clones["parent"] >= 0]
     return float(np.isin(clones, mutants).mean()) if clones.size else float("nan")
@@ -72,10 +73,17 @@ def toxicity(run: Run) -> float:
 
     1 - min(epithelial cells) / epithelial cells at the first dose; NaN without such cells.
     """
-    groups = [name for name, group in run.scenario.cells.items() if group.type == EPITHELIUM]
+    groups = healthy_groups(run.scenario)
     cells = run.metrics[[f"n_{name}" for name in groups]].sum(axis=1).to_numpy()
     cells = cells[baseline_row(run) or 0 :]
     return float(1.0 - cells.min() / cells[0]) if cells[0] > 0 else float("nan")
+
+
+def healthy_groups(scenario: Scenario) -> list[str]:
+    """Groups of epithelium, of a type of the user's own too."""
+    types = scenario.cell_types
+    cells = scenario.cells.items()
+    return [name for name, group in cells if types[group.type].network_type == EPITHELIUM]
 
 
 def mechanisms(run: Run, *, at: str | None = None, cells: int = 200) -> dict[str, float]:
@@ -177,8 +185,7 @@ def _fault(name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario])
     drugs = {entry.drug for scenario in scenarios for entry in scenario.therapy}
     if name == cumulative_dose.__name__ and given["drug"] not in drugs:
         return f"{given['drug']!r} is given in no run; {nearest(given['drug'], drugs)}"
-    healthy = any(g.type == EPITHELIUM for s in scenarios for g in s.cells.values())
-    if name == toxicity.__name__ and not healthy:
+    if name == toxicity.__name__ and not any(map(healthy_groups, scenarios)):
         return f"toxicity needs cells of type {EPITHELIUM}; no run has them"
     return _bad_value(name, given)
 

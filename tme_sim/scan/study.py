@@ -10,11 +10,11 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from tme_sim.scenario import Scenario, ScenarioError, load_scenario
 from tme_sim.scenario.document import Document, read_document
 from tme_sim.scenario.load import first_error
+from tme_sim.scenario.names import Title, title_of
 from tme_sim.scenario.quantities import Strict, refuse
 from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity, split_quantity
 
 Overrides = dict[str, Any]
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 SECTIONS = ("axes", "zip", "set", "search", "choices", "parameters")  # where dotted paths are keys
 DIGITS = 10  # of a value from a range, so that 5 does not read 4.999999999999999
 Kind = TypeVar("Kind", bound="Study")
@@ -76,7 +76,7 @@ class Study(Strict):
     """
 
     format: Literal[1] = 1
-    name: str = Field(default="scan", pattern=NAME)
+    name: Title = "scan"
     scenario: str
     set: dict[str, Any] = Field(default_factory=dict)
     replicates: int = Field(default=1, ge=1)
@@ -137,7 +137,7 @@ def read_study(path: str | Path, kind: type[Kind]) -> Kind:
     document = read_document(Path(path))
     if not isinstance(document.data, dict):
         raise document.error((), "a mapping (key: value) is needed")
-    data = {"name": Path(path).stem, **document.data}
+    data = {"name": title_of(Path(path).stem), **document.data}
     try:
         study = kind.model_validate(data)
     except ValidationError as err:

@@ -7,6 +7,7 @@ from tme_sim.scenario import catalogue
 from tme_sim.scenario.catalogue import SECTIONS, Catalogue
 from tme_sim.scenario.document import Document
 from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.names import title_of
 from tme_sim.scenario.patient import absolute_dose
 from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity
 
@@ -37,7 +38,7 @@ def assemble(document: Document) -> dict[str, Any]:
     data["surrogate"] = _surrogate(data, document)
     data["output"] = _output(data)
     if data.get("name") is None and document.path is not None:
-        data["name"] = document.path.stem
+        data["name"] = title_of(document.path.stem)
     return data
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from tme_sim.scenario.errors import ScenarioError, nearest
+from tme_sim.scenario.names import SHOWN, fault_of
 from tme_sim.scenario.placement import check_placement
-from tme_sim.scenario.scenario import NAME_PATTERN, Scenario
+from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.tables import read_table
 
 STANDARD = ("standard", "all")
+MOST_TYPES = 16
 
 
 def check(scenario: Scenario) -> None:
@@ -20,6 +22,8 @@ def check(scenario: Scenario) -> None:
         ScenarioError: With the file and line of what is wrong.
     """
     _check_names(scenario)
+    _check_number_of_types(scenario)
+    _check_walls(scenario)
     _check_known_to_cell_model(scenario)
     _check_affinities(scenario)
     _check_inputs(scenario)
@@ -33,9 +37,31 @@ def _check_names(scenario: Scenario) -> None:
     """Names become keys of run files and columns."""
     for section in ("substrates", "cells", "cell_types", "drugs", "evolution"):
         for name in getattr(scenario, section):
-            if not NAME_PATTERN.fullmatch(name):
-                msg = f"found the name {name!r}, but letters, digits, _ + - are allowed"
-                raise scenario.error((section, name), msg)
+            fault = fault_of(name)
+            if fault is not None:
+                msg = f"{section}.{name[:SHOWN]}: {fault}"
+                raise ScenarioError(msg, scenario.document.where((section, name)))
+
+
+def _check_number_of_types(scenario: Scenario) -> None:
+    """The replay packs a cell's type into half a byte."""
+    n_types = len(scenario.cell_types)
+    if n_types > MOST_TYPES:
+        msg = f"{n_types} cell types, but at most {MOST_TYPES} are allowed in one tissue"
+        raise scenario.error(("cell_types",), msg)
+
+
+def _check_walls(scenario: Scenario) -> None:
+    """A substrate is periodic at both ends of an axis, or at none."""
+    n_voxels = dict(zip("zyx", scenario.grid_shape(), strict=True))
+    for name, spec in scenario.substrates.items():
+        walls = spec.boundary or {}
+        for axis, n in n_voxels.items():
+            rest = walls.get("all") if n > 1 else None  # `all` leaves out an axis of one voxel
+            low, high = (walls.get(face, rest) for face in (f"{axis}_low", f"{axis}_high"))
+            if (low == "periodic") != (high == "periodic"):
+                msg = f"{name} is periodic at one end of {axis} only; make both ends periodic"
+                raise scenario.error(("substrates", name, "boundary"), msg)
 
 
 def _check_known_to_cell_model(scenario: Scenario) -> None:

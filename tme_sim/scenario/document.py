@@ -13,6 +13,7 @@ from tme_sim.scenario.errors import ScenarioError
 Path_ = tuple[Hashable, ...]
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # tab and new line are
 
 
 class _NotPlainError(yaml.MarkedYAMLError):  # type: ignore[misc]  # PyYAML has no types
@@ -140,6 +141,8 @@ def parse_document(text: str, *, name: str, path: Path | None = None) -> Documen
 def _plain(node: yaml.Node, path: Path_, document: Document) -> Any:
     """Data of a node; notes the line of everything in it."""
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode) and (fault := no_text(node.value)):
+        raise document.error(path, fault)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):
@@ -156,6 +159,9 @@ def _mapping(node: yaml.MappingNode, path: Path_, document: Document) -> dict[st
             msg = "a key must be a name, not a list or mapping"
             raise ScenarioError(msg, f"{document.name}:{line}")
         key = str(key_node.value)
+        if fault := no_text(key):
+            msg = f"{fault}; a key is a name"
+            raise ScenarioError(msg, f"{document.name}:{line}")
         if key in result:
             first = document.lines[(*path, key)]
             msg = f"the key {key!r} stands here a second time (first in line {first})"
@@ -175,6 +181,12 @@ def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     if kind == "bool":
         return node.value.lower() in ("true", "on")
     return None if kind == "null" else node.value
+
+
+def no_text(text: str) -> str | None:
+    """What of a text no file or terminal should get, in words: control characters, half letters."""
+    found = _NO_TEXT.search(text)
+    return None if found is None else f"found the character {found[0]!r}, which is no text"
 
 
 def parse_value(text: str, name: str) -> Any:

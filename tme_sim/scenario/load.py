@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from tme_sim.scenario.assemble import assemble, place_of_preset
 from tme_sim.scenario.checks import check
-from tme_sim.scenario.document import Document, parse_document, read_document
+from tme_sim.scenario.document import Document, no_text, parse_document, read_document
 from tme_sim.scenario.errors import ScenarioError
+from tme_sim.scenario.names import SHOWN
 from tme_sim.scenario.overrides import apply_overrides
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tables import table_text
@@ -93,9 +94,12 @@ def _document(source: str | Path | Mapping[str, Any]) -> Document:
 def _plain(value: Any) -> Any:
     """Data of a mapping without what only Python knows (tuples, paths, numpy numbers)."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and (fault := no_text(value)):
+        msg = f"{value[:SHOWN]!r}: {fault}"
+        raise ScenarioError(msg, "scenario")
     if isinstance(value, (str, int, float)) or value is None:
         return value
     return value.item() if callable(getattr(value, "item", None)) else str(value)

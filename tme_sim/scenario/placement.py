@@ -70,6 +70,26 @@ def place_all(scenario: Scenario, seed: int | None = None) -> dict[str, Placed]:
     return {name: placed[name] for name in scenario.cells}
 
 
+def crowding(placed: Mapping[str, Placed]) -> list[str]:
+    """A note on each group of a table whose cells share places."""
+    shared = {name: _n_shared(cells.position) for name, cells in placed.items()}
+    return [
+        f"{name}: {n} of {len(placed[name])} cells start in the same place as others; "
+        "they push each other apart within the first hour"
+        for name, n in shared.items()
+        if n
+    ]
+
+
+def _n_shared(points: Points) -> int:
+    """Number of points that stand exactly where another one does."""
+    if len(points) == 0:
+        return 0
+    ordered = points[np.lexsort(points.T)]
+    same = (ordered[1:] == ordered[:-1]).all(axis=1)
+    return int(np.count_nonzero(np.r_[same, False] | np.r_[False, same]))
+
+
 def place(
     group: CellGroup,
     domain: Domain,

@@ -1,6 +1,5 @@
 """The scenario: everything a run depends on, frozen, in internal units."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from tme_sim.scenario.document import Document
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.mutations import MutationSpec
+from tme_sim.scenario.names import Title
 from tme_sim.scenario.patient import REFERENCE
 from tme_sim.scenario.quantities import (
     Cells,
@@ -38,7 +38,6 @@ PROCESSES = (
     "arrival",
     "exchange",
 )
-NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]*")
 
 
 _TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
@@ -205,7 +204,7 @@ class Scenario(Strict):
     """
 
     format: Literal[1] = 1
-    name: str = Field(default="scenario", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+    name: Title = "scenario"
     seed: int = Field(default=1, ge=0, lt=2**63)
     time: Time
     stop: Stop = Stop()

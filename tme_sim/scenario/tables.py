@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.scenario import Domain
+from tme_sim.state.columns import ALIVE, COLUMNS
 
 POSITION = ("x", "y", "z")
 REFUSED = {  # columns of the population that a table cannot give, and why
@@ -25,8 +26,13 @@ REFUSED = {  # columns of the population that a table cannot give, and why
     "sigma": "the cell model says it",
 }
 MOST = {"phase": 2.0, "status": 3.0, "death_cause": 2.0, "phase_progress": 1.0}
+PERIODIC_SHARE = 1.0 / 3.0  # of a periodic box: a larger cell would touch two images of another
+LEAST_VOLUME = 1.0  # [um3] of a cell: far below any, and far above what rounding could make none
+MOST_NUMBER = 1e9  # of a column without a range of its own
+CROWD_WIDTH, MOST_IN_A_CROWD = 10.0, 100  # [um], about a cell's radius; cells in such a square
 PARTS = ("fluid_volume", "nuclear_volume")  # of the column `volume`
 MOST_MUTATIONS = 31  # bits of the column `genotype`
+SHOWN = 40  # letters of what was found, in a message
 
 Line = tuple[int, list[str]]  # its number in the file, and its values
 
@@ -37,23 +43,6 @@ class Limits(NamedTuple):
     low: float
     high: float
     whole: bool
-
-
-def table_text(path: str, where: str = "") -> str:
-    """The text of a table of cells.
-
-    Args:
-        path: The CSV file.
-        where: File and line of the scenario that names the table, for a table that is missing.
-
-    Raises:
-        ScenarioError: It cannot be read.
-    """
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        msg = f"the table of cells {path} cannot be read: {getattr(err, 'strerror', None) or err}"
-        raise ScenarioError(msg, where) from err
 
 
 def read_table(
@@ -81,18 +70,39 @@ def read_table(
     for name, column in columns.items():
         limits = _limits(name, domain, n_mutations)
         _check_column(name, column, limits, [f"{path}:{number}" for number in numbers])
+    _check_crowding(columns, domain, path, numbers)
     _check_parts(columns, path, numbers)
+    _check_deaths(columns, path, numbers)
     return columns
 
 
-def _lines(text: str, path: str) -> list[Line]:
-    """Lines that are not empty; at least that of the names and one cell."""
+def table_text(path: str, where: str = "") -> str:
+    """Text of a table of cells.
+
+    Raises:
+        ScenarioError: It is missing, no text, or no regular file, which may have no end.
+    """
+    file = Path(path)
     try:
-        reader = csv.reader(io.StringIO(text, newline=""))
-        rows = [(number, row) for number, row in _numbered(reader) if row]
+        if file.exists() and not file.is_file():
+            msg = f"the table of cells {path} is no regular file"
+            raise ScenarioError(msg, where)
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            return stream.read()
+    except (OSError, ValueError) as err:  # ValueError: no UTF-8, or a name with a NUL
+        reason = getattr(err, "strerror", None) or err
+        msg = f"the table of cells {path} cannot be read: {reason}"
+        raise ScenarioError(msg, where) from err
+
+
+def _lines(text: str, path: str) -> list[Line]:
+    """Lines with a value; at least that of the names and one cell."""
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        rows = [(number, row) for number, row in _numbered(reader) if any(row)]
     except csv.Error as err:
-        msg = f"the table of cells cannot be read: {err}"
-        raise ScenarioError(msg, path) from err
+        msg = f"is no CSV table: {err}"
+        raise ScenarioError(msg, f"{path}:{reader.line_num}") from err
     if len(rows) < 2:
         msg = "a table of cells needs a line of column names and at least one cell"
         raise ScenarioError(msg, path)
@@ -106,8 +116,6 @@ def _numbered(reader: Any) -> Iterator[Line]:  # the type of csv.reader has no n
 
 def _names(first: Line, path: str, domain: Domain) -> list[str]:
     """Column names, all known and each there once."""
-    from tme_sim.state.columns import COLUMNS
-
     number, names = first
     needed = POSITION[: domain.dim]
     allowed = [*POSITION, *(c.name for c in COLUMNS if c.shape == () and c.name not in REFUSED)]
@@ -115,13 +123,16 @@ def _names(first: Line, path: str, domain: Domain) -> list[str]:
         if name not in names:
             msg = f"the column {name!r} is missing; {', '.join(needed)} [um] are needed"
             raise ScenarioError(msg, f"{path}:{number}")
-    for name in names:
+    for place, name in enumerate(names, start=1):
+        if not name:
+            msg = f"column {place} has no name; name it, or leave it out"
+            raise ScenarioError(msg, f"{path}:{number}")
         if name in REFUSED:
             msg = f"the column {name!r} cannot be given: {REFUSED[name]}"
             raise ScenarioError(msg, f"{path}:{number}")
         if name not in allowed or names.count(name) > 1:
             fault = "stands twice" if name in allowed else f"is unknown; {nearest(name, allowed)}"
-            msg = f"the column {name!r} {fault}"
+            msg = f"the column {name[:SHOWN]!r} {fault}"
             raise ScenarioError(msg, f"{path}:{number}")
     return names
 
@@ -136,10 +147,10 @@ def _values(row: list[str], number: int, names: list[str], path: str) -> list[fl
         try:
             values.append(float(text))
         except ValueError as err:
-            msg = f"{name}: found {text!r}, but a number is needed"
+            msg = f"{name}: found {text[:SHOWN]!r}, but a number is needed"
             raise ScenarioError(msg, f"{path}:{number}") from err
         if not math.isfinite(values[-1]):
-            msg = f"{name}: found {text!r}, but a finite number is needed"
+            msg = f"{name}: found {text[:SHOWN]!r}, but a finite number is needed"
             raise ScenarioError(msg, f"{path}:{number}")
     return values
 
@@ -150,15 +161,14 @@ def _limits(name: str, domain: Domain, n_mutations: int) -> Limits:
         return Limits(0.0, domain.box[POSITION.index(name)], whole=False)
     if name == "birth_time":  # [min] of cells that are there at the start
         return Limits(-math.inf, 0.0, whole=False)
-    if name == "volume":
-        return Limits(math.ulp(0.0), math.inf, whole=False)
+    if name == "volume":  # a sphere between the walls
+        diameter = min(domain.size) * (1.0 if domain.walls != "periodic" else PERIODIC_SHARE)
+        return Limits(LEAST_VOLUME, math.pi / 6.0 * diameter**3, whole=False)
     if name == "genotype":
         return Limits(0.0, 2.0**n_mutations - 1.0, whole=True)
-    from tme_sim.state.columns import COLUMNS
-
     dtype = next(column.dtype for column in COLUMNS if column.name == name)
     whole = dtype.startswith("i")
-    most = float(np.iinfo(dtype).max) if whole else math.inf
+    most = float(np.iinfo(dtype).max) if whole else MOST_NUMBER
     return Limits(0.0, MOST.get(name, most), whole)
 
 
@@ -182,10 +192,28 @@ def _check_column(
 
 
 def _in_words(limits: Limits) -> str:
-    low = "above 0" if 0.0 < limits.low < 1.0 else f"from {limits.low:g} on"
     if math.isinf(limits.low):
         return f"up to {limits.high:g}"
-    return low if math.isinf(limits.high) else f"from {limits.low:g} to {limits.high:g}"
+    return f"from {limits.low:g} to {limits.high:g}"
+
+
+def _check_crowding(
+    columns: dict[str, NDArray[np.float64]], domain: Domain, path: str, numbers: list[int]
+) -> None:
+    """Cells have room: the first tick grows with the square of their number in one place."""
+    place = np.zeros(len(numbers), dtype=np.int64)
+    for axis, length in zip(POSITION, domain.size, strict=False):
+        n_places = int(length / CROWD_WIDTH) + 1
+        place = place * n_places + (columns[axis] / CROWD_WIDTH).astype(np.int64)
+    _, which, count = np.unique(place, return_inverse=True, return_counts=True)
+    if count.max() > MOST_IN_A_CROWD:
+        where = np.flatnonzero(which == np.argmax(count))
+        x, y = (columns[axis][where[0]] for axis in "xy")
+        msg = (
+            f"found {len(where)} cells within {CROWD_WIDTH:g} um at ({x:g}, {y:g}), "
+            f"but at most {MOST_IN_A_CROWD} can start so close; give each a place of its own"
+        )
+        raise ScenarioError(msg, f"{path}:{numbers[where[MOST_IN_A_CROWD]]}")
 
 
 def _check_parts(columns: dict[str, NDArray[np.float64]], path: str, numbers: list[int]) -> None:
@@ -196,12 +224,25 @@ def _check_parts(columns: dict[str, NDArray[np.float64]], path: str, numbers: li
     if "volume" not in columns:
         msg = f"the column {parts[0]!r} needs the column 'volume', of which it is a part"
         raise ScenarioError(msg, path)
-    sum_of_parts = np.sum([columns[name] for name in parts], axis=0)
-    wrong = sum_of_parts >= columns["volume"]
+    volume = columns["volume"].astype(np.float32)  # as it is stored
+    sum_of_parts = np.sum([columns[name].astype(np.float32) for name in parts], axis=0)
+    wrong = sum_of_parts >= volume
     if wrong.any():
         k = int(np.argmax(wrong))
         msg = (
             f"{' + '.join(parts)}: found {sum_of_parts[k]:g} um3, "
-            f"but less than the volume of {columns['volume'][k]:g} um3 is needed"
+            f"but less than the volume of {volume[k]:g} um3 is needed"
         )
+        raise ScenarioError(msg, f"{path}:{numbers[k]}")
+
+
+def _check_deaths(columns: dict[str, NDArray[np.float64]], path: str, numbers: list[int]) -> None:
+    """Who lives has died of nothing."""
+    causes = columns.get("death_cause")
+    if causes is None:
+        return
+    wrong = (causes != 0.0) & (columns.get("status", np.zeros_like(causes)) == ALIVE)
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        msg = f"death_cause: found {causes[k]:g}, but the cell lives (status 0); give 0"
         raise ScenarioError(msg, f"{path}:{numbers[k]}")

@@ -27,6 +27,18 @@ def node(name, logic, up="1", down="1"):
     )
 
 
+def test_the_format_bnet_is_read_too(write):
+    model = write("targets, factors\nA, A\nB, A & !C\nC, B\n", "A.istate = 1;")
+    assert sorted(model.nodes) == ["A", "B", "C"]
+    assert model.on_time({"A": False}, copies=50, time=60.0, seed=1)[model.nodes.index("B")] < 0.1
+
+
+@pytest.mark.parametrize("text", ["A, A\nB, A & !C\n", "<sbml></sbml>", ""])
+def test_a_file_of_another_format_is_refused(write, text):
+    with pytest.raises(ValueError, match=r"m\.bnd: "):
+        write(text)
+
+
 def test_a_switching_node_is_on_for_its_share_of_the_time(write):
     model = write("node A { rate_up = $u; rate_down = 3.0; }", "$u = 1; A.istate = 0;")
     on = model.on_time({}, copies=2000, time=20.0, seed=1)

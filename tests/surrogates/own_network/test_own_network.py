@@ -1,5 +1,6 @@
 """A network, conditions and readouts of the user's own: tables, scaffold, fit, folds, pruning."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -82,9 +83,42 @@ def test_rows_of_one_pair_become_one_edge_and_contradictions_lose_their_sign(tmp
     assert [e.target for e in load_signed_table(table, unsigned="drop")] == ["B"]
 
 
+@pytest.mark.parametrize("signs", sorted(set(itertools.permutations(["1", "1", "-1", ""]))))
+def test_a_contradiction_does_not_hang_on_the_order_of_rows(tmp_path, signs):
+    rows = "".join(f"A,B,{sign}\n" for sign in signs)
+    table = write(tmp_path / "t.csv", f"source,target,sign\n{rows}")
+    assert [e.sign for e in load_signed_table(table, unsigned="keep")] == [0]
+    assert load_signed_table(table, unsigned="drop") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffsource,target,sign\r\nA,B,1\r\nB,C,-1\r\n",
+        "source,target,sign\nA,B,1.0\nB,C,-1.0\n",
+        " source ,target, sign\nA ,B,1\n,,\n B,C , -1\n",
+        "source;target;sign\nA;B;+1\nB;C;-\n",
+    ],
+    ids=["Excel", "pandas", "blanks", "semicolons"],
+)
+def test_a_table_is_read_as_common_programs_write_it(tmp_path, text):
+    edges = load_signed_table(write(tmp_path / "t.csv", text))
+    assert [(e.source, e.target, e.sign) for e in edges] == [("A", "B", 1), ("B", "C", -1)]
+
+
+def test_the_consensus_decides_where_a_row_is_both(tmp_path):
+    names = "is_stimulation,is_inhibition,consensus_stimulation,consensus_inhibition"
+    table = write(tmp_path / "t.csv", f"source,target,{names}\nA,B,1,1,0,1\nA,C,1,1,1,1\n")
+    edges = load_signed_table(table, unsigned="keep")
+    assert [(e.target, e.sign) for e in edges] == [("B", -1), ("C", 0)]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("source,target,sign\nA,B,+,C\n", r"t\.csv:2: 4 values, but there are 3 columns"),
+        ("source,target,sign\nA,B,0.5\n", r"t\.csv:2: sign '0.5' is not one of"),
+        ("source,target,sign\nA\n", "`source` and `target` are needed"),
         ("source,target,sign\nA,B,?\n", r"sign '\?' is not one of"),
         ("source,target\nA,B\n", "a column `sign`"),
         ("from,to,sign\nA,B,+\n", "columns `source` and `target` are needed"),

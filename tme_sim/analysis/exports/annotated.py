@@ -7,7 +7,6 @@ AnnData: Virshup et al. 2024, doi:10.21105/joss.04371.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,7 @@ from tme_sim.fields.grid import Grid
 from tme_sim.output.run import Run
 
 NODE = "node"
-COLORS: dict[str, Callable[[str], str | None]] = {  # of categories
-    "type": type_color,
-    "phase": PHASE_COLORS.get,
-    "status": STATUS_COLORS.get,
-}
+COLORS = {"phase": PHASE_COLORS, "status": STATUS_COLORS}  # of categories
 LINEAGE = ("mother", "origin", "birth", "death", "cause", "mutation")  # columns of run.pedigree
 
 
@@ -49,8 +44,10 @@ def annotated(run: Run, frame: int) -> anndata.AnnData:
     if run.fields:
         found.obsm["substrates"] = _substrates(run, frame, position, found.obs_names)
     found.uns["tme_sim"] = _origin(run, frame)
-    for name, color in COLORS.items():
-        found.uns[f"{name}_colors"] = [color(c) for c in found.obs[name].cat.categories]
+    types = run.columns["type"]["categories"]
+    colors = {"type": {name: type_color(name, types) for name in types}, **COLORS}
+    for name, color in colors.items():
+        found.uns[f"{name}_colors"] = [color[c] for c in found.obs[name].cat.categories]
     return found
 
 

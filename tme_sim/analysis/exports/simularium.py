@@ -7,6 +7,7 @@ no numbers beyond 32 bits. The origin is the middle of the domain, lengths are u
 
 import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,9 @@ def _agents(run: Run, frames: range, size: np.ndarray) -> AgentData:
         types=types,
         positions=positions,
         radii=radii,
-        display_data=_looks({name for names in types for name in names}),
+        display_data=_looks(
+            {name for names in types for name in names}, run.columns["type"]["categories"]
+        ),
     )
 
 
@@ -110,12 +113,12 @@ def _names(run: Run, types: np.ndarray, status: np.ndarray) -> list[str]:
     ]
 
 
-def _looks(names: set[str]) -> dict[str, DisplayData]:
+def _looks(names: set[str], types: Sequence[str]) -> dict[str, DisplayData]:
     looks = {}
     for name in sorted(names):
         kind, _, state = name.partition("#")
         label = TYPE_LABELS.get(kind, kind) + (f"#{state}" if state else "")
-        color = DEAD_COLOR if state else type_color(kind)
+        color = DEAD_COLOR if state else type_color(kind, types)
         looks[name] = DisplayData(name=label, display_type=DISPLAY_TYPE.SPHERE, color=color)
     return looks
 

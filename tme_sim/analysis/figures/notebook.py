@@ -54,11 +54,11 @@ def plot_burden(run: Run, *, ax: Axes | None = None) -> Axes:
         ax = _new_figure(BURDEN_SIZE).gca() if ax is None else ax
         panels.burden(ax, run, run.summary())
         ax.set_title(f"{run.name}: {ax.get_title(loc='left').lower()}")
-        panels.mark_treatments(ax, run, given)
+        panels.mark_treatments(ax, given)
         ax.set(xlabel="time [d]", xlim=(0, run.metrics["time"].iloc[-1] / DAY))
         if given:
             ground = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
-            ax.legend(handles=panels.treatment_legend(run, given), loc="lower right", **ground)
+            ax.legend(handles=panels.treatment_legend(given), loc="lower right", **ground)
     return ax
 
 

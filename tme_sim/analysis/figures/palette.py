@@ -4,6 +4,10 @@ From the colour-blind-safe sets of Okabe and Ito (2008) and of Tol (2021). Tumor
 warm hues, other cell types to cool ones, so that both can be told apart in one picture.
 """
 
+import colorsys
+import zlib
+from collections.abc import Container, Iterable
+
 TYPE_COLORS = {
     "tumor": "#D55E00",
     "fibroblast": "#009E73",
@@ -42,14 +46,59 @@ CAUSE_COLORS = {  # why a cell survives therapy
     "unexplained": "#C8C8C8",
     "dying": "#4D4D4D",
 }
-DRUG_COLORS = ("#6A3D9A", "#1B7F79", "#B15928", "#C9A227")
-OTHER_COLORS = ("#332288", "#44AA99", "#117733", "#88CCEE", "#AA4499", "#999933")
+DRUG_COLORS = {  # of the catalogue; the ones first that are given together most often
+    "vemurafenib": "#6A3D9A",
+    "trametinib": "#1B7F79",
+    "pembrolizumab": "#B15928",
+    "doxorubicin": "#C9A227",
+    "erlotinib": "#2525F4",
+    "capmatinib": "#96C587",
+    "cobimetinib": "#E255F6",
+    "dabrafenib": "#562929",
+    "pictilisib": "#47C0D1",
+    "palbociclib": "#293556",
+    "nivolumab": "#791506",
+    "galunisertib": "#F655A6",
+    "atezolizumab": "#9B5F4B",
+    "LY3009120": "#A60BDA",
+}
+OTHER_COLORS = (  # of a user's own cell types: far from those above in every kind of vision
+    *("#8C25F4", "#5C1966", "#091DAA", "#82B464", "#BA55F6"),
+    *("#295629", "#61783A", "#59248F", "#9B4B7D"),
+)
 DEAD_COLOR = "#4D4D4D"
 
 
-def type_color(name: str) -> str:
-    """The colour of a cell type; a user's own type has one by its name."""
-    return TYPE_COLORS.get(name) or OTHER_COLORS[sum(name.encode()) % len(OTHER_COLORS)]
+def type_color(name: str, among: Iterable[str] = ()) -> str:
+    """The colour of a cell type; one of a user's own has it by its name.
+
+    Two types that are shown together differ: ``among`` names all of them, in one order.
+    """
+    if name in TYPE_COLORS:
+        return TYPE_COLORS[name]
+    taken: set[str] = set()
+    for own in [*(other for other in among if other not in TYPE_COLORS), name]:
+        color = _own_color(own, taken)
+        if own == name:
+            break
+        taken.add(color)
+    return color
+
+
+def _own_color(name: str, taken: Container[str]) -> str:
+    """Of the colours for what is a user's own the first free one from a place that hangs on a name.
+
+    Where all are taken: a hue of its own.
+    """
+    place = zlib.crc32(name.encode()) % len(OTHER_COLORS)
+    around = (*OTHER_COLORS[place:], *OTHER_COLORS[:place])
+    return next((color for color in around if color not in taken), _hue(name))
+
+
+def _hue(name: str) -> str:
+    """A colour that hangs on a name alone."""
+    rgb = colorsys.hls_to_rgb(zlib.crc32(name.encode()) / 2**32, 0.4, 0.6)
+    return "#" + "".join(f"{round(255 * share):02X}" for share in rgb)
 
 
 def clone_color(index: int) -> str:
@@ -62,6 +111,6 @@ def cause_color(name: str) -> str:
     return CAUSE_COLORS[name] if name in CAUSE_COLORS else CAUSE_COLORS[name.split()[0]]
 
 
-def drug_color(index: int) -> str:
-    """The colour of the n-th drug of a run."""
-    return DRUG_COLORS[index % len(DRUG_COLORS)]
+def drug_color(name: str) -> str:
+    """The colour of a drug, in every run the same."""
+    return DRUG_COLORS.get(name) or _hue(name)

@@ -151,12 +151,11 @@ def trust(ax: Axes, run: Run) -> None:
     label_ends(ax, [Label(100 * float(last[c]), *look) for c, look in curves.items()])
 
 
-def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
+def mark_treatments(ax: Axes, given: list[Treatment]) -> None:
     """Bars above the axes where a drug was given, one row per drug; the title moves over them."""
-    colors = drug_colors(run)
     drugs = list(dict.fromkeys(t.drug for t in given))
     for t in given:
-        row, days, color = drugs.index(t.drug), (t.start / DAY, t.end / DAY), colors[t.drug]
+        row, days, color = drugs.index(t.drug), (t.start / DAY, t.end / DAY), drug_color(t.drug)
         ax.axvspan(*days, color=color, alpha=0.06, linewidth=0, zorder=0)
         above = BAR_GAP + BAR / 2 + row * (BAR + BAR_GAP)  # [point]
         shift = ScaledTranslation(0.0, above / 72.0, ax.figure.dpi_scale_trans)
@@ -166,19 +165,12 @@ def mark_treatments(ax: Axes, run: Run, given: list[Treatment]) -> None:
     ax.set_title(ax.get_title(loc="left"), pad=2.5 + len(drugs) * (BAR + BAR_GAP))
 
 
-def treatment_legend(run: Run, given: list[Treatment]) -> list[Line2D]:
+def treatment_legend(given: list[Treatment]) -> list[Line2D]:
     """A bar per drug with its name."""
-    colors = drug_colors(run)
     return [
-        Line2D([], [], color=colors[drug], linewidth=BAR, solid_capstyle="butt", label=drug)
+        Line2D([], [], color=drug_color(drug), linewidth=BAR, solid_capstyle="butt", label=drug)
         for drug in dict.fromkeys(t.drug for t in given)
     ]
-
-
-def drug_colors(run: Run) -> dict[str, str]:
-    """One colour per drug of the run, in bars and curves."""
-    drugs = [c.removeprefix("plasma_") for c in run.metrics if c.startswith("plasma_")]
-    return {drug: drug_color(k) for k, drug in enumerate(drugs)}
 
 
 def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
@@ -218,11 +210,12 @@ def _drugs(ax: Axes, run: Run, columns: list[str], units: dict[str, str]) -> Non
     metrics, labels = run.metrics, []
     highest = {c: float(metrics[c].max()) for c in columns if metrics[c].max() > 0}
     for k, column in enumerate(columns):
-        ax.plot(metrics["time"] / DAY, metrics[column], color=drug_color(k), ls=_dash(k))
         name = column.partition("_")[2]
+        color = drug_color(name)
+        ax.plot(metrics["time"] / DAY, metrics[column], color=color, ls=_dash(k))
         text = name if len(set(units.values())) == 1 else f"{name} [{units[column]}]"
         last = float(np.nan_to_num(metrics[column].iloc[-1]))
-        labels.append(Label(last, text, drug_color(k), _dash(k)))
+        labels.append(Label(last, text, color, _dash(k)))
     if highest and max(highest.values()) > FAR_APART * min(highest.values()):
         ax.set_yscale("log")
         ax.set_ylim(min(highest.values()) / LOWEST_SHOWN, 2.0 * max(highest.values()))
@@ -266,9 +259,9 @@ def other_groups(run: Run) -> Iterator[tuple[str, str]]:
         kind = types.get(group, "")
         if kind in tumor:
             continue
-        color = type_color(kind)
+        color = type_color(kind, run.columns["type"]["categories"])
         if not kind or color in used:
-            color = next(others)
+            color = next(other for other in others if other not in used)
         used.add(color)
         yield group, color
 

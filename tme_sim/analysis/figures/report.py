@@ -68,7 +68,7 @@ def figure_of(run: Run) -> Figure:
         figure.suptitle(_title(run), x=0.008, ha="left", fontsize=9, fontweight="bold")
         _draw_tissue(top, run, summary)
         if given:
-            _draw_therapy(between, run, given)
+            _draw_therapy(between, given)
         _draw_curves(middle, run, given, shown)
         foot.text(0.008, 0.97, text, va="top", ha="left", fontsize=CAPTION_SIZE)
     return figure
@@ -136,8 +136,8 @@ def _wrapped(text: str) -> str:
     return "\n".join(textwrap.fill(line, width) for line in text.split("\n"))
 
 
-def _draw_therapy(figure: SubFigure, run: Run, given: list[Treatment]) -> None:
-    handles = panels.treatment_legend(run, given)
+def _draw_therapy(figure: SubFigure, given: list[Treatment]) -> None:
+    handles = panels.treatment_legend(given)
     figure.text(0.008, 0.5, "Therapy", va="center", fontweight="bold")
     figure.legend(handles=handles, loc="center left", bbox_to_anchor=(0.065, 0.5), ncols=6)
 
@@ -150,7 +150,7 @@ def _draw_curves(figure: SubFigure, run: Run, given: list[Treatment], shown: lis
         ax.set_xlim(0, end)
         panel(ax)
         ax.set_title(f"{letter}   {ax.get_title(loc='left')}")
-        panels.mark_treatments(ax, run, given)
+        panels.mark_treatments(ax, given)
         ax.set_xlim(0, end)
     for ax in axes[len(shown) :]:
         ax.remove()

@@ -118,7 +118,7 @@ class Tissue:
             for c in clones[:MAX_CLONES]
         ]
         entries += [
-            (TYPE_LABELS.get(name, name), type_color(name))
+            (TYPE_LABELS.get(name, name), type_color(name, self._types))
             for name in (self._types[code] for code in sorted(self._seen_types))
         ]
         if self._scale is not None:
@@ -174,7 +174,7 @@ class Tissue:
         return needed if self.color is None or self.color in needed else (*needed, self.color)
 
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
-        table = np.array([to_rgba(type_color(name)) for name in self._types])
+        table = np.array([to_rgba(type_color(name, self._types)) for name in self._types])
         colors: np.ndarray = table[cells["type"]]
         dead = cells["status"] != ALIVE
         tumor = np.isin(cells["type"], self._tumor)
