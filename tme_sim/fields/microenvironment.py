@@ -197,7 +197,7 @@ class Microenvironment:
 
         An implicit step has one solution and Newton's passes reach it (see `solver`); what fails
         is arithmetic. Squares of concentrations below 1e-19 of the unit vanish in float32, as in a
-        tissue that has used up its glucose, and so do rates below 1e-7 of the couplings D / voxel^2.
+        tissue that has used up its glucose, and so do rates below 1e-7 of the coupling D / voxel^2.
         """
         work = Workspace(self.grid.shape, np.dtype(np.float64), self._device)
         double = field.in_double(work)
