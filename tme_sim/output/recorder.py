@@ -152,7 +152,9 @@ class Recorder:
         self._file.close()
 
     def close(self) -> None:
-        """Give the file up as it is, after an error or an interruption."""
+        """Give the file up as it is, after an error or an interruption; once is enough."""
+        if not self._file:
+            return
         with contextlib.suppress(OSError, RuntimeError):
             self.flush()
         with contextlib.suppress(OSError, RuntimeError):
