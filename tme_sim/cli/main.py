@@ -84,6 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TickError as error:
         print(f"tme-sim: {error}", file=sys.stderr)
         return FAILED
+    except MemoryError as error:
+        print(f"tme-sim: out of memory: {error or 'nothing is left'}", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
