@@ -20,6 +20,7 @@ LAYERS = (  # each may import itself and what stands below it
     ("scan",),
     ("progress",),
     ("simulation", "repetition", "warm_up", "analysis", "replay"),
+    ("bug_report",),
     ("continuation",),
     ("model", "output"),
     ("agents", "processes", "therapy"),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tme_sim.bug_report import failed_tick
 from tme_sim.compute.launch import set_threads
 from tme_sim.continuation import (
     checkpoint_folder,
@@ -204,7 +205,7 @@ def _past(
         recorder = Recorder(again, model, resume_from=state["recorder"], source=parent.path)
         try:
             while model.tick_index < wanted:
-                _step(model, recorder)
+                _step(model, recorder, again)
             state = {"model": model.state(), "recorder": recorder.state()}
         finally:
             recorder.close()
@@ -241,7 +242,7 @@ def _drive(
     written = time.monotonic()
     with _signals() as received:
         while model.tick_index < last and model.stop_reason() is None:
-            _step(model, recorder)
+            _step(model, recorder, path)
             asked = set(received)
             received.clear()
             overdue = time.monotonic() - written > CHECKPOINT_SECONDS
@@ -258,8 +259,13 @@ def _drive(
     return model.stop_reason() or "duration"
 
 
-def _step(model: TumorModel, recorder: Recorder) -> None:
-    model.step()
+def _step(model: TumorModel, recorder: Recorder, path: Path) -> None:
+    try:
+        model.step()
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # of ours, or of a user's policy
+        raise failed_tick(error, model, recorder, path) from error
     recorder.tick(model)
     if _due(model, model.scenario.time.frame_every):
         recorder.frame(model)

@@ -6,7 +6,8 @@ on a few cells or voxels (``python -m tme_sim.warm_up PART``): its kernels are t
 calls. A process says which kernel it compiles, and with an empty line that it is done.
 
 A run with few cells begins when what it needs is there. Loops over threads, which many cells need,
-are compiled beside it, by a process that nobody waits for.
+and solves in float64, which a starved tissue may need, are compiled beside it, by a process that
+nobody waits for.
 """
 
 import contextlib
@@ -132,13 +133,15 @@ def _network() -> None:
     transform_inputs(basal_inputs())
 
 
-def _fields() -> None:
+def _fields(dtype: type = np.float32) -> None:
     """Solve a substrate that has every term."""
     from tme_sim.fields import Grid, Microenvironment, Substrate
 
     grid = Grid(shape=(1, 8, 8), voxel=20.0)
     somewhere = np.eye(8)[None]
-    env = Microenvironment(grid, [Substrate("oxygen", diffusivity=1e5, decay_rate=0.1)])
+    env = Microenvironment(
+        grid, [Substrate("oxygen", diffusivity=1e5, decay_rate=0.1)], dtype=dtype
+    )
     env.set_exchange("oxygen", source=somewhere, uptake=0.1 * somewhere)
     env.set_saturating_uptake("oxygen", maximum=somewhere, half_saturation=1.0)
     env.set_vessels("oxygen", permeability_area=somewhere, plasma=40.0)
@@ -155,18 +158,19 @@ def _cells() -> None:
         model.step()
 
 
-def _threads() -> None:
-    """The same cells, as if they were so many that threads are worth while."""
+def _later() -> None:
+    """The same cells, as if they were so many that threads are worth while; a step in float64."""
     from tme_sim.compute import launch
 
     launch.PARALLEL_FROM = HEAVY
     _cells()
+    _fields(np.float64)
 
 
 PARTS = {"network": _network, "fields": _fields, "cells": _cells}
-LATER = "threads"
+LATER = "later"
 
 
 if __name__ == "__main__":
     with listening(lambda kernel: print(kernel, flush=True), lambda _kernel: print(flush=True)):
-        (PARTS | {LATER: _threads})[sys.argv[1]]()
+        (PARTS | {LATER: _later})[sys.argv[1]]()

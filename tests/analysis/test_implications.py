@@ -195,3 +195,43 @@ def test_more_cells_than_memory_are_refused(tmp_path):
 
 def test_what_fits_is_let_through():
     assert refuse_if_too_large(scenario()) is None
+
+
+CLOSED = {"substrates.oxygen.boundary": {"all": "no_flux"}, "substrates.oxygen.initial": "38 mmHg"}
+TUMOR = {
+    "type": "tumor",
+    "count": 500,
+    "placement": {"disk": {"radius": "200 um"}},
+}
+
+
+def test_what_nothing_supplies_is_told_with_how_long_it_lasts(model):
+    found = implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}}))
+    there = 38.0 * 1.35e-3 * 800.0 * 800.0 * VOXEL  # amol
+    lasts = there / (500 * RATES["oxygen_uptake"] * 38.0 / 39.0)
+    (oxygen,) = found.exhausted
+    assert oxygen.name == "oxygen"
+    assert oxygen.lasts == pytest.approx(lasts)
+    assert "nothing supplies oxygen: no vessel and no open wall" in found.text()
+    assert "starving, at most 5e+02 cells at the end" in found.text()
+    assert found.expected_cells == pytest.approx(500 * 2 ** (lasts / 1440), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "supply",
+    [
+        {"substrates.oxygen.boundary": {"x_low": "38 mmHg"}},
+        {"substrates.oxygen.boundary": {"x_low": {"exchange": "1 per um", "bath": "38 mmHg"}}},
+        {"cells": scenario().document.data["cells"]},
+        {"time.duration": "1 min", "time.tick": "1 min", "time.frame_every": "1 min"}
+        | {"time.checkpoint_every": "1 min"},
+    ],
+)
+def test_what_is_supplied_or_lasts_is_not(model, supply):
+    assert implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}, **supply})).exhausted == ()
+
+
+def test_a_bath_without_anything_in_it_supplies_nothing(model):
+    bath = {"substrates.oxygen.boundary": {"all": "0 mmHg"}}
+    found = implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}, **bath}))
+    assert [each.name for each in found.exhausted] == ["oxygen"]

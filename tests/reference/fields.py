@@ -33,6 +33,7 @@ class Problem:
     plasma: float = 0.0
     fixed: np.ndarray | None = None
     held: np.ndarray | float = 0.0
+    settled: float = 1e-13  # relative change after which Newton ends
 
     def _flat(self, value):
         return np.broadcast_to(np.asarray(value, float), self.shape).ravel().copy()
@@ -90,7 +91,7 @@ class Problem:
                 residual = np.where(held, self._flat(self.held) - c, residual)
             change = spla.spsolve(sp.csc_matrix(jacobian), residual)
             c = np.maximum(c + change, 0.0)
-            if np.abs(change).max() <= 1e-13 * np.abs(c).max():
+            if np.abs(change).max() <= self.settled * np.abs(c).max():
                 return c.reshape(self.shape)
         msg = "the reference did not converge"
         raise AssertionError(msg)

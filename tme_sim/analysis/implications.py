@@ -28,9 +28,11 @@ from tme_sim.scenario.memory import (
 from tme_sim.scenario.mutations import own_mutations, scaled_rates
 from tme_sim.scenario.placement import crowding, place_all
 from tme_sim.scenario.scenario import Scenario
+from tme_sim.scenario.substrates import SubstrateSpec
 from tme_sim.scenario.tissue import CellGroup
-from tme_sim.scenario.units import DAY, time_in_words
+from tme_sim.scenario.units import DAY, concentration_per_amount, time_in_words
 
+CLOSED = ("no_flux", "periodic")
 SETTLED = 2880.0  # [min] after which a cell's rates in constant surroundings are read
 STEP = 6.0  # [min]
 SECONDS_PER_CELL_TICK = 1e-5  # rough, two cores of 2025
@@ -46,6 +48,21 @@ class Growth:
     group: str
     count: float
     doublings_per_day: float
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """What nothing supplies and cells use up: how long it lasts at the start's uptake [min]."""
+
+    name: str
+    lasts: float
+
+    def text(self) -> str:
+        """The same in words."""
+        return (
+            f"nothing supplies {self.name}: no vessel and no open wall; at the start's uptake what "
+            f"is there lasts {time_in_words(float(f'{self.lasts:.2g}'))}, then cells starve"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ class Implications:
     n_voxels: int
     substrates: tuple[Reach, ...]
     growth: tuple[Growth, ...]
+    exhausted: tuple[Exhausted, ...]
     drugs: tuple[DrugCourse, ...]
     expected_cells: float
     memory_bytes: float
@@ -84,8 +102,10 @@ class Implications:
         lines += [f"  {substrate.text()}" for substrate in self.substrates]
         lines += [f"  {_growth_text(growth)}" for growth in self.growth]
         lines += [f"  {_course_text(course)}" for course in self.drugs]
+        starving = f"starving, at most {self.expected_cells:.2g} cells at the end; "
+        growing = f"about {self.expected_cells:.2g} cells at the end if therapy changes nothing; "
         lines.append(
-            f"  about {self.expected_cells:.2g} cells at the end if therapy changes nothing; "
+            f"  {starving if self.exhausted else growing}"
             f"memory {in_words(self.memory_bytes)}, "
             f"run time roughly {_duration(self.run_seconds)}, file {in_words(self.file_bytes)}"
         )
@@ -107,7 +127,9 @@ def implications(scenario: Scenario) -> Implications:
         for name in outputs
         if len(placed[name])
     )
-    expected = _expected_cells(scenario, n_cells, growth)
+    exhausted = _exhausted(scenario, outputs, {name: len(cells) for name, cells in placed.items()})
+    days = min([scenario.time.duration, *(each.lasts for each in exhausted)]) / DAY
+    expected = _expected_cells(scenario, n_cells, growth, days)
     nz, ny, nx = scenario.grid_shape()
     return Implications(
         name=scenario.name,
@@ -115,12 +137,13 @@ def implications(scenario: Scenario) -> Implications:
         n_voxels=nz * ny * nx,
         substrates=tuple(reach(scenario, name, outputs) for name in scenario.substrates),
         growth=growth,
+        exhausted=exhausted,
         drugs=_courses(scenario),
         expected_cells=expected,
         memory_bytes=field_bytes(scenario) + cell_bytes(scenario, max(n_cells, expected)),
         run_seconds=_run_seconds(scenario, (n_cells + expected) / 2, nz * ny * nx),
         file_bytes=_file_bytes(scenario, (n_cells + expected) / 2, nz * ny * nx),
-        notes=(*_notes(scenario), *crowding(placed)),
+        notes=(*(each.text() for each in exhausted), *_notes(scenario), *crowding(placed)),
     )
 
 
@@ -149,6 +172,39 @@ def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
     }
 
 
+def _exhausted(
+    scenario: Scenario, outputs: dict[str, dict[str, float]], counts: dict[str, int]
+) -> tuple[Exhausted, ...]:
+    """Substrates that cells use up before the end while nothing supplies them."""
+    found = []
+    for name, spec in scenario.substrates.items():
+        used = sum(
+            counts[group] * values.get(f"{spec.input}_uptake", 0.0)
+            for group, values in outputs.items()
+        )
+        if used <= 0.0 or not spec.half_saturation or _is_supplied(scenario, spec):
+            continue
+        there = spec.initial / concentration_per_amount(spec.unit)  # [amol/um3]
+        uptake = used * spec.initial / (spec.half_saturation + spec.initial)
+        lasts = there * float(np.prod(scenario.domain.box)) / uptake if uptake > 0.0 else 0.0
+        if lasts < scenario.time.duration:
+            found.append(Exhausted(name, lasts))
+    return tuple(found)
+
+
+def _is_supplied(scenario: Scenario, spec: SubstrateSpec) -> bool:
+    """Whether a substrate comes in through a wall, or through vessels that are or may come."""
+    walls = (spec.boundary or {}).values()
+    if any((w.get("bath", 0.0) if isinstance(w, dict) else w) for w in walls if w not in CLOSED):
+        return True
+    return _has_vessels(scenario) and spec.permeability > 0.0 and spec.plasma > 0.0
+
+
+def _has_vessels(scenario: Scenario) -> bool:
+    types = (scenario.cell_types[group.type] for group in scenario.cells.values())
+    return any(kind.vessel_radius is not None for kind in types)
+
+
 def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
     """Daily means of what cells would sense of each drug, adaptive entries always on."""
     from tme_sim.therapy import Therapy  # scipy
@@ -157,9 +213,8 @@ def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
     therapy.load_policies(scenario)
     if not therapy.drugs:
         return ()
-    ticks = max(1, round(DAY / scenario.time.tick))
     n_days = max(1, math.ceil(scenario.time.duration / DAY))
-    daily = [_day(therapy, day * ticks, ticks, scenario.time.tick) for day in range(n_days)]
+    daily = [dict(therapy.advance(day * DAY, DAY)) for day in range(n_days)]
     days = sorted({d for d in (0, 1, 2, 4, 6, 13, 27) if d < n_days} | {n_days - 1})
     return tuple(
         DrugCourse(
@@ -172,14 +227,10 @@ def _courses(scenario: Scenario) -> tuple[DrugCourse, ...]:
     )
 
 
-def _day(therapy: Any, first: int, ticks: int, dt: float) -> dict[str, float]:
-    levels = [therapy.advance((first + k) * dt, dt) for k in range(ticks)]
-    return {name: float(np.mean([level[name] for level in levels])) for name in levels[0]}
-
-
-def _expected_cells(scenario: Scenario, n_cells: float, growth: tuple[Growth, ...]) -> float:
-    """Cells at the end: drug-free growth as at the start and supply, within the room there is."""
-    days = scenario.time.duration / DAY
+def _expected_cells(
+    scenario: Scenario, n_cells: float, growth: tuple[Growth, ...], days: float
+) -> float:
+    """Cells after `days`: drug-free growth as at the start and supply, within the room there is."""
     born: float = sum(
         g.count * (2.0 ** min(g.doublings_per_day * days, 60.0) - 1.0) for g in growth
     )
@@ -203,14 +254,11 @@ def _file_bytes(scenario: Scenario, n_cells: float, n_voxels: int) -> float:
 
 def _notes(scenario: Scenario) -> list[str]:
     """What will surprise the user."""
-    vessels = any(
-        scenario.cell_types[group.type].vessel_radius is not None
-        for group in scenario.cells.values()
-    )
+    vessels = _has_vessels(scenario)
     notes = []
     for name in {dose.drug: None for dose in scenario.therapy}:
         walls = (scenario.substrates[name].boundary or {}).values()
-        if not vessels and all(wall in ("no_flux", "periodic") for wall in walls):
+        if not vessels and all(wall in CLOSED for wall in walls):
             notes.append(f"{name} never reaches the tissue: there are no vessels")
     for k, dose in enumerate(scenario.therapy):
         if dose.start >= scenario.time.duration:

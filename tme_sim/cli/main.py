@@ -33,7 +33,7 @@ from tme_sim.cli import (
     validate,
 )
 from tme_sim.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
-from tme_sim.errors import InputError
+from tme_sim.errors import InputError, TickError
 from tme_sim.release import VERSION
 
 
@@ -85,6 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"tme-sim: {error}", file=sys.stderr)
         return BAD_INPUT
+    except TickError as error:
+        print(f"tme-sim: {error}", file=sys.stderr)
+        return FAILED
+    except MemoryError as error:
+        print(f"tme-sim: out of memory: {error or 'nothing is left'}", file=sys.stderr)
+        return FAILED
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED

@@ -122,6 +122,24 @@ class Field:
         )
         return System(self.coef, self.periodic, self.outside, to_device(self.edges), reactions)
 
+    def in_double(self, work: Workspace) -> Field:
+        """The same field in float64; `work` is of that type too."""
+        double = Field(self.substrate, self.grid, work, np.dtype(np.float64))
+        double.restore(self.state())
+        fixed = double.arrays.pop("fixed")
+        double.arrays = {term: array.astype(float) for term, array in double.arrays.items()}
+        double.arrays["fixed"] = fixed
+        double.mean = double.realised = double.absent
+        return double
+
+    def take_over(self, double: Field) -> None:
+        """Take over the concentration and averages of a step that was made in float64."""
+        self.concentration[...] = double.concentration
+        self.mean, self.realised = (
+            array.astype(self.concentration.dtype) for array in (double.mean, double.realised)
+        )
+        self.next_substep, self.cycles = double.next_substep, double.cycles
+
     def clear_averages(self) -> None:
         """Set the averages over a step to 0, in the shapes that the present terms ask for."""
         self.mean = _zeros(self.mean, self.arrays["uptake"])

@@ -71,6 +71,7 @@ class Microenvironment:
             raise ValueError(msg)
         self.tolerance = tolerance
         self.substeps = substeps or 0
+        self._device = device
         self._work = Workspace(grid.shape, self.dtype, device)
         self._others: list[Workspace] = []  # where substrates are solved side by side
         self._fields: dict[str, Field] = {}
@@ -157,20 +158,25 @@ class Microenvironment:
         return {name: reports[name] for name in self._fields}
 
     def _step(self, field: Field, work: Workspace, dt: float) -> SubstrateReport:
+        np.copyto(work.before, field.concentration)
+        try:
+            return self._advance(field, work, dt)
+        except NotConvergedError as err:
+            np.copyto(field.concentration, work.before)
+            if self.dtype == np.float64:
+                raise _failed(field, f"a step of {dt:g} min", err) from err
+        return self._advance_in_double(field, dt)
+
+    def _advance(self, field: Field, work: Workspace, dt: float) -> SubstrateReport:
         field.clear_averages()
         kind, on = self.dtype.name, work.to_device
         control = Control(self.tolerance, SOLVE_TOLERANCE[kind], CLOSURE[kind], self.substeps)
         mean, realised = on(field.mean), on(field.realised)
         stepper = Stepper(field.system(work), work, control, mean, realised)
         h = field.next_substep if field.next_substep < np.inf else FIRST_SUBSTEP * dt
-        np.copyto(work.before, field.concentration)
         c = on(field.concentration)
         before = stepper.budget(c)[MASS]
-        try:
-            progress = stepper.step(c, dt, min(h, dt))
-        except NotConvergedError as err:
-            np.copyto(field.concentration, work.before)
-            raise _failed(field, f"a step of {dt:g} min", err) from err
+        progress = stepper.step(c, dt, min(h, dt))
         for host, array in zip(
             (field.concentration, field.mean, field.realised), (c, mean, realised), strict=True
         ):
@@ -185,6 +191,22 @@ class Microenvironment:
             error=progress.error,
             balance=dict(zip(AMOUNTS, amounts, strict=True)),
         )
+
+    def _advance_in_double(self, field: Field, dt: float) -> SubstrateReport:
+        """A step that float32 cannot make, in float64, to the tolerance of what is stored.
+
+        An implicit step has one solution and Newton's passes reach it (see `solver`); what fails
+        is arithmetic. Squares of concentrations below 1e-19 of the unit vanish in float32, as in a
+        tissue that has used up its glucose, and so do rates below 1e-7 of the coupling D / voxel^2.
+        """
+        work = Workspace(self.grid.shape, np.dtype(np.float64), self._device)
+        double = field.in_double(work)
+        try:
+            report = self._advance(double, work, dt)
+        except NotConvergedError as err:
+            raise _failed(field, f"a step of {dt:g} min", err) from err
+        field.take_over(double)
+        return report
 
     def steady_state(self, name: str) -> np.ndarray:
         """The concentration (z, y, x) at which nothing changes; the field stays as it is."""

@@ -164,7 +164,9 @@ class Recorder:
         seal(self.path)
 
     def close(self) -> None:
-        """Give the file up as it is, after an error or an interruption."""
+        """Give the file up as it is, after an error or an interruption; once is enough."""
+        if not self._file:
+            return
         with contextlib.suppress(OSError, RuntimeError):
             self.flush()
         with contextlib.suppress(OSError, RuntimeError):

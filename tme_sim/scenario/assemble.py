@@ -191,7 +191,7 @@ def _drug_transport(
     result = {key: drug[key] for key in ("unit", "input") if key in drug}
     path: tuple[str, ...] = ("drugs", name)
     try:
-        slower = 1.0 + parse_quantity(drug.get("bound_ratio", 0), "1")
+        slower = 1.0 + max(parse_quantity(drug.get("bound_ratio", 0), "1"), 0.0)
         for key, unit in TRANSPORT.items():
             if key in drug:
                 path = ("drugs", name, key)
@@ -323,6 +323,8 @@ def _rates(kind: str, rates: Any, document: Document) -> dict[str, float]:
             result[name] = parse_quantity(value, units[name])
         except UnitError as err:
             raise document.error((*path, name), str(err)) from err
+        if result[name] < 0.0:
+            raise document.error((*path, name), f"found {value!r}, but at least 0 is needed")
     return result
 
 

@@ -6,13 +6,17 @@ from typing import Any
 
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.names import SHOWN, fault_of
-from tme_sim.scenario.placement import check_placement
+from tme_sim.scenario.placement import check_placement, expected_count
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.tables import read_table
 
 STANDARD = ("standard", "all")
 MOST_TYPES = 16
+MOST_DOSES = 100_000  # of an entry, and visits of a rule
+MOST_CLONES = 1_000_000  # of one mutation before the run
+MOST_ARRIVALS = 100_000  # of a group in a tick
+MOST_SCATTERED = 100_000  # cells of a group; each is thrown until it is far from all others
 
 
 def check(scenario: Scenario) -> None:
@@ -29,6 +33,7 @@ def check(scenario: Scenario) -> None:
     _check_inputs(scenario)
     _check_no_shared_input(scenario)
     _check_placements(scenario)
+    _check_counts(scenario)
     _check_schedules(scenario)
     _check_output(scenario)
 
@@ -176,6 +181,41 @@ def _check_table(scenario: Scenario, name: str, file: str) -> None:
     if "clone" in columns and kind != "tumor":
         msg = f"the column 'clone' is of tumor cells, but the group {name} is of {kind} cells"
         raise ScenarioError(msg, f"{file}:1")
+
+
+def _check_counts(scenario: Scenario) -> None:
+    """What numbers imply together can be counted: cells, clones, doses, visits."""
+    for name, group in scenario.cells.items():
+        path: tuple[Any, ...] = ("cells", name)
+        scattered = group.placement is not None and group.placement.kind == "poisson"
+        if scattered:
+            spacing = (*path, "placement", "poisson", "spacing")
+            cells = expected_count(group, scenario.domain)
+            _refuse_many(scenario, spacing, cells, MOST_SCATTERED, "cells")
+        arriving = group.supply * scenario.time.tick
+        _refuse_many(scenario, (*path, "supply"), arriving, MOST_ARRIVALS, "cells a tick")
+        for gene, spec in scenario.evolution.items():
+            clones = spec.rate * (group.represents or 0.0)
+            what = f"standing clones of {gene}"
+            _refuse_many(scenario, (*path, "represents"), clones, MOST_CLONES, what)
+    for k, entry in enumerate(scenario.therapy):
+        if entry.every is None:
+            continue
+        span = min(scenario.time.duration, entry.end) - entry.start
+        _refuse_many(scenario, ("therapy", k, "every"), span / entry.every, MOST_DOSES, "doses")
+        for rule in ("adaptive", "toxicity"):
+            if getattr(entry, rule) is not None:
+                visits = span / getattr(entry, rule).visit_every
+                path = ("therapy", k, rule, "visit_every")
+                _refuse_many(scenario, path, visits, MOST_DOSES, "visits")
+
+
+def _refuse_many(
+    scenario: Scenario, path: tuple[Any, ...], number: float, most: int, what: str
+) -> None:
+    if number > most:
+        msg = f"this makes {number:.3g} {what}; at most {most:,} are possible"
+        raise scenario.error(path, msg)
 
 
 def _check_schedules(scenario: Scenario) -> None:

@@ -28,6 +28,7 @@ Points = NDArray[np.float64]  # (n, dim) or one of them [um]
 JITTER = 0.05  # of the resting distance
 CLOSEST = 0.8  # of the sum of radii: how near another group's cells may be at the start
 DART_DISTANCE = 0.7  # least distance of scattered cells per spacing; 0.83 would be jammed
+MOST_SITES = 300_000_000  # of a lattice, memory of some GB
 MAX_DARTS = 1000  # per scattered cell
 ORDER = ("file", "poisson")  # these cannot make room for others, so they come first
 
@@ -307,6 +308,9 @@ def _directions(dim: int, numbers: NDArray[np.int64], draws: _Draws) -> Points:
 def _lattice(region: _Region, step: float) -> Points:
     """Sites of a lattice with nearest neighbours at `step` [um], around the region's centre."""
     rows = np.ceil(region.reach / step).astype(int) + 1
+    if np.prod(4.0 * rows) > MOST_SITES:
+        msg = f"the {region.kind} is too large for cells of a radius of {region.radius:.3g} um"
+        raise ScenarioError(msg)
     if region.dim == 2:
         grid = np.meshgrid(
             np.arange(-2 * rows[0], 2 * rows[0] + 1), np.arange(-2 * rows[1], 2 * rows[1] + 1)

@@ -43,7 +43,12 @@ def refuse(message: str, *at: object) -> NoReturn:
 
 
 def convert(
-    value: Any, unit: str, *, above: float | None = None, least: float | None = None
+    value: Any,
+    unit: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
 ) -> float:
     """Number in internal units of a scenario value, within bounds; errors are for users."""
     try:
@@ -54,6 +59,8 @@ def convert(
         refuse(f"found {value!r}, but more than {above:g} is needed")
     if least is not None and not number >= least:
         refuse(f"found {value!r}, but at least {least:g} is needed")
+    if most is not None and not number <= most:
+        refuse(f"found {value!r}, but at most {most:g} is possible")
     return number
 
 
@@ -67,6 +74,7 @@ class Quantity:
     unit: str
     above: float | None = None
     least: float | None = None
+    most: float | None = None
 
     def __get_pydantic_core_schema__(
         self, _source: object, handler: GetCoreSchemaHandler
@@ -87,7 +95,7 @@ class Quantity:
         return {"type": "string", "description": f"number with a unit; inside in {self.unit}"}
 
     def _read(self, value: Any) -> float:
-        return convert(value, self.unit, above=self.above, least=self.least)
+        return convert(value, self.unit, above=self.above, least=self.least, most=self.most)
 
     def _write(self, value: float) -> float | str:
         return value if self.unit == "1" else format_quantity(value, self.unit)

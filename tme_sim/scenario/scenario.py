@@ -38,6 +38,7 @@ PROCESSES = (
     "arrival",
     "exchange",
 )
+MOST_TICKS = 10_000_000  # of a run: a day of computing at the least
 
 
 _TEXTS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
@@ -60,6 +61,9 @@ class Time(Strict):
                     f"{getattr(self, name):g} min is no whole number of ticks of {self.tick:g} min",
                     name,
                 )
+        if self.duration > MOST_TICKS * self.tick:
+            ticks = f"{self.duration / self.tick:.3g} ticks of {self.tick:g} min"
+            refuse(f"{ticks} are more than the {MOST_TICKS:g} that a run can have", "duration")
         return self
 
 
@@ -74,7 +78,7 @@ class Domain(Strict):
     """The box [0, size] in x, y (and z), cut into cubic voxels; 2D tissue is one voxel thick."""
 
     size: tuple[Length, ...] = Field(min_length=2, max_length=3)
-    voxel: Length = 20.0
+    voxel: Annotated[float, Quantity("um", least=0.5, most=1000.0)] = 20.0
     walls: Literal["reflecting", "periodic", "open"] = "reflecting"
 
     @field_validator("size", mode="before")

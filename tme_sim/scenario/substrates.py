@@ -99,6 +99,13 @@ class SubstrateSpec(Strict):
             refuse(f"{' and '.join(shared)} belong to a face of `exchange`, for example {_EXAMPLE}")
         return {face: _wall(face, wall, shared, unit) for face, wall in value.items()}
 
+    @field_validator("half_saturation")
+    @classmethod
+    def _positive(cls, value: float | None) -> float | None:
+        if value == 0.0:
+            refuse("found 0, but more than 0 is needed")
+        return value
+
     @field_serializer("initial", "half_saturation", "plasma")
     def _write_concentration(self, value: float | None) -> str | None:
         return None if value is None else format_quantity(value, self.unit)

@@ -26,6 +26,35 @@ _ROUNDING = 1e-6  # ticks
 BARE_UNITS = ("1", "cells")
 """Units that a number may be given without."""
 
+POSSIBLE = {
+    "min": (1e-3, 1e7),
+    "1/min": (1e-12, 1e6),
+    "um": (1e-3, 1e6),
+    "1/um": (1e-9, 1e3),
+    "um^3": (1.0, 1e6),
+    "um/min": (1e-9, 1e6),
+    "um^2/min": (1e-6, 1e8),
+    "um^3/min": (1e-9, 1e9),
+    "um3/min": (1e-9, 1e9),
+    "amol/min": (1e-9, 1e9),
+    "mmHg": (1e-12, 1e5),
+    "mM": (1e-12, 1e5),
+    "uM": (1e-12, 1e8),
+    "nM": (1e-12, 1e11),
+    "mg": (1e-9, 1e6),
+    "mg/m^2": (1e-9, 1e6),
+    "mg/kg": (1e-9, 1e6),
+    "g/mol": (1.0, 1e7),
+    "L": (1e-6, 1e6),
+    "L/min": (1e-9, 1e6),
+    "m^2": (1e-4, 1e2),
+    "kg": (1e-3, 1e3),
+    "cells": (1e-3, 1e15),
+    "1/division": (1e-18, 1.0),
+    "1": (1e-12, 1e6),
+}
+"""Smallest and largest size of a number, besides 0, in any tissue, body or lab, with room."""
+
 _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$", re.DOTALL)
 _PER = re.compile(r"\s*\bper\s+|\s*/\s*", re.IGNORECASE)
 _TERM = re.compile(r"([A-Za-zµμ%_]+)(?:\^|\*\*)?(-?\d)?")
@@ -51,18 +80,25 @@ def parse_quantity(value: object, unit: str) -> float:
         unit: The internal unit of the quantity, as text.
 
     Raises:
-        UnitError: Not a number, not finite, no unit, an unknown unit, or one of another dimension.
+        UnitError: Not a number, not finite, no unit, an unknown unit, one of another dimension, or
+            a number that no quantity of this unit can have.
     """
     number, given = _split(value, unit)
     if not math.isfinite(number):
         msg = f"{value!r} is not a finite number"
         raise UnitError(msg)
-    if given == unit:
-        return number
-    factor = _factor(given, unit)
-    if unit == "min" and factor.is_integer():  # 0.7 d are 1008 min, not 1007.9999999999999
-        return float(Fraction(repr(number)) * int(factor))
-    return number * factor
+    if given != unit:
+        factor = _factor(given, unit)
+        if unit == "min" and factor.is_integer():  # 0.7 d are 1008 min, not 1007.9999999999999
+            number = float(Fraction(repr(number)) * int(factor))
+        else:
+            number *= factor
+    least, most = POSSIBLE.get(unit, (0.0, math.inf))
+    if number != 0.0 and not least <= abs(number) <= most:
+        allowed = "" if unit == "1" else f" {unit}"
+        msg = f"found {value!r}, but {least:g} to {most:g}{allowed} is possible"
+        raise UnitError(msg)
+    return number
 
 
 def minutes(time: str | float) -> float:

@@ -38,7 +38,7 @@ def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | No
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps({"format": FORMAT, "state": _pack(state, arrays, "state")})
     arrays[_TREE] = np.frombuffer(tree.encode(), dtype=np.uint8)
-    path = folder / f"tick_{tick:010d}.npz"
+    path = path_of(folder, tick)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
@@ -50,8 +50,13 @@ def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | No
         left_by_a_kill.unlink()
     if keep is not None:
         for old in ticks(folder)[: -max(keep, 2)]:
-            (folder / f"tick_{old:010d}.npz").unlink(missing_ok=True)
+            path_of(folder, old).unlink(missing_ok=True)
     return path
+
+
+def path_of(folder: Path | str, tick: int) -> Path:
+    """The file of a tick's checkpoint."""
+    return Path(folder) / f"tick_{tick:010d}.npz"
 
 
 def load(folder: Path | str, *, at_most: int | None = None) -> tuple[int, dict[str, Any]]:
@@ -79,7 +84,7 @@ def find(
     for tick in reversed(ticks(folder)):
         if at_most is not None and tick > at_most:
             continue
-        path = folder / f"tick_{tick:010d}.npz"
+        path = path_of(folder, tick)
         try:
             state = _read(path)
             wrong = fault(state)
@@ -94,7 +99,7 @@ def find(
 def read(folder: Path | str, tick: int) -> dict[str, Any] | None:
     """The state of a tick; None where it cannot be read."""
     try:
-        return _read(Path(folder) / f"tick_{tick:010d}.npz")
+        return _read(path_of(folder, tick))
     except _DAMAGE:
         return None
 
@@ -102,7 +107,7 @@ def read(folder: Path | str, tick: int) -> dict[str, Any] | None:
 def clear(folder: Path | str) -> None:
     """Remove the checkpoints of a run that is no more."""
     for tick in ticks(folder):
-        (Path(folder) / f"tick_{tick:010d}.npz").unlink(missing_ok=True)
+        path_of(folder, tick).unlink(missing_ok=True)
 
 
 def ticks(folder: Path | str) -> list[int]:

@@ -162,7 +162,7 @@ def load_policy(path: str) -> Policy:
     place, _, name = path.rpartition(":")
     try:
         module = _load_file(place) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as err:  # whatever the user's code raises
+    except (Exception, SystemExit) as err:  # whatever the user's code raises
         msg = f"{place!r} cannot be imported ({type(err).__name__}: {err})"
         raise ValueError(msg) from err
     function = vars(module).get(name)
