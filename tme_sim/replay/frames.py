@@ -29,6 +29,7 @@ from tme_sim.analysis.figures.palette import (
     TYPE_LABELS,
     cause_color,
     clone_color,
+    type_color,
 )
 from tme_sim.analysis.metrics import burden_by_clone, clone_names, treatments
 from tme_sim.output.explanation import Explanation, read_beside
@@ -323,7 +324,7 @@ def _levels(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def _named_color(cell_type: str) -> dict[str, str]:
-    return {"name": TYPE_LABELS.get(cell_type, cell_type), "color": TYPE_COLORS[cell_type]}
+    return {"name": TYPE_LABELS.get(cell_type, cell_type), "color": type_color(cell_type)}
 
 
 def _jsonable(values: Any) -> list[float | None]:
