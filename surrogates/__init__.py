@@ -91,12 +91,18 @@ def _network(name: str, path: str | Path | None, device: str, seed: int | None) 
     from surrogates.network.ensemble import TmeCell
     from surrogates.network.parameters import random_raw
     from surrogates.prior.graph import load_network
-    from surrogates.registry import find_weights, load_weights, weights_hash
+    from surrogates.registry import (
+        find_weights,
+        load_weights,
+        refuse_foreign_card,
+        weights_hash,
+    )
 
     network = load_network()
     folder = find_weights(name, path)
     weights = load_weights(folder, network)
     raw, digest = weights.raw, weights_hash(folder)
+    refuse_foreign_card(folder, digest)
     label = name if path is None else Path(path).name
     intervals = load_intervals(folder, digest)
     if seed is not None:

@@ -156,13 +156,45 @@ def weights_hash(folder: str | Path) -> str:
     return hashlib.sha256((Path(folder) / WEIGHT_FILE).read_bytes()).hexdigest()
 
 
+def refuse_foreign_card(folder: str | Path, digest: str) -> None:
+    """Refuse weights that are not those their card tells of: damaged, or of another training.
+
+    Weights without a card are a user's own, that nobody has told anything of yet.
+
+    Raises:
+        ValueError: with both hashes.
+    """
+    path = Path(folder) / CARD_FILE
+    if not path.is_file():
+        return
+    told = load_card(folder).get("hash")
+    if told != digest:
+        msg = (
+            f"{path.with_name(WEIGHT_FILE)}: has the hash {digest[:12]}, but {CARD_FILE} was "
+            f"written for {str(told)[:12]}; put back the weights of that card"
+        )
+        raise ValueError(msg)
+
+
 def load_card(folder: str | Path) -> Card:
-    """The card of a folder of weights."""
+    """The card of a folder of weights.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
+    """
     path = Path(folder) / CARD_FILE
     if not path.is_file():
         msg = f"{path.parent} has no {CARD_FILE}"
         raise FileNotFoundError(msg)
-    card: Card = json.loads(path.read_text("utf-8"))
+    try:
+        card: Card = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as err:
+        msg = f"{path}: is damaged, or no card ({err})"
+        raise ValueError(msg) from err
+    if not isinstance(card, dict):
+        msg = f"{path}: is no card"
+        raise ValueError(msg)
     return card
 
 

@@ -1,11 +1,23 @@
 """The errors that end a command in one line: a bad input, and a tick that failed."""
 
+LONGEST = 700  # [characters] of a message; one of the product's own words is shorter
+KEPT = 300  # [characters] of a longer one's start and end, around what was found
+
 
 class InputError(ValueError):
     """A bad input. The message says where, what was found and what is allowed.
 
-    The command line prints it without a traceback and exits with 2.
+    The command line prints it without a traceback and exits with 2. A value of thousands of
+    characters that the message quotes is cut in its middle.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(cut(str(message)))
+
+
+def cut(text: str) -> str:
+    """A text with the middle left out where it is too long to be read."""
+    return text if len(text) <= LONGEST else f"{text[:KEPT]} [...] {text[-KEPT:]}"
 
 
 class TickError(RuntimeError):

@@ -23,6 +23,7 @@ SOFTWARE_DRAWING = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsaf
 SIZE = {"width": 1400, "height": 900}
 READY = "html[data-ready=yes][data-curves=yes]"
 TUMOR = (0xD5, 0x5E, 0x00)
+POLICY = "Content Security Policy"
 WAIT = 60_000  # [ms] for a machine that draws in software and is busy
 
 
@@ -46,11 +47,15 @@ def page(browser):
     context.set_default_timeout(WAIT)
     opened = context.new_page()
     opened.errors = []
-    opened.asked = []
+    opened.asked, opened.refused = [], []
     opened.on("pageerror", lambda error: opened.errors.append(str(error)))
     opened.on("request", lambda request: opened.asked.append(request.url))
+    opened.on(
+        "console", lambda told: opened.refused.append(told.text) if POLICY in told.text else 0
+    )
     yield opened
     assert opened.errors == []
+    assert opened.refused == []
     context.close()
 
 
@@ -231,6 +236,30 @@ def test_the_file_opens_from_disk_without_a_server(page, runs, tmp_path):
     told = page.locator("#cell").inner_text()
     assert f"#{cells['id'][row]}" in told
     assert all(a.startswith(("file:", "data:", "blob:")) for a in page.asked)
+
+
+@pytest.mark.parametrize("form", ["served", "file"])
+def test_a_script_that_is_not_the_pages_own_does_not_run(page, port, runs, tmp_path, form):
+    from tme_sim.replay.page_file import write
+
+    file = write([open_run(runs[0])], tmp_path / "run.html") if form == "file" else None
+    visit(page, f"file://{file}" if file else f"http://127.0.0.1:{port}/?run=0")
+    assert page.refused == []
+    ran = page.evaluate(
+        """() => {
+          const foreign = document.createElement("script");
+          foreign.textContent = "window.foreign = true";
+          const picture = document.createElement("div");
+          picture.innerHTML = "<svg onload='window.foreign = true'></svg>";
+          document.body.append(foreign, picture);
+          return window.foreign === true;
+        }"""
+    )
+    page.wait_for_timeout(200)
+    assert not ran
+    assert not page.evaluate("window.foreign === true")
+    assert len(page.refused) >= 1
+    page.refused.clear()
 
 
 def test_a_file_that_breaks_is_told_in_the_page(page, tmp_path, serving):

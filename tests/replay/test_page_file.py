@@ -1,6 +1,7 @@
 """The page in one file: it holds what the server would send, within its limit."""
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -54,6 +55,16 @@ def test_the_file_asks_no_server_and_no_other_site(short, tmp_path):
     assert 'src="/' not in page
     assert 'href="/' not in page
     assert "default-src 'none'" in page
+
+
+def test_the_file_allows_its_own_script_and_style_only(short, tmp_path):
+    page = write([short], tmp_path / "run.html").read_text("utf-8")
+    allowed = re.search(r'http-equiv="Content-Security-Policy" content="(.*?)"', page)[1]
+    for part in ('<script type="module">(.*?)</script>', "<style>(.*?)</style>"):
+        text = re.search(part, page, re.DOTALL)[1].encode()
+        digest = base64.b64encode(hashlib.sha256(text).digest()).decode()
+        assert f"'sha256-{digest}'" in allowed
+    assert "unsafe" not in allowed
 
 
 def test_frames_are_thinned_to_the_limit_and_the_page_says_so(tmp_path):

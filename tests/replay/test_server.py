@@ -41,7 +41,9 @@ def test_the_page_and_all_its_parts_come_from_the_package(port):
         status, headers, body = get(port, path)
         assert status == 200
         assert len(body) > 100
-        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "script-src 'self'; style-src 'self'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_page_asks_no_other_host(port):
@@ -184,10 +186,26 @@ def test_curves_are_valid_json_with_units(port):
         "/api/runs/1/frames/0/fields/oxygen?x=30",
         "/api/runs/1/frames/0/fields/oxygen?y=-1",
         "/api/runs/0/frames/0/cells/100000",
+        "/api/runs/0/frames/0/columns/" + 9000 * "x",
+        "/api/runs/0/frames/0/fields/oxygen?z=" + 5000 * "1",
+        "/api/runs/0/frames/0/fields/oxygen?z=" + 5000 * "x",
+        "/api/runs/0/frames/0/fields/oxygen?z=%D9%A1",
+        "/api/runs/0/frames/" + 5000 * "1",
+        "/api/runs/" + 5000 * "1",
+        "/api/runs/0/frames/0/ids/" + 5000 * "1",
+        "/api/runs/0/history/1/position",
+        "/api/runs/0/history/1/nonsense",
     ],
 )
-def test_what_is_not_there_is_refused(port, path):
-    assert get(port, path)[0] == 404
+def test_what_is_not_there_is_refused_in_few_words(port, path):
+    status, _, body = get(port, path)
+    assert status == 404
+    assert len(body) < 2000
+
+
+def test_no_cell_has_an_identity_that_cannot_be_stored(port):
+    assert get(port, f"/api/runs/0/frames/0/ids/{10**19 - 1}")[2] == b"null"
+    assert get(port, f"/api/runs/0/history/{10**19 - 1}/ERK")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -330,6 +348,21 @@ def test_a_file_that_is_spoiled_while_it_is_served_is_told_in_words(tmp_path):
         file.truncate(path.stat().st_size // 2)
     with pytest.raises(RunFileError, match="truncated"):
         frames.cells(0)
+
+
+def test_another_run_in_the_place_of_the_one_opened_is_not_shown_for_it(tmp_path, serving):
+    path = tmp_path / "run.h5"
+    record(path, ticks=20)
+    with serving([path]) as port:
+        assert get(port, "/api/runs/0/frames/1")[0] == 200
+        path.write_bytes(path.read_bytes())  # a copy of the same run
+        assert get(port, "/api/runs/0/frames/1")[0] == 200
+        path.unlink()
+        record(path, StandIn(seed=2), ticks=20)
+        for what in ("", "/frames/1", "/curves", "/state"):
+            status, _, body = get(port, f"/api/runs/0{what}")
+            assert status == 404
+            assert "is another run than the one opened" in json.loads(body)["error"]
 
 
 def test_a_run_that_goes_on_is_served_with_what_it_has(tmp_path):

@@ -94,6 +94,21 @@ def without_domain(file):
     save_file({k: v for k, v in load_file(file).items() if not k.startswith("domain")}, file)
 
 
+def changed(file):
+    content = bytearray(file.read_bytes())
+    content[-1000] ^= 1  # a bit of a number
+    file.write_bytes(content)
+
+
+def with_a_card_of_another(file):
+    card = file.with_name(registry.CARD_FILE)
+    card.write_text(card.read_text().replace(registry.weights_hash(file.parent), "0" * 64))
+
+
+def with_a_broken_card(file):
+    file.with_name(registry.CARD_FILE).write_text('{"hash": ')
+
+
 def with_nan(file):
     tensors = load_file(file)
     tensors["domain.limits"][:] = np.nan  # no cell would ever be found outside
@@ -103,7 +118,10 @@ def with_nan(file):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [(cut, "is damaged, or no weight file"), (turned_into_text, "is damaged, or no weight file"),
-     (without_domain, "lacks domain.high, domain.limits"), (with_nan, "domain.limits hold values")],
+     (without_domain, "lacks domain.high, domain.limits"), (with_nan, "domain.limits hold values"),
+     (changed, "has the hash .{12}, but card.json was written for d628f6dbef00"),
+     (with_a_card_of_another, "has the hash d628f6dbef00, but card.json was written for 0{12};"),
+     (with_a_broken_card, "is damaged, or no card")],
 )  # fmt: skip
 def test_damaged_weights_are_refused(tmp_path, damage, message):
     folder = tmp_path / "weights"

@@ -45,13 +45,24 @@ def row_of(run: Run, frame: int, identity: int) -> int | None:
 
 
 def history(run: Run, identity: int, name: str) -> list[float | None]:
-    """One number of a cell in every frame of the run; None where it is not there."""
+    """One number of a cell in every frame of the run; None where it is not there.
+
+    Raises:
+        RunFileError: the column has more than one number of each cell.
+    """
     entries: list[float | None] = []
     for frame in range(len(run.times)):
         row = row_of(run, frame, identity)
-        value = None if row is None else float(run.frame(frame, (name,))[name][row])
+        value = None if row is None else _one_number(run.frame(frame, (name,))[name][row], name)
         entries.append(value if value is not None and np.isfinite(value) else None)
     return entries
+
+
+def _one_number(value: Any, name: str) -> float:
+    if np.ndim(value):
+        msg = f"{name} is more than one number of a cell, so it has no curve"
+        raise RunFileError(msg)
+    return float(value)
 
 
 def families(

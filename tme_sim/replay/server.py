@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import re
 import socket
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,7 +23,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tme_sim.errors import InputError
-from tme_sim.output.run import open_run
+from tme_sim.output.layout import RunFileError
+from tme_sim.output.run import Run, open_run
 from tme_sim.replay.frames import AXES, Frames
 
 LOOPBACK = "127.0.0.1"
@@ -35,14 +38,31 @@ PAGE = {
 }
 SAFE = {
     "Content-Security-Policy": (
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+class Number(Convertor[int]):
+    """A whole number of the page's, as long as the longest identity of a cell and no longer."""
+
+    regex = r"[0-9]{1,19}"
+
+    def convert(self, value: str) -> int:
+        """The number of a part of a path."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """The part of a path that stands for a number."""
+        return str(value)
+
+
+register_url_convertor("number", Number())
 
 
 def serve(paths: Iterable[str | Path], port: int = 0, *, open_browser: bool = True) -> None:
@@ -83,20 +103,21 @@ def application(paths: Iterable[str | Path], *, running: bool = False) -> Starle
         routes=[
             *(Route(address, _page_part, methods=["GET"]) for address in PAGE),
             Route("/api/runs", _runs),
-            Route("/api/runs/{run:int}", _described),
-            Route("/api/runs/{run:int}/state", _state),
-            Route("/api/runs/{run:int}/curves", _curves),
-            Route("/api/runs/{run:int}/frames/{frame:int}", _cells),
-            Route("/api/runs/{run:int}/frames/{frame:int}/columns/{name}", _column),
-            Route("/api/runs/{run:int}/frames/{frame:int}/fields/{name}", _field),
-            Route("/api/runs/{run:int}/frames/{frame:int}/cells/{row:int}", _cell),
-            Route("/api/runs/{run:int}/frames/{frame:int}/ids/{id:int}", _cell_of_id),
-            Route("/api/runs/{run:int}/history/{id:int}/{name}", _history),
+            Route("/api/runs/{run:number}", _described),
+            Route("/api/runs/{run:number}/state", _state),
+            Route("/api/runs/{run:number}/curves", _curves),
+            Route("/api/runs/{run:number}/frames/{frame:number}", _cells),
+            Route("/api/runs/{run:number}/frames/{frame:number}/columns/{name}", _column),
+            Route("/api/runs/{run:number}/frames/{frame:number}/fields/{name}", _field),
+            Route("/api/runs/{run:number}/frames/{frame:number}/cells/{row:number}", _cell),
+            Route("/api/runs/{run:number}/frames/{frame:number}/ids/{id:number}", _cell_of_id),
+            Route("/api/runs/{run:number}/history/{id:number}/{name}", _history),
         ],
         middleware=[Middleware(LoopbackOnly)],
         exception_handlers={InputError: _refused},
     )
     app.state.runs = runs
+    app.state.seen = [_file_of(frames) for frames in runs]
     # described while the browser opens, one after the other: the page can be sent meanwhile
     preparing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="describe")
     app.state.described = {f: preparing.submit(f.described) for f in runs if not f.running}
@@ -166,7 +187,7 @@ async def _described(request: Request) -> Response:
 async def _state(request: Request) -> Response:
     """How far a run that goes on has come; asked for often, so it reads next to nothing."""
     frames = _run(request)
-    run = await run_in_threadpool(open_run, frames.run.path) if frames.running else frames.run
+    run = await run_in_threadpool(_reopened, frames) if frames.running else frames.run
     running = frames.running and run.reason == ""
     return _json({"frames": len(run.times), "complete": run.complete, "running": running})
 
@@ -176,7 +197,7 @@ def _renewed(request: Request) -> Frames:
     frames = _run(request)
     if not frames.running:
         return frames
-    run = open_run(frames.run.path)
+    run = _reopened(frames)
     fresh = Frames(run, running=run.reason == "")
     request.app.state.runs[request.path_params["run"]] = fresh
     return fresh
@@ -200,7 +221,7 @@ async def _column(request: Request) -> Response:
 async def _field(request: Request) -> Response:
     slices = [(axis, at) for axis, at in request.query_params.items() if axis in AXES]
     axis, at = slices[0] if slices else ("z", "0")
-    if not at.isdecimal():
+    if not re.fullmatch(Number.regex, at):
         msg = f"{axis} is {at!r}, but must be the number of a slice"
         raise InputError(msg)
     name = request.path_params["name"]
@@ -241,7 +262,34 @@ def _run(request: Request) -> Frames:
     if index >= len(runs):
         msg = f"no run {index}; there are {len(runs)}"
         raise InputError(msg)
-    return runs[index]
+    frames, seen = runs[index], request.app.state.seen
+    now = _file_of(frames)
+    if now != seen[index]:
+        _reopened(frames)
+        seen[index] = now
+    return frames
+
+
+def _file_of(frames: Frames) -> tuple[int, int]:
+    """What changes when another file takes the place of a run's, or when somebody writes to it."""
+    try:
+        file = frames.run.path.stat()
+    except OSError:
+        return 0, 0
+    return file.st_ino, 0 if frames.running else file.st_mtime_ns
+
+
+def _reopened(frames: Frames) -> Run:
+    """A run as its file is now.
+
+    Raises:
+        RunFileError: the file cannot be read, or is that of another run by now.
+    """
+    run = open_run(frames.run.path)
+    if run.id is None or run.id != frames.run.id:
+        msg = f"{run.path}: is another run than the one opened; start tme-sim replay again"
+        raise RunFileError(msg)
+    return run
 
 
 def _frame(request: Request) -> int:

@@ -3,9 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
-from tme_sim.errors import InputError
+from tme_sim.errors import InputError, cut
 
 _LISTED = 12  # names in one message
+_COMPARED = 100  # characters of a name; no name is longer, and comparing takes time
 
 
 class ScenarioError(InputError):
@@ -20,7 +21,7 @@ class ScenarioError(InputError):
 
     def __init__(self, message: str, where: str = "") -> None:
         super().__init__(f"{where}: {message}" if where else message)
-        self.message = message
+        self.message = cut(message)
         self.where = where
 
     def __reduce__(self) -> tuple[type["ScenarioError"], tuple[str, str]]:
@@ -31,10 +32,11 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     """Hint in words: the nearest allowed name if there is one, else what is allowed."""
     choices = [str(choice) for choice in allowed]
     folded = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.6)
+    asked = str(name).lower()[:_COMPARED]
+    close = difflib.get_close_matches(asked, folded, n=1, cutoff=0.6)
     if close:
         return f"did you mean {folded[close[0]]!r}?"
     if len(choices) > _LISTED:
-        some = difflib.get_close_matches(str(name).lower(), folded, n=_LISTED, cutoff=0.0)
+        some = difflib.get_close_matches(asked, folded, n=_LISTED, cutoff=0.0)
         return "the nearest of what is allowed: " + ", ".join(folded[key] for key in some)
     return "allowed: " + (", ".join(choices) if choices else "nothing")
