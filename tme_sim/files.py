@@ -1,6 +1,7 @@
 """Write a file whole or not at all, and never over another kind of file."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def written(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def synced(*paths: Path) -> None:
+    """Wait until files, or the names in folders, are on the disk: a power cut costs them not."""
+    for path in paths:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _refuse_another_kind(path: Path) -> None:

@@ -15,7 +15,7 @@ COST = cost.Cost(start=5.0, root=1.0, branch=2.0, ticks=np.arange(101.0), timed=
 
 
 def task(key, start, end, parent=None, *, is_run=True):
-    return Task(key, None, start, end, parent, is_run)
+    return Task(key, None, start, end, parent, is_run, {})
 
 
 def test_what_waits_for_a_shared_past_starts_when_that_is_done():

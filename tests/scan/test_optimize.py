@@ -5,6 +5,7 @@ import pytest
 
 from tests.scan.scans import write
 from tme_sim import cli
+from tme_sim.errors import InputError
 from tme_sim.scan import optimize
 
 SEARCH = {
@@ -85,9 +86,52 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path, monkeypatch
     assert result.trials["message"][0] == "out of luck"
 
 
+@pytest.mark.usefixtures("here")
+def test_a_trial_without_a_number_has_failed_and_all_are_told_if_none_ends_well(tmp_path):
+    rest = {"outcomes": {"rest": {"toxicity": {}}}, "objectives": {"rest": "minimize"}}
+    skin = {"type": "epithelium", "count": 0, "placement": {"disk": {"radius": "50 um"}}}
+    more = {"set": {"time.duration": "1 h", "cells.skin": skin}, "trials": 2}
+    path = write(tmp_path, **{**SEARCH, **more, **rest})
+
+    with pytest.raises(InputError, match="no trial ended well; the last: rest is nan, no number"):
+        found(path)
+
+    trials = pd.read_csv(tmp_path / "store" / "trials.csv")
+    assert list(trials["state"]) == ["FAIL", "FAIL"]
+    assert trials["message"].str.startswith("rest is nan, no number to compare, at seed 5").all()
+
+
+@pytest.mark.parametrize(
+    ("sections", "what"),
+    [
+        ({"choices": {"therapy.0.every": ["30 min", "2 h", "1 h"]}}, "choices differ"),
+        ({"search": {"therapy.0.dose": {"low": "0.1 g", "high": "0.9 g"}}}, "search differ"),
+        ({"objectives": {"given": "maximize", "end": "minimize"}}, "objectives differ"),
+        ({"objectives": {"end": "minimize", "given": "minimize"}}, "objectives, outcomes differ"),
+        ({"set": {"time.duration": "2 h"}}, "scenario differ"),
+        ({"replicates": 2}, "seeds differ"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_a_search_is_not_resumed_with_other_questions(tmp_path, sections, what, monkeypatch):
+    monkeypatch.setattr(optimize, "_values", lambda *_: [1.0, 2.0])
+    found(write(tmp_path, **SEARCH))
+    before = (tmp_path / "store" / "trials.csv").read_bytes()
+
+    with pytest.raises(InputError, match=f"{what}.*another name or store"):
+        found(write(tmp_path, **{**SEARCH, **sections}), resume=True)
+
+    assert (tmp_path / "store" / "trials.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
+        (
+            {"choices": {"plan": {"a": {"therapy": []}}}},
+            "therapy: would change therapy.0.dose (",
+        ),
+        ({"outcomes": {"number": {"burden": {}}}, "objectives": {"number": "minimize"}}, "number"),
         ({"search": {"therapy.0.doze": {"low": "1 mg", "high": "2 mg"}}}, "did you mean 'dose'?"),
         ({"objectives": {"givn": "minimize"}}, "did you mean 'given'?"),
         ({"objectives": {"given": "smallest"}}, "'minimize'"),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tme_sim.scan import outcomes
+from tme_sim.scan.response import as_numbers
 
 
 def run_of(burden, dose_day=1.0, **columns):
@@ -42,6 +43,20 @@ def test_a_run_without_progression_is_censored_at_its_end():
     assert found == {"": 3.0, "event": False}
 
 
+@pytest.mark.parametrize("of", ["nadir", "baseline"])
+@pytest.mark.parametrize(("burden", "days"), [([100, 40, 5, 0, 0, 0], 4.0), ([0, 0, 0, 0], 2.0)])
+def test_a_tumor_that_is_gone_has_not_progressed(burden, days, of):
+    found = outcomes.time_to_progression(run_of(burden), of=of)
+
+    assert found == {"": days, "event": False}
+
+
+def test_regrowth_from_nothing_is_progression():
+    found = outcomes.time_to_progression(run_of([100, 40, 0, 0, 6, 9]), of="nadir")
+
+    assert found == {"": 3.0, "event": True}
+
+
 def test_burden_is_that_of_the_last_tick_not_after_a_time():
     run = run_of([50, 100, 60, 40])
 
@@ -68,7 +83,49 @@ def test_another_code_of_a_users_function_is_another_question(tmp_path, monkeypa
 
     first = outcomes.with_code(asked)
     (tmp_path / "my_outcome.py").write_text("def f(run):\n    return 2.0\n")
-    outcomes.file_hash.cache_clear()
 
     assert outcomes.measure(None, asked) == {"x": 1.0}
     assert outcomes.with_code(asked) != first
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0], np.zeros(3), {"a": [1.0]}])
+def test_an_outcome_is_a_number_or_a_text(value, monkeypatch):
+    monkeypatch.setattr(outcomes, "_resolved", lambda *_: (lambda _run: value, {}))
+
+    with pytest.raises(TypeError, match="a number or a text is needed"):
+        outcomes.measure(None, {"x": {"function": {}}})
+
+
+def test_values_of_outcomes_become_plain_ones_that_tables_hold(monkeypatch):
+    values = {"a": np.float32(0.5), "b": np.bool_(True), "c": 10**30, "d": None, "e": "x"}
+    monkeypatch.setattr(outcomes, "_resolved", lambda *_: (lambda _run: values, {}))
+
+    found = outcomes.measure(None, {"x": {"function": {}}})
+
+    assert found == {"x_a": 0.5, "x_b": True, "x_c": 1e30, "x_d": None, "x_e": "x"}
+    assert [type(v) for v in found.values()] == [float, bool, float, type(None), str]
+
+
+def test_two_outcomes_do_not_give_one_column(monkeypatch):
+    monkeypatch.setattr(outcomes, "_resolved", lambda *_: (lambda _run: {"b_c": 1.0, "c": 1}, {}))
+
+    with pytest.raises(ValueError, match="two outcomes give a_b_c"):
+        outcomes.measure(None, {"a": {"function": {}}, "a_b": {"function": {}}})
+
+
+def test_numbers_of_a_column_are_missing_where_there_are_none():
+    column = pd.Series([1, None, True, np.inf, float("nan")], dtype=object)
+
+    assert as_numbers(column).tolist()[:3:2] == [1.0, 1.0]
+    assert as_numbers(column).isna().tolist() == [False, True, False, True, True]
+    assert as_numbers(pd.Series(["a", None])) is None
+
+
+def test_mechanisms_of_no_cells_are_no_numbers(monkeypatch):
+    gone = SimpleNamespace(verdict=SimpleNamespace(put_back=("memory",), cause=np.zeros(0, int)))
+    monkeypatch.setattr(outcomes, "explain", lambda *_args, **_options: [gone])
+
+    found = outcomes.mechanisms(SimpleNamespace(times=[0.0]))
+
+    assert list(found) == ["dying", "unexplained", "combined", "memory"]
+    assert np.isnan(list(found.values())).all()

@@ -71,3 +71,34 @@ def test_a_heat_map_shows_means_over_seeds():
     figure = figures.heat_map(table, "burden", "dose", "every")
 
     assert {text.get_text() for text in figure.axes[0].texts} >= {"2", "7"}
+
+
+def test_scans_without_a_tumor_or_with_missing_numbers_are_drawn(tmp_path):
+    results = pd.DataFrame(
+        {
+            "arm": ["a", "b", "c", "d"],
+            "status": "done",
+            "x": [1, 1, 2, 2],
+            "y": [3, 4, 3, 4],
+            "some": [float("nan"), float("inf"), 1.0, 2.0],
+            "none": float("nan"),
+            "ttp": [1.0, float("nan"), 2.0, 2.0],
+            "ttp_event": [False, None, True, True],
+        }
+    )
+    courses = pd.concat([course(arm, 1, [0.0, 0.0, 0.0]) for arm in "abcd"])
+    tables = {
+        "results": results,
+        "courses": courses,
+        "bands": response.bands(courses),
+        "responses": response.responses(courses),
+        "paired": pd.DataFrame({"difference": []}),
+        "survival": response.survival(results, ["ttp", "ttp_event"]),
+    }
+
+    drawn = figures.draw_all(
+        tmp_path, tables, ["some", "none", "ttp", "ttp_event"], axes=["x", "y"], title="t"
+    )
+
+    names = {path.stem for path in drawn}
+    assert names == {"heat_map_some", "heat_map_ttp", "burden", "survival_ttp"}

@@ -16,7 +16,7 @@ import tme_sim
 from tests.scan.scans import Here, write
 from tme_sim import simulation
 from tme_sim.errors import InputError
-from tme_sim.scan import execute, scan, version
+from tme_sim.scan import execute, scan
 from tme_sim.scan.sharing import plan_alone
 
 OTHER_DRUGS = {
@@ -147,7 +147,6 @@ def test_a_policy_whose_code_changed_is_run_again(tmp_path):
     keys = set()
     for share in (1.0, 0.5):
         rules.write_text(f"def p(visits, share):\n    return {share}\n")
-        version.file_hash.cache_clear()
         keys |= {task.key for task in scan.plan(path).tasks if task.is_run}
 
     assert len(keys) == 8
@@ -197,6 +196,102 @@ def test_a_failed_run_is_a_row_with_its_message(finished, tmp_path, monkeypatch)
     assert list(table["status"]) == ["done", "failed", "done", "failed"]
     assert table["message"][1] == "RuntimeError: out of luck"
     assert mended.equals(finished[1])
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "null", "{", '{"row": {}}', None])
+def test_a_damaged_row_is_made_again(finished, tmp_path, here, damage):
+    copied(finished, tmp_path)
+    row = next((tmp_path / "store" / "runs").iterdir()) / "row.json"
+    text = row.read_text("utf-8")
+    flipped = text.replace('"burden_end": ', '"burden_end": 1', 1)
+    row.write_text(flipped if damage is None else damage, "utf-8")
+
+    table = run_it(write(tmp_path), resume=True)
+
+    assert here.submitted == [row.parent.name]
+    assert table.equals(finished[1])
+
+
+@pytest.mark.parametrize("name", ["run.h5", "run.h5.checkpoints", "row.json"])
+def test_a_damaged_segment_is_made_again(finished, tmp_path, here, name):
+    copied(finished, tmp_path)
+    shutil.rmtree(tmp_path / "store" / "runs")
+    for path in (tmp_path / "store" / "segments").glob(f"*/{name}"):
+        for file in [path] if path.is_file() else path.iterdir():
+            content = bytearray(file.read_bytes())
+            middle = len(content) // 2
+            content[middle : middle + 4000] = bytes(4000)
+            file.write_bytes(content)
+
+    table = run_it(write(tmp_path), resume=True)
+
+    assert len(here.submitted) >= 4
+    assert table.equals(finished[1])
+
+
+@pytest.mark.usefixtures("here")
+def test_arms_of_an_axis_and_of_names_stay_apart(tmp_path):
+    arms = {"low": {"therapy.0.dose": "100 mg"}, "high": {"therapy.0.dose": "900 mg"}}
+    rates = {"surrogate.rates.tumor.g1s_rate": ["0.01 /h", "0.3 /h"]}
+    table = run_it(write(tmp_path, axes=rates, arms=arms, set={"time.duration": "3 h"}))
+    store = tmp_path / "store"
+
+    assert list(table["arms"]) == ["low", "low", "high", "high"] * 2
+    assert table["arm"].nunique() == 4
+    curves = pd.read_csv(store / "survival.csv")
+    assert curves["arm"].nunique() == 4
+    assert (curves.loc[curves["day"] == 0.0, "at_risk"] == 2).all()
+    assert (pd.read_csv(store / "paired.csv")["outcome"] == "burden_end").sum() == 3
+
+
+@pytest.mark.usefixtures("here")
+def test_runs_that_stop_in_their_shared_past_are_what_they_would_be_alone(tmp_path):
+    stop = {"set": {"stop": {"burden_above": "1 cells"}}, "replicates": 1}
+    shared = run_it(write(tmp_path, **stop))
+    alone = run_it(write(tmp_path, **stop, store="alone"), share=False)
+
+    assert list(shared["status"]) == ["done", "done"]
+    assert list(shared["digest"]) == list(alone["digest"])
+
+
+@pytest.mark.usefixtures("here")
+def test_a_table_of_cells_that_is_edited_is_seen_by_the_next_scan(tmp_path):
+    table = tmp_path / "cells.csv"
+    cells = {"cells.tumor": {"type": "tumor", "placement": {"file": str(table)}}}
+    path = write(tmp_path, axes=None, replicates=1, set={"time.duration": "12 min", **cells})
+    ends = []
+    for n in (2, 4):
+        table.write_text("x,y\n" + "".join(f"{60 + 40 * k},60\n" for k in range(n)))
+        ends.append(run_it(path, resume=True)["burden_end"].iloc[0])
+
+    assert ends == [2.0, 4.0]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_is_edited_while_a_scan_runs_is_told(tmp_path):
+    table = tmp_path / "cells.csv"
+    cells = {"cells.tumor": {"type": "tumor", "placement": {"file": str(table)}}}
+    table.write_text("x,y\n60,60\n")
+    path = write(tmp_path, axes=None, replicates=1, set={"time.duration": "12 min", **cells})
+    planned = scan.plan(path)
+    table.write_text("x,y\n60,60\n100,60\n")
+
+    found = scan.run(planned)
+
+    assert list(found["status"]) == ["failed"]
+    assert "was changed while the scan ran" in found["message"][0]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_best_of_runs_that_all_failed_is_none(tmp_path, monkeypatch):
+    def fails(_model):
+        msg = "out of luck"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(tme_sim.TumorModel, "step", fails)
+    table = run_it(write(tmp_path, keep="best", best={"outcome": "burden_end"}))
+
+    assert set(table["status"]) == {"failed"}
 
 
 def test_an_existing_store_is_not_used_without_resume(finished):

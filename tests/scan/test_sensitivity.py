@@ -1,6 +1,7 @@
 """Sensitivity: indices of functions that are known, and a study from file to figure."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.scan.scans import write
@@ -50,6 +51,67 @@ def test_an_outcome_that_never_varies_has_no_indices(tmp_path):
     found = sensitivity._indices_of(study, study.sample(), np.ones(6))
 
     assert found["mu_star"].isna().all()
+
+
+@pytest.mark.parametrize(("method", "n"), [("morris", 6), ("sobol", 256)])
+def test_points_without_a_number_are_left_out_with_what_belongs_to_them(tmp_path, method, n):
+    study = study_of(tmp_path, method=method, n=n)
+    points = study.sample()
+    values = points @ WEIGHTS + 7.0
+    whole = sensitivity._indices_of(study, points, values)
+    values[[0, 3]] = np.nan  # of one trajectory or two: three points or four each
+
+    found = sensitivity._indices_of(study, points, values)
+
+    main = sensitivity.INDICES[method][0]
+    left = n - 2 if method == "morris" else n - 1
+    assert set(found["n"]) == {left}
+    assert found[main].to_numpy() == pytest.approx(whole[main].to_numpy(), abs=0.05)
+    assert sensitivity.gaps(study, found.assign(outcome="x"))[0].startswith(f"x: {left} of {n} ")
+
+
+def test_indices_of_less_than_two_trajectories_are_missing(tmp_path):
+    study = study_of(tmp_path, method="morris", n=2)
+    values = np.arange(6.0)
+    values[4] = np.nan
+
+    found = sensitivity._indices_of(study, study.sample(), values)
+
+    assert set(found["n"]) == {1}
+    assert found["mu_star"].isna().all()
+
+
+@pytest.mark.usefixtures("here")
+def test_failed_runs_are_missing_and_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "wanting.py").write_text(
+        "def f(run):\n    n = run.n_cells[0]\n    return float('nan') if n > 60 else float(n)\n"
+        "def g(run):\n    raise RuntimeError('out of luck')\n"
+    )
+    more = {"axes": None, "parameters": RANGES, "method": "morris", "n": 4, "replicates": 1}
+    more |= {"set": {"time.duration": "1 h"}, "store": "a"}
+    one = ("--workers", "1")
+    outcomes = {"some": {"function": {"path": "wanting:f"}}, "end": {"burden": {}}}
+    code = cli.main(["sensitivity", str(write(tmp_path, **more, outcomes=outcomes)), *one])
+    out = capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "a" / "sensitivity.csv").set_index("outcome")
+
+    assert code == 0
+    assert (table.loc["some", "n"] < 4).all()
+    assert (table.loc["end", "n"] == 4).all()
+    assert "some: " in out
+    assert " of 4 trajectories gave numbers" in out
+
+    more |= {"store": "b"}
+    outcomes = {"less": {"function": {"path": "wanting:g"}}}
+    code = cli.main(["sensitivity", str(write(tmp_path, **more, outcomes=outcomes)), *one])
+
+    assert code in (1, 2)
+    assert (
+        "RuntimeError: out of luck"
+        in pd.read_csv(tmp_path / "b" / "results.csv")["message"].tolist()[0]
+    )
 
 
 @pytest.mark.usefixtures("here")

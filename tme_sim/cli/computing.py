@@ -2,11 +2,18 @@
 
 import argparse
 import contextlib
+import importlib.util
+import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tme_sim.errors import InputError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LIBRARIES = ("cryptography", "dask", "distributed", "filelock", "lifelines", "optuna", "pyarrow",
+             "SALib")  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser, study: str) -> None:
@@ -26,12 +33,44 @@ def check_workers(options: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def scan_libraries() -> Iterator[None]:
-    """Imports of modules whose libraries are an extra; says which one is missing, and its cure."""
+    """Imports of modules whose libraries are an extra; says which are missing, and the cure.
+
+    Some are needed only once runs have been computed, so all are looked for now.
+    """
+    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        msg = f"{', '.join(missing)} {verb} not installed; scans need: pip install 'tme-sim[scan]'"
+        raise InputError(msg)
+    yield
+
+
+@contextlib.contextmanager
+def resumable(options: argparse.Namespace, command: str) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end a study with the line that continues it.
+
+    Raises:
+        KeyboardInterrupt: with that line.
+    """
+    line = f"tme-sim {command} {shlex.quote(str(options.study))} --resume"
+    if options.workers is not None:
+        line += f" --workers {options.workers}"
+    if options.scheduler is not None:
+        line += f" --scheduler {shlex.quote(options.scheduler)}"
+    before = {number: signal.signal(number, _stop) for number in SIGNALS}
     try:
         yield
-    except ModuleNotFoundError as error:
-        msg = f"{error.name} is not installed; scans need: pip install 'tme-sim[scan]'"
-        raise InputError(msg) from error
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(line) from stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop(_number: int, _frame: object) -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # until workers are gone
+    raise KeyboardInterrupt
 
 
 def print_line(line: str) -> None:

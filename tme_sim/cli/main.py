@@ -99,8 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"tme-sim: {_of_the_place(error)}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("tme-sim: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        advice = f"; continue with: {stop}" if str(stop) else ""
+        print(f"tme-sim: interrupted{advice}", file=sys.stderr)
         return INTERRUPTED
 
 

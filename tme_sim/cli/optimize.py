@@ -20,13 +20,14 @@ def run(options: argparse.Namespace) -> int:
         from tme_sim.scan import optimize
 
     study = optimize.plan(options.study)
-    found = optimize.run(
-        study,
-        workers=options.workers,
-        scheduler=options.scheduler,
-        resume=options.resume,
-        progress=computing.print_line,
-    )
+    with computing.resumable(options, "optimize"):
+        found = optimize.run(
+            study,
+            workers=options.workers,
+            scheduler=options.scheduler,
+            resume=options.resume,
+            progress=computing.print_line,
+        )
     print(found.best.drop(columns=["state", "message"]).to_string(index=False))
     print(f"{len(found.trials)} trials: tables and figure in {study.folder()}")
     return DONE

@@ -23,18 +23,21 @@ def run(options: argparse.Namespace) -> int:
 
     planned = scan.plan(options.study)
     scan.check_store(planned.study, resume=options.resume or options.plan)
-    forecast = planned.forecast(options.workers or cluster.n_cores())
-    print(planned.text(forecast), flush=True)
-    if options.plan:
-        return DONE
-    with progress(planned.study.name, forecast) as show:
-        table = scan.run(
-            planned,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            resume=options.resume,
-            progress=show,
-        )
+    if not options.plan:
+        cluster.check(planned.study, scheduler=options.scheduler)
+    with computing.resumable(options, "scan"):
+        forecast = planned.forecast(options.workers or cluster.n_cores())
+        print(planned.text(forecast), flush=True)
+        if options.plan:
+            return DONE
+        with progress(planned.study.name, forecast) as show:
+            table = scan.run(
+                planned,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                resume=options.resume,
+                progress=show,
+            )
     n_failed = int((table["status"] != "done").sum())
     print(f"{len(table)} runs, {n_failed} failed: tables and figures in {planned.store.folder}")
     return DONE if n_failed == 0 else FAILED

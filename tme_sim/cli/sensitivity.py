@@ -3,7 +3,7 @@
 import argparse
 
 from tme_sim.cli import computing
-from tme_sim.cli.exit_codes import DONE
+from tme_sim.cli.exit_codes import DONE, FAILED
 
 SUMMARY = "rank the parameters of a scenario"
 
@@ -22,16 +22,23 @@ def run(options: argparse.Namespace) -> int:
 
     sampled = sensitivity.plan(options.study)
     scan.check_store(sampled.study, resume=options.resume)
-    forecast = sampled.planned.forecast(options.workers or cluster.n_cores())
-    print(sampled.planned.text(forecast), flush=True)
-    with progress(sampled.study.name, forecast) as show:
-        table = sensitivity.run(
-            sampled,
-            workers=options.workers,
-            scheduler=options.scheduler,
-            resume=options.resume,
-            progress=show,
-        )
+    cluster.check(sampled.study, scheduler=options.scheduler)
+    with computing.resumable(options, "sensitivity"):
+        forecast = sampled.planned.forecast(options.workers or cluster.n_cores())
+        print(sampled.planned.text(forecast), flush=True)
+        with progress(sampled.study.name, forecast) as show:
+            table = sensitivity.run(
+                sampled,
+                workers=options.workers,
+                scheduler=options.scheduler,
+                resume=options.resume,
+                progress=show,
+            )
     print(table.to_string(index=False, float_format=lambda x: f"{x:.3g}"))
-    print(f"tables and figures in {sampled.study.folder()}")
-    return DONE
+    status = scan.results(sampled.planned)["status"]
+    n_failed = int((status != "done").sum())
+    for line in sensitivity.gaps(sampled.study, table):
+        print(line)
+    failed = f"{len(status)} runs, {n_failed} failed: "
+    print(f"{failed if n_failed else ''}tables and figures in {sampled.study.folder()}")
+    return FAILED if n_failed else DONE

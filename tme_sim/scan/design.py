@@ -6,14 +6,15 @@ dotted paths of ``tme-sim run --set``.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from tme_sim.scan.study import Overrides, Range, Study
+from tme_sim.scan.study import COLUMNS, Overrides, Range, Study
 from tme_sim.scenario import ScenarioError
 from tme_sim.scenario.document import parse_value
 from tme_sim.scenario.errors import nearest
@@ -74,6 +75,9 @@ class Scan(Study):
         if len({len(values) for values in self.zip.values()}) > 1:
             lengths = {name: len(values) for name, values in self.zip.items()}
             refuse(f"zipped lists must be equally long, found {lengths}", "zip")
+        taken = [name for name in self.axes if name in COLUMNS and name != "seed"]
+        if taken:
+            refuse(f"{taken[0]!r} is a column of the results; give the axis another name", "axes")
         if (self.keep == "best") != (self.best is not None):
             refuse("`keep: best` and `best: {outcome: ...}` belong together", "keep")
         return self
@@ -101,6 +105,17 @@ def require_values(axes: Any) -> Any:
 
 def arms_of(scan: Scan) -> list[Arm]:
     """All arms of a scan in a fixed order; each label stands once."""
+    parts = parts_of(scan)
+    refuse_overlaps(scan, parts)
+    arms = [combined(combination) for combination in itertools.product(*parts)]
+    for label, n in Counter(arm.label for arm in arms).items():
+        if n > 1:
+            raise scan.document.error((), f"the arm {label!r} stands twice")
+    return arms
+
+
+def parts_of(scan: Scan) -> list[list[Arm]]:
+    """The sets of conditions that a scan combines: of every axis, then of the other sections."""
     parts = [axis_arms(name, values, "axes") for name, values in scan.axes.items()]
     if scan.zip:
         rows = zip(*scan.zip.values(), strict=True)
@@ -110,14 +125,62 @@ def arms_of(scan: Scan) -> list[Arm]:
     if scan.table is not None:
         parts.append([_part(row, ("table",)) for row in read_table(scan)])
     if scan.arms:
-        named = scan.arms.items()
-        parts.append([Arm(name, {"arm": name}, dict(o), ("arms", name)) for name, o in named])
-    arms = [combined(combination) for combination in itertools.product(*parts)]
-    labels = [arm.label for arm in arms]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise scan.document.error((), f"the arm {label!r} stands twice")
-    return arms
+        parts.append(
+            [
+                Arm(name, {"arms": name} if parts else {}, dict(overrides), ("arms", name))
+                for name, overrides in scan.arms.items()
+            ]
+        )
+    return parts
+
+
+def refuse_overlaps(study: Study, parts: Sequence[Sequence[Arm]]) -> None:
+    """Refuse conditions that would take what the tables tell of others, since both are combined.
+
+    Raises:
+        ScenarioError: with the places of both.
+    """
+    before: dict[str, _Override] = {}
+    for part in parts:
+        mine = {
+            path: _Override(path, (*arm.at, path), path in arm.values)
+            for arm in part
+            for path in arm.overrides
+        }
+        together = itertools.permutations([one for one in mine.values() if one.told], 2)
+        across = itertools.product(before.values(), mine.values())
+        for first, second in itertools.chain(across, together):
+            if second.spoils(first):
+                raise _overlap(study, first, second)
+        before |= mine
+    if study.seeds is not None and "seed" in before:
+        msg = "seed: `seeds` is given too; leave one of them out"
+        raise ScenarioError(msg, study.document.where(before["seed"].place))
+
+
+class _Override(NamedTuple):
+    """A path that arms of a part of a study put values over.
+
+    Attributes:
+        path: Dotted.
+        place: Keys in the file.
+        told: Whether the tables tell its value, not only a label.
+    """
+
+    path: str
+    place: tuple[Any, ...]
+    told: bool
+
+    def spoils(self, earlier: "_Override") -> bool:
+        """Whether values put here after those of another make that one untrue."""
+        below = earlier.told and self.path.startswith(f"{earlier.path}.")
+        return below or f"{earlier.path}.".startswith(f"{self.path}.")
+
+
+def _overlap(study: Study, first: _Override, second: _Override) -> ScenarioError:
+    where = study.document.where(first.place)
+    msg = f"{second.path}: would change {first.path} ({where}); leave one of them out"
+    return ScenarioError(msg, study.document.where(second.place))
 
 
 def axis_arms(name: str, values: Any, section: str) -> list[Arm]:

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from filelock import Timeout
 
 from tme_sim import continuation, simulation
+from tme_sim.errors import InputError
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run, open_run
 from tme_sim.output.summary import dose_times
+from tme_sim.scan import sharing
 from tme_sim.scan.outcomes import measure, need_checkpoints, with_code
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
 from tme_sim.scenario import load_scenario
 from tme_sim.scenario.units import DAY
 from tme_sim.state import checkpoint
+from tme_sim.therapy.schedule import ROUNDING
 
 if TYPE_CHECKING:
     from dask.distributed import Client, Future
@@ -28,6 +31,7 @@ DONE = "done"
 FAILED = "failed"
 BUSY = "busy"  # another process has this task; ask again later
 LOOK_EVERY = 1.0  # [s]
+LONGEST = 300  # characters of a message
 N_COURSE = 200  # points of a course that a row holds, about
 
 
@@ -65,8 +69,9 @@ class Job(NamedTuple):
     scenario: dict[str, Any]  # resolved
     is_run: bool
     until: float  # [min]
-    parent: str | None  # key of the segment that it continues
+    parent: "Job | None"  # the segment that it continues
     branch_time: float  # [min]
+    files: dict[str, str]  # hashes of a user's files, as they were when it was planned
 
 
 def carry_out(job: Job, terms: Terms, parent: str = "") -> str:
@@ -92,8 +97,9 @@ def job_of(task: Task) -> Job:
         scenario=task.scenario.resolved(),
         is_run=task.is_run,
         until=task.end * task.scenario.time.tick,
-        parent=task.parent.key if task.parent else None,
+        parent=job_of(task.parent) if task.parent else None,
         branch_time=task.branch_time,
+        files=task.files,
     )
 
 
@@ -146,7 +152,7 @@ def needed(tasks: list[Task], terms: Terms) -> list[Task]:
     keys: set[str] = set()
     for task in reversed(tasks):  # what branches stands behind what it branches from
         wanted = task.is_run or task.key in keys
-        if wanted and not _is_done(job_of(task), terms):
+        if wanted and not _is_done(task, terms):
             keys |= {task.key} | ({task.parent.key} if task.parent else set())
         else:
             keys.discard(task.key)
@@ -175,13 +181,16 @@ def _answers(futures: "dict[Future[str], Task]", terms: Terms) -> Iterator[tuple
         for future in [f for f in futures if f in waiting and f.done()]:
             waiting.discard(future)
             task = futures[future]
-            yield task, future.result() if future.status == "finished" else _lost(task, terms)
+            finished = future.status == "finished"
+            yield task, future.result() if finished else _lost(task, terms, future.exception())
         yield None, ""
 
 
-def _lost(task: Task, terms: Terms) -> str:
-    """A task whose workers died with it, again and again, or whose shared past did."""
+def _lost(task: Task, terms: Terms, error: BaseException | None = None) -> str:
+    """A task whose workers died with it, again and again, or whose result cannot be stored."""
     job = job_of(task)
+    if isinstance(error, OSError) and error.errno is not None:
+        raise error
     try:
         with terms.store.claim(job.key):
             return _fail(job, terms, "its workers died, or those of its shared past")
@@ -193,32 +202,71 @@ def _n_running(client: "Client") -> int:
     return sum(bool(keys) for keys in client.processing().values())
 
 
-def _is_done(job: Job, terms: Terms) -> bool:
+def _is_done(job: Job | Task, terms: Terms) -> bool:
     """Whether nothing is left to do; failed runs and those without an outcome are repeated."""
     store = terms.store
     if not job.is_run:
-        return (store.place(job.key, is_run=False) / RUN_FILE).is_file()
+        return store.row(job.key, is_run=False) is not None
     row = store.row(job.key)
     return row is not None and row["status"] == DONE and row["asked"] == with_code(terms.outcomes)
 
 
 def _make(job: Job, terms: Terms) -> str:
-    """Simulate, measure, publish; a failed run is a row with its message, whatever it was."""
+    """Simulate, measure, publish; a failed run is a row with its message, whatever it was.
+
+    A shared past that turns out to be damaged is made again first.
+    """
     store, key = terms.store, job.key
     path = store.work(key) / RUN_FILE
     try:
         if _measure_again(job, terms):
             return DONE
-        run = _simulate(store, job, path)
-        row = row_of(run, terms) if job.is_run else None
+        _refuse_other_files(job)
+        row = _row(job, terms, _simulate(store, job, path))
     except Exception as error:
-        return _fail(job, terms, f"{type(error).__name__}: {error}")
-    if row is not None:
+        if job.parent is None or _is_whole(job.parent, store):
+            return _fail(job, terms, f"{type(error).__name__}: {error}")
+        return _begin_again(job, job.parent, terms)
+    if job.is_run:
         shutil.rmtree(continuation.checkpoint_folder(path), ignore_errors=True)
         if terms.keep not in ("all", "best"):
             path.unlink()
     store.publish(key, is_run=job.is_run, row=row)
     return DONE
+
+
+def _row(job: Job, terms: Terms, run: Run) -> dict[str, Any]:
+    """What the store holds of a finished run or segment."""
+    if job.parent is not None and "parent_digest" in run.provenance:
+        past = terms.store.row(job.parent.key, is_run=False)
+        if past is None or past["digest"] != run.provenance["parent_digest"]:
+            msg = f"{run.provenance['parent']}: is damaged"
+            raise RunFileError(msg)
+    if job.is_run:
+        return row_of(run, terms)
+    _refuse_unfinished(run)
+    return {"status": DONE, "digest": run.digest()}
+
+
+def _begin_again(job: Job, segment: Job, terms: Terms) -> str:
+    """Throw a damaged past away with what came of it, and make it again; busy until then."""
+    store = terms.store
+    for folder in (store.work(job.key), store.place(segment.key, is_run=False)):
+        shutil.rmtree(folder, ignore_errors=True)
+    answer = carry_out(segment, terms)
+    return BUSY if answer in (DONE, BUSY) else _fail(job, terms, f"in the shared past: {answer}")
+
+
+def _is_whole(segment: Job, store: Store) -> bool:
+    """Whether a finished segment is what was published: recorded frames, and its checkpoint."""
+    place = store.place(segment.key, is_run=False) / RUN_FILE
+    row = store.row(segment.key, is_run=False)
+    try:
+        run = open_run(place)
+        found = continuation.saved_state(run)
+        return row is not None and found is not None and run.digest() == row["digest"]
+    except Exception:  # whatever a damaged file leads to
+        return False
 
 
 def _measure_again(job: Job, terms: Terms) -> bool:
@@ -229,15 +277,23 @@ def _measure_again(job: Job, terms: Terms) -> bool:
         return False
     if need_checkpoints(terms.outcomes):
         return False
-    store.write_row(key, row_of(open_run(file), terms))
+    run = _opened(file)
+    if run is None or run.digest() != row["digest"]:
+        return False  # damaged
+    store.write_row(key, row_of(run, terms))
     return True
+
+
+def _opened(file: Path) -> Run | None:
+    try:
+        return open_run(file)
+    except RunFileError:
+        return None
 
 
 def row_of(run: Run, terms: Terms) -> dict[str, Any]:
     """What the table holds of a finished run: outcomes, course, digest."""
-    if not run.complete:
-        msg = f"stopped by a signal at {run.times[-1] / DAY:g} d"
-        raise InterruptedError(msg)
+    _refuse_unfinished(run)
     return {
         "status": DONE,
         "message": "",
@@ -246,6 +302,20 @@ def row_of(run: Run, terms: Terms) -> dict[str, Any]:
         "course": _course(run),
         "digest": run.digest(),
     }
+
+
+def _refuse_unfinished(run: Run) -> None:
+    if not run.complete:
+        msg = f"stopped by a signal at {run.times[-1] / DAY:g} d"
+        raise InterruptedError(msg)
+
+
+def _refuse_other_files(job: Job) -> None:
+    """Refuse a user's file that was edited since the runs were planned: the keys would lie."""
+    for file, digest in sharing.file_hashes(load_scenario(job.scenario)).items():
+        if job.files[file] != digest:
+            msg = f"{file} was changed while the scan ran; start it again with --resume"
+            raise InputError(msg)
 
 
 def _course(run: Run) -> dict[str, Any]:
@@ -265,12 +335,12 @@ def _simulate(store: Store, job: Job, path: Path) -> Run:
     """The run of a task: resumed where somebody was stopped, else branched or from its start."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and checkpoint.ticks(continuation.checkpoint_folder(path)):
-        with contextlib.suppress(RunFileError):
+        with contextlib.suppress(InputError, OSError, KeyError):  # damaged
             return simulation.resume(path, until=job.until, threads=1)
     scenario = load_scenario(job.scenario)
-    if job.parent is None:
+    parent = store.place(job.parent.key, is_run=False) / RUN_FILE if job.parent else None
+    if parent is None or open_run(parent).end < job.branch_time - ROUNDING:  # a stop condition
         return simulation.simulate(scenario, path, until=job.until, threads=1, force=True)
-    parent = store.place(job.parent, is_run=False) / RUN_FILE
     return simulation.branch(
         parent,
         job.branch_time,
@@ -289,6 +359,6 @@ def _fail(job: Job, terms: Terms, message: str) -> str:
     store = terms.store
     if terms.keep == "none":
         shutil.rmtree(store.work(job.key), ignore_errors=True)
-    row = {"status": FAILED, "message": message, "asked": {}, "outcomes": {}, "digest": ""}
-    store.publish(job.key, is_run=True, row=row)
+    row = {"status": FAILED, "message": message[:LONGEST], "asked": {}, "outcomes": {}}
+    store.publish(job.key, is_run=True, row=row | {"digest": ""})
     return FAILED

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from tme_sim.analysis.figures.style import STYLE
-from tme_sim.scan.response import EVENT, changes
+from tme_sim.scan.response import EVENT, as_numbers, changes
 
 DPI = 130
 ARM_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288",
@@ -66,10 +66,13 @@ def _figures(
     varied = [name for name in axes if done[name].nunique() > 1]
     if len(varied) >= 2:
         for name in outcomes:
-            if pd.api.types.is_numeric_dtype(done[name]) and not name.endswith(EVENT):
-                yield f"heat_map_{name}", heat_map(done, name, varied[0], varied[1])
+            numbers = None if name.endswith(EVENT) else as_numbers(done[name])
+            if numbers is not None and numbers.notna().any():
+                table = done.assign(**{name: numbers})
+                yield f"heat_map_{name}", heat_map(table, name, varied[0], varied[1])
     if len(tables["courses"]):
         yield "burden", burden_bands(tables["bands"])
+    if len(tables["responses"]):
         yield "spider", spider(tables["courses"])
         yield "waterfall", waterfall(tables["responses"])
     for name, curves in tables["survival"].groupby("outcome", sort=False):
@@ -83,11 +86,12 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
 
     Means with times in them that end without the event are marked as what they are: at least.
     """
-    means = table.pivot_table(outcome, index=up, columns=across, sort=False)
+    grid = {"index": up, "columns": across, "sort": False, "dropna": False}
+    means = table.pivot_table(outcome, **grid)
     late = pd.DataFrame(False, means.index, means.columns)
     if outcome + EVENT in table:
         censored = table.assign(late=~table[outcome + EVENT].astype(bool))
-        late = censored.pivot_table("late", index=up, columns=across, sort=False) > 0
+        late = censored.pivot_table("late", **grid) > 0
     figure = Figure(figsize=(2.6 + 0.9 * means.shape[1], 2.2 + 0.6 * means.shape[0]),
                     layout="constrained")  # fmt: skip
     ax = figure.subplots()
@@ -96,6 +100,7 @@ def heat_map(table: pd.DataFrame, outcome: str, across: str, up: str) -> Figure:
     for (row, column), value in np.ndenumerate(means.to_numpy()):
         dark = value <= (low + high) / 2
         label = f"≥ {value:.4g}" if late.iat[row, column] else f"{value:.4g}"
+        label = "none" if np.isnan(value) else label
         ax.text(column, row, label, ha="center", va="center", color="white" if dark else "black")
     ax.set_xticks(range(means.shape[1]), [str(v) for v in means.columns])
     ax.set_yticks(range(means.shape[0]), [str(v) for v in means.index])

@@ -1,6 +1,7 @@
 """Search for schedules by Optuna: doses, intervals, times on and off, criteria, orders of drugs."""
 
 import itertools
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ from tme_sim.analysis.figures.style import STYLE
 from tme_sim.errors import InputError
 from tme_sim.scan import figures, outcomes, scan, sharing, version
 from tme_sim.scan.cluster import connect, n_cores
-from tme_sim.scan.design import Arm, axis_arms, combined, require_values
+from tme_sim.scan.design import Arm, axis_arms, combined, refuse_overlaps, require_values
 from tme_sim.scan.execute import DONE, execute
+from tme_sim.scan.response import as_numbers
 from tme_sim.scan.scan import Planned
 from tme_sim.scan.study import Range, Study, read_study
 from tme_sim.scenario import Scenario
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 HEARTBEAT, GRACE = 5, 20  # [s]; a trial that is silent for longer died with its process
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 ROW_ERRORS = (InputError, RuntimeError, ValueError)  # a trial that fails with one is a row
+TRIAL = ("number", "state")  # columns of a trial beside what it tried and gave, and a message
+QUESTIONS = "questions"  # attribute of the study in its storage
 FRONT, OTHERS = "#D55E00", "#9DB4CE"
 TrialProgress = Callable[[str], None]
 
@@ -116,17 +120,19 @@ def plan(path: str | Path) -> Search:
         if name not in study.outcomes:
             msg = f"unknown outcome; {nearest(name, study.outcomes)}"
             raise study.document.error(("objectives", name), msg)
-        if outcomes.mechanisms.__name__ in study.outcomes[name]:
-            msg = "mechanisms are several shares, not one number"
-            raise study.document.error(("objectives", name), msg)
+        if outcomes.has_several(study.outcomes[name]):
+            raise study.document.error(("objectives", name), outcomes.SEVERAL)
+    searched = {path: spec.at(0.0) for path, spec in study.search.items()}
+    choices = [axis_arms(name, entries, "choices") for name, entries in study.choices.items()]
+    refuse_overlaps(study, [[Arm("", searched, searched, ("search",))], *choices])
     tried = [
         Arm(path, {}, {path: spec.at(end)}, ("search", path))
         for path, spec in study.search.items()
         for end in (0.0, 1.0)
     ]
-    for name, entries in study.choices.items():
-        tried += axis_arms(name, entries, "choices")
-    outcomes.check(study, [study.load(arm.overrides, *arm.at) for arm in tried])
+    tried += itertools.chain(*choices)
+    taken = (*TRIAL, *study.search, *study.choices)
+    outcomes.check(study, [study.load(arm.overrides, *arm.at) for arm in tried], taken)
     return study
 
 
@@ -144,7 +150,8 @@ def run(
 
     Raises:
         InputError: the store exists and ``resume`` is not set, or cannot be written; or the
-            storage of Optuna cannot be opened; or no trial ended well.
+            storage of Optuna cannot be opened, or its trials answer other questions; or no trial
+            ended well.
     """
     store = scan.open_store(study, resume=resume)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -160,13 +167,14 @@ def run(
                 lambda _study, trial: progress(_trial_line(study, trial)) if progress else None
             ],
         )
-    if not found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        trials = found.get_trials(deepcopy=False)
-        msg = f"no trial ended well; the last: {trials[-1].user_attrs.get('message', 'no message')}"
-        raise InputError(msg)
-    result = Found(_table(study, found.trials), _table(study, found.best_trials))
+    done = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    best = found.best_trials if done else []
+    result = Found(_table(study, found.trials), _table(study, best))
     manifest = {"name": study.name, "code": version.code(), "file": study.document.text}
     store.write_results({"trials": result.trials, "best": result.best}, manifest)
+    if not done:
+        msg = f"no trial ended well; the last: {result.trials['message'].iloc[-1]}"
+        raise InputError(msg)
     draw(study, result, store.folder / "figures" / "pareto.png")
     return result
 
@@ -213,12 +221,20 @@ def _objective(study: Search, client: "Client", trial: optuna.Trial) -> float | 
 
 def _values(study: Search, client: "Client", arm: Arm, scenario: Scenario) -> list[float]:
     """Objectives of one run of a trial."""
-    planned = Planned(study, [(arm, scenario)], sharing.plan_alone(scenario))
+    tasks = sharing.plan_alone(scenario)
+    planned = Planned(study, [(arm, scenario)], tasks, [tasks[-1].key])
     execute(planned.tasks, client, planned.terms)
     (row,) = scan.results(planned).to_dict(orient="records")
     if row["status"] != DONE:
         raise RuntimeError(row["message"])
-    return [float(row[name]) for name in study.objectives]
+    values = []
+    for name in study.objectives:
+        number = as_numbers(pd.Series([row.get(name)]))
+        if number is None or number.isna().any():
+            msg = f"{name} is {row.get(name)}, no number to compare, at seed {scenario.seed}"
+            raise RuntimeError(msg)
+        values.append(float(number.iloc[0]))
+    return values
 
 
 def _open_study(study: Search, *, resume: bool) -> optuna.Study:
@@ -243,8 +259,31 @@ def _open_study(study: Search, *, resume: bool) -> optuna.Study:
     except (SQLAlchemyError, ImportError, ValueError, optuna.exceptions.OptunaError) as err:
         msg = f"{url}: the storage of Optuna cannot be opened: {str(err).splitlines()[0]}"
         raise InputError(msg) from err
+    _refuse_other_questions(study, found)
     found.sampler = _sampler(study, len(found.get_trials(deepcopy=False)))
     return found
+
+
+def _refuse_other_questions(study: Search, found: optuna.Study) -> None:
+    """Refuse to mix trials of which the values mean something else; note what they mean."""
+    asked = study.model_dump(include={"search", "choices", "objectives"}, mode="json")
+    base = study.load({})
+    asked["outcomes"] = outcomes.with_code({k: study.outcomes[k] for k in study.objectives})
+    asked["scenario"] = sharing.content_hash(base)
+    asked["seeds"] = study.all_seeds(base.seed)
+    asked |= {"weights": version.weights(base), "code": version.code()}
+    asked = {name: json.dumps(value) for name, value in asked.items()}
+    known = found.user_attrs.get(QUESTIONS)
+    if known is None and not found.get_trials(deepcopy=False):
+        found.set_user_attr(QUESTIONS, asked)
+        return
+    other = [name for name, value in asked.items() if (known or {}).get(name) != value]
+    if other:
+        msg = (
+            f"{study.document.name}: {', '.join(other)} differ from those of the trials in "
+            f"{study.folder()}; put them back, or give the study another name or store"
+        )
+        raise InputError(msg)
 
 
 def _sampler(study: Search, n_before: int) -> BaseSampler:
@@ -267,8 +306,10 @@ def _table(study: Search, trials: list[FrozenTrial]) -> pd.DataFrame:
         row = {"number": trial.number, "state": trial.state.name}
         row |= {name: trial.params.get(name) for name in (*study.search, *study.choices)}
         row |= dict(zip(study.objectives, values, strict=True))
-        rows.append(row | {"message": trial.user_attrs.get("message", "")})
-    return pd.DataFrame(rows)
+        lost = "its process ended" if trial.state == TrialState.FAIL else ""
+        rows.append(row | {"message": trial.user_attrs.get("message", lost)})
+    names = (*TRIAL, *study.search, *study.choices, *study.objectives, "message")
+    return pd.DataFrame(rows, columns=names)
 
 
 def _front(

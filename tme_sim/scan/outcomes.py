@@ -2,7 +2,8 @@
 
 import importlib
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from tme_sim.errors import InputError
 from tme_sim.output.explanation import FATES
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE, baseline_row
-from tme_sim.scan.study import Study
+from tme_sim.scan.response import EVENT
+from tme_sim.scan.study import COLUMNS, Study
 from tme_sim.scan.version import file_hash
 from tme_sim.scenario import Scenario, ScenarioError
 from tme_sim.scenario.errors import nearest
@@ -22,6 +24,7 @@ from tme_sim.state.columns import ALIVE
 
 EPITHELIUM = "epithelium"
 REFERENCES = ("baseline", "nadir")  # what progression is measured from
+LONGEST = 80  # characters of the name of an outcome, which becomes a file's
 
 
 def burden(run: Run, *, at: str | None = None) -> float:
@@ -42,12 +45,14 @@ def time_to_progression(
 ) -> dict[str, float | bool]:
     """Days from the first dose until burden reaches ``factor`` x baseline or x nadir so far.
 
-    Where it never does: the days that were followed, and ``event`` is false (censored).
+    Where it never does: the days that were followed, and ``event`` is false (censored). No cells
+    are no progression; the first after none are.
     """
     table = run.metrics.iloc[baseline_row(run) or 0 :]
     cells, time = table["burden"].to_numpy(), table["time"].to_numpy()
     reference = cells[0] if of == "baseline" else np.minimum.accumulate(cells)
-    reached = np.flatnonzero((cells >= factor * reference) & (np.arange(cells.size) > 0))
+    grown = (cells > 0) & (cells >= factor * reference)
+    reached = np.flatnonzero(grown[1:]) + 1
     last = reached[0] if reached.size else cells.size - 1
     return {"": float(time[last] - time[0]) / DAY, "event": bool(reached.size)}
 
@@ -89,19 +94,21 @@ def healthy_groups(scenario: Scenario) -> list[str]:
 def mechanisms(run: Run, *, at: str | None = None, cells: int = 200) -> dict[str, float]:
     """Shares of causes why tumor cells survive (see ``tme-sim explain``), of ``cells`` drawn.
 
-    At the last checkpoint, or the last one not after ``at``; nothing where no therapy has begun.
+    At the last checkpoint, or the last one not after ``at``; NaN where no therapy has begun or no
+    tumor cell lives.
     """
     last = run.times[-1] if at is None else minutes(at)
     try:
         (found,) = explain(run, at=[float(last)], cells=cells)
     except InputError:
-        return {}
+        return dict.fromkeys(FATES, math.nan)
     causes = (*FATES, *found.verdict.put_back)
     counts = np.bincount(found.verdict.cause, minlength=len(causes))
-    total = max(int(counts.sum()), 1)
+    total = int(counts.sum()) or math.nan
     return {name: float(n / total) for name, n in zip(causes, counts, strict=True)}
 
 
+SEVERAL = "mechanisms are several shares, not one number"
 FUNCTION = "function"  # of a user: ``function: {path: "package.module:name", ...}``
 OUTCOMES: dict[str, Callable[..., Any]] = {
     f.__name__: f
@@ -117,14 +124,24 @@ OUTCOMES: dict[str, Callable[..., Any]] = {
 }
 
 
-def check(study: Study, scenarios: Sequence[Scenario]) -> None:
+def check(study: Study, scenarios: Sequence[Scenario], columns: Iterable[str] = ()) -> None:
     """Refuse an outcome or a parameter that does not exist, or that no run can have.
+
+    Args:
+        study: With the outcomes.
+        scenarios: Of its runs.
+        columns: What else the tables hold, so that no outcome may be called so.
 
     Raises:
         ScenarioError: with file, line and the nearest valid name.
     """
+    taken = {*COLUMNS, *columns}
     for column, spec in study.outcomes.items():
         path = ("outcomes", column)
+        fault = _bad_name(column, taken)
+        if fault is not None:
+            raise study.document.error(path, fault)
+        taken |= {column, column + EVENT}
         if len(spec) != 1:
             raise study.document.error(path, f"found {spec!r}; one outcome is needed")
         ((name, parameters),) = spec.items()
@@ -134,6 +151,11 @@ def check(study: Study, scenarios: Sequence[Scenario]) -> None:
         fault = _fault(name, parameters or {}, scenarios)
         if fault is not None:
             raise study.document.error((*path, name), fault)
+
+
+def has_several(spec: dict[str, Any]) -> bool:
+    """Whether an outcome is several numbers and none that stands for all."""
+    return mechanisms.__name__ in spec
 
 
 def need_checkpoints(outcomes: dict[str, dict[str, Any]]) -> bool:
@@ -159,8 +181,34 @@ def measure(run: Run, outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
         function, given = _resolved(name, parameters or {})
         value = function(run, **given)
         values = value if isinstance(value, dict) else {"": value}
-        found |= {f"{column}_{key}" if key else column: v for key, v in values.items()}
+        for key, one in values.items():
+            name = f"{column}_{key}" if key else column
+            if name in found:
+                msg = f"two outcomes give {name}; rename one of them"
+                raise ValueError(msg)
+            found[name] = _plain(name, one)
     return found
+
+
+def _plain(name: str, value: Any) -> str | float | None:
+    """A value of an outcome as a row of the store holds it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, int) and abs(value) > np.iinfo("i8").max:
+        return float(value)  # the widest integer of a table
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    msg = f"{name} is of type {type(value).__name__}; a number or a text is needed"
+    raise TypeError(msg)
+
+
+def _bad_name(column: str, taken: set[str]) -> str | None:
+    """Why an outcome cannot be called so; None where it can."""
+    if not column.isprintable() or "/" in column or not 0 < len(column) <= LONGEST:
+        return f"names of outcomes have at most {LONGEST} characters and no '/'"
+    both = {column, column + EVENT} & taken
+    if both:
+        return f"the tables have another column {min(both)!r}; give the outcome another name"
+    return None
 
 
 def _resolved(name: str, parameters: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -191,12 +239,20 @@ def _fault(name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario])
 
 
 def _bad_value(name: str, given: dict[str, Any]) -> str | None:
-    of = given.get("of", "baseline")
+    of, factor, cells = given.get("of", "baseline"), given.get("factor", 1.2), given.get("cells", 1)
     if name == time_to_progression.__name__ and of not in REFERENCES:
-        return f"of: found {of!r}; {nearest(of, REFERENCES)}"
+        return f"of: found {of!r}; {nearest(str(of), REFERENCES)}"
+    if name == time_to_progression.__name__ and not (_is_number(factor) and 1.0 < factor < np.inf):
+        return f"factor: found {factor!r}; a number above 1 is needed"
+    if name == mechanisms.__name__ and not (isinstance(cells, int) and cells > 0):
+        return f"cells: found {cells!r}; a number from 1 on is needed"
     try:
-        if given.get("at") is not None:
-            minutes(given["at"])
+        if name != FUNCTION and given.get("at") is not None and minutes(given["at"]) < 0.0:
+            return f"at: {given['at']!r} is before the run"
     except ScenarioError as err:
         return f"at: {err.message}"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

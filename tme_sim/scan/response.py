@@ -86,5 +86,13 @@ def survival(table: pd.DataFrame, outcomes: Sequence[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else _empty(" ".join(SURVIVAL))
 
 
+def as_numbers(column: pd.Series) -> pd.Series | None:
+    """A column of results as numbers, NaN where there is none or it is infinite; None of texts."""
+    if column.map(lambda value: isinstance(value, str)).any():
+        return None
+    found: pd.Series = column.astype(float).replace([np.inf, -np.inf], np.nan)
+    return found
+
+
 def _empty(names: str) -> pd.DataFrame:
     return pd.DataFrame(columns=names.split())

@@ -16,20 +16,26 @@ from tme_sim.scan.design import Arm, Best, Scan, arms_of
 from tme_sim.scan.execute import DONE, Progress, Terms, execute, needed
 from tme_sim.scan.sharing import Task
 from tme_sim.scan.store import RUN_FILE, Store
-from tme_sim.scan.study import Kind, Study, read_study
+from tme_sim.scan.study import COLUMNS, Kind, Study, read_study
 from tme_sim.scenario import Scenario
 from tme_sim.scenario.errors import nearest
-
-ABOUT = ("arm", "seed", "status", "message", "digest", "key")  # columns that are no outcome
 
 
 @dataclass(frozen=True)
 class Planned(Generic[Kind]):
-    """Runs of a study that are known to be good, not yet carried out."""
+    """Runs of a study that are known to be good, not yet carried out.
+
+    Attributes:
+        study: What asks for them.
+        runs: In the order of the results.
+        tasks: Of all that differ, with the pasts that they share.
+        keys: Of the runs, as their files were when they were planned.
+    """
 
     study: Kind
     runs: list[tuple[Arm, Scenario]]
     tasks: list[Task]
+    keys: list[str]
 
     @property
     def store(self) -> Store:
@@ -84,6 +90,8 @@ def plan(path: str | Path, *, share: bool = True) -> Planned[Scan]:
     if scan.best is not None and scan.best.outcome not in scan.outcomes:
         msg = f"unknown outcome {scan.best.outcome!r}; {nearest(scan.best.outcome, scan.outcomes)}"
         raise scan.document.error(("best", "outcome"), msg)
+    if scan.best is not None and outcomes.has_several(scan.outcomes[scan.best.outcome]):
+        raise scan.document.error(("best", "outcome"), outcomes.SEVERAL)
     return plan_arms(scan, arms, share=share)
 
 
@@ -93,13 +101,15 @@ def plan_arms(study: Kind, arms: Sequence[Arm], *, share: bool = True) -> Planne
     Raises:
         ScenarioError: with file and line.
     """
-    runs = []
+    runs, axes = [], {name for arm in arms for name in arm.values}
     for arm in arms:
         scenario = study.load(arm.overrides, *arm.at)
         seeds = study.all_seeds(scenario.seed)
         runs += [(arm, scenario.model_copy(update={"seed": seed})) for seed in seeds]
-    outcomes.check(study, [scenario for _, scenario in runs])
-    return Planned(study, runs, sharing.plan([scenario for _, scenario in runs], share=share))
+    scenarios = [scenario for _, scenario in runs]
+    outcomes.check(study, scenarios, axes)
+    keys = [sharing.run_key(scenario) for scenario in scenarios]
+    return Planned(study, runs, sharing.plan(scenarios, share=share), keys)
 
 
 def open_store(study: Study, *, resume: bool) -> Store:
@@ -152,16 +162,16 @@ def run(
 def results(planned: Planned[Kind]) -> pd.DataFrame:
     """One row per run, in the order of the plan; ``key`` leads to its files."""
     rows = []
-    for arm, scenario in planned.runs:
-        key = sharing.run_key(scenario)
+    for (arm, scenario), key in zip(planned.runs, planned.keys, strict=True):
         found = planned.store.row(key) or {"status": "missing", "message": "", "digest": ""}
         about = {"arm": arm.label, **arm.values, "seed": scenario.seed, "status": found["status"]}
         end = {"message": found["message"], "digest": found["digest"], "key": key}
         rows.append(about | found.get("outcomes", {}) | end)
     table = pd.DataFrame(rows)
-    for name in {name for arm, _ in planned.runs for name in arm.values}:
-        if table[name].map(type).nunique() > 1:  # a column of a Parquet file has one type
-            table[name] = table[name].astype(str)
+    for name in table.select_dtypes("object"):
+        known = table[name].dropna()
+        if known.map(type).nunique() > 1:  # a column of a Parquet file has one type
+            table.loc[known.index, name] = known.astype(str)
     ends = ["message", "digest", "key"]
     return table[[name for name in table.columns if name not in ends] + ends]
 
@@ -169,14 +179,14 @@ def results(planned: Planned[Kind]) -> pd.DataFrame:
 def measured(table: pd.DataFrame, planned: Planned[Kind]) -> list[str]:
     """Columns of a table of results that are outcomes."""
     axes = {name for arm, _ in planned.runs for name in arm.values}
-    return [name for name in table.columns if name not in axes and name not in ABOUT]
+    return [name for name in table.columns if name not in axes and name not in COLUMNS]
 
 
 def courses(planned: Planned[Kind]) -> pd.DataFrame:
     """Burden of all finished runs over time: arm, seed, day, first_dose [d], burden."""
     parts = []
-    for arm, scenario in planned.runs:
-        row = planned.store.row(sharing.run_key(scenario))
+    for (arm, scenario), key in zip(planned.runs, planned.keys, strict=True):
+        row = planned.store.row(key)
         if row is not None and row["status"] == DONE:
             course = pd.DataFrame({"arm": arm.label, "seed": scenario.seed, **row["course"]})
             parts.append(course.astype({"first_dose": float}))
@@ -213,6 +223,8 @@ def _write(planned: Planned[Scan], table: pd.DataFrame) -> None:
 
 def _keep_best(table: pd.DataFrame, best: Best, store: Store) -> None:
     """Remove the run files of all but the best run."""
+    if best.outcome not in table:
+        return  # no run ended well
     values = table.loc[table["status"] == DONE].dropna(subset=[best.outcome])
     if values.empty:
         return

@@ -14,8 +14,9 @@ from tme_sim.analysis.figures.style import STYLE
 from tme_sim.errors import InputError
 from tme_sim.scan import figures, scan, version
 from tme_sim.scan.cluster import connect
-from tme_sim.scan.design import Arm
+from tme_sim.scan.design import Arm, refuse_overlaps
 from tme_sim.scan.execute import DONE, Progress, execute
+from tme_sim.scan.response import as_numbers
 from tme_sim.scan.scan import Planned
 from tme_sim.scan.study import Range, Study, read_study
 from tme_sim.scenario.quantities import refuse
@@ -96,6 +97,8 @@ def plan(path: str | Path) -> Sampled:
     """
     study = read_study(path, Sensitivity)
     points = study.sample()
+    whole = {name: spec.at(0.0) for name, spec in study.parameters.items()}
+    refuse_overlaps(study, [[Arm("", whole, whole, ("parameters",))]])
     arms = []
     for k, point in enumerate(points):
         pairs = zip(study.parameters.items(), point, strict=True)
@@ -114,9 +117,11 @@ def run(
 ) -> pd.DataFrame:
     """Carry out a sensitivity study; returns the table of indices that ``sensitivity.csv`` holds.
 
+    Points of which a run failed or gave no number are left out, with all that belongs to them.
+
     Raises:
-        InputError: the store exists and ``resume`` is not set, or cannot be written; or a run
-            failed: the indices need all.
+        InputError: the store exists and ``resume`` is not set, or cannot be written; or no run
+            gave an outcome.
     """
     study, planned = sampled.study, sampled.planned
     store = scan.open_store(study, resume=resume)
@@ -125,16 +130,12 @@ def run(
     results = scan.results(planned)
     manifest = {"name": study.name, "code": version.code(), "file": study.document.text}
     tables = {"results": results.drop(columns="key")}
-    failed = results[results["status"] != DONE]
-    if len(failed):
-        store.write_results(tables, manifest)
-        msg = (
-            f"{len(failed)} of {len(results)} runs failed, and the indices need all: "
-            f"{failed['message'].iloc[0]}; repeat them with --resume"
-        )
-        raise InputError(msg)
     table = indices(sampled, results)
     store.write_results(tables | {"sensitivity": table}, manifest)
+    if table.empty:
+        failed = results["message"][results["status"] != DONE]
+        msg = f"no run gave a number: {next(iter(failed), 'outcomes are texts')}"
+        raise InputError(msg)
     draw(study, table, store.folder / "figures")
     return table
 
@@ -142,29 +143,44 @@ def run(
 def indices(sampled: Sampled, results: pd.DataFrame) -> pd.DataFrame:
     """Indices of every numeric outcome, from its mean over the seeds of each point.
 
-    Columns: outcome, parameter, and for every index of the method its value, low and high: the
-    bootstrap's 95 % interval (``mu`` and ``sigma`` have none). NaN where an outcome never varies.
+    Columns: outcome, parameter, n, and for every index of the method its value, low and high: the
+    bootstrap's 95 % interval (``mu`` and ``sigma`` have none). They rest on n trajectories or base
+    points: those with a number at each of their points, of every seed. NaN where these are fewer
+    than two, or where an outcome never varies.
     """
-    study, parts = sampled.study, []
-    order = [f"point {k}" for k in range(len(sampled.points))]
+    study = sampled.study
+    parts = []
     for name in scan.measured(results, sampled.planned):
-        if not pd.api.types.is_numeric_dtype(results[name]):
-            continue
-        values = results.groupby("arm")[name].mean().reindex(order).to_numpy(float)
-        if np.isfinite(values).all():
-            parts.append(_indices_of(study, sampled.points, values).assign(outcome=name))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["outcome", *(c for c in table.columns if c != "outcome")]]
+        numbers = as_numbers(results[name])
+        if numbers is not None:
+            of_points = numbers.to_numpy().reshape(len(sampled.points), -1)
+            found = _indices_of(study, sampled.points, of_points.mean(axis=1))
+            found.insert(0, "outcome", name)
+            parts.append(found)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def gaps(study: Sensitivity, table: pd.DataFrame) -> list[str]:
+    """What indices rest on less than was asked for, one line per outcome."""
+    known = table.drop_duplicates("outcome").set_index("outcome")["n"]
+    what = "trajectories" if study.method == "morris" else "base points"
+    return [
+        f"{name}: {n} of {study.n} {what} gave numbers; the others are left out"
+        for name, n in known.items()
+        if n < study.n
+    ]
 
 
 def draw(study: Sensitivity, table: pd.DataFrame, folder: Path) -> list[Path]:
-    """A tornado figure per outcome; returns the files."""
+    """A tornado figure per outcome that has indices; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     with mpl.rc_context(STYLE):
         for name, one in table.groupby("outcome", sort=False):
+            if one[INDICES[study.method][0]].isna().all():
+                continue
             paths.append(folder / f"tornado_{name}.png")
-            title = f"{study.name}: {name}".replace("_", " ")
+            title = "\n".join([f"{study.name}: {name}".replace("_", " "), *gaps(study, one)])
             figures.save(tornado(one, study.method, title), paths[-1])
     return paths
 
@@ -195,9 +211,13 @@ def tornado(table: pd.DataFrame, method: str, title: str) -> Figure:
 def _indices_of(study: Sensitivity, points: np.ndarray, values: np.ndarray) -> pd.DataFrame:
     from SALib.analyze import morris, sobol  # an extra, imports pandas and scipy
 
-    table = pd.DataFrame({"parameter": list(study.parameters)})
+    size = len(study.parameters) + (1 if study.method == "morris" else 2)  # of a trajectory
+    whole = np.isfinite(values).reshape(-1, size).all(axis=1)
+    used, n = np.repeat(whole, size), int(whole.sum())
+    points, values = points[used], values[used]
+    table = pd.DataFrame({"parameter": list(study.parameters), "n": n})
     options = {"num_resamples": study.resamples, "seed": study.seed}
-    if np.ptp(values) == 0.0:
+    if n < 2 or np.ptp(values) == 0.0:
         found = {}
     elif study.method == "morris":
         options["num_levels"] = study.levels

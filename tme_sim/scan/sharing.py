@@ -16,6 +16,7 @@ from typing import Any
 from tme_sim.scan import version
 from tme_sim.scenario import Scenario, load_scenario
 from tme_sim.scenario.schedules import Dose
+from tme_sim.therapy import policies
 from tme_sim.therapy.schedule import ROUNDING, Schedule
 
 CLOSED = ("no_flux", "periodic")
@@ -32,6 +33,7 @@ class Task:
         start, end: Ticks; ``end`` of a segment is where others branch.
         parent: The segment it continues; None: from the beginning.
         is_run: Whether it is a run of the scan, or a segment.
+        files: Hash of every file of a user's that it reads, as it was when it was planned.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Task:
     end: int
     parent: "Task | None"
     is_run: bool
+    files: dict[str, str]
 
     @property
     def branch_time(self) -> float:
@@ -50,6 +53,19 @@ class Task:
 def run_key(scenario: Scenario) -> str:
     """Hash of a resolved scenario, of the code and of the weights (names do not enter)."""
     return _hash([_content(scenario), version.code(), version.weights(scenario)])
+
+
+def content_hash(scenario: Scenario) -> str:
+    """Hash of a resolved scenario with the files it names, whatever code runs it."""
+    return _hash(_content(scenario))
+
+
+def file_hashes(scenario: Scenario) -> dict[str, str]:
+    """Hash of every file of a user's that a run reads: tables of cells, policies."""
+    tables = {group.placement.file for group in scenario.cells.values() if group.placement}
+    hashes = {str(table): version.file_hash(table) for table in tables if table is not None}
+    rules = [entry.adaptive.policy for entry in scenario.therapy if entry.adaptive is not None]
+    return hashes | {rule: policies.fingerprint(rule) for rule in rules if rule is not None}
 
 
 def plan(scenarios: Sequence[Scenario], *, share: bool = True) -> list[Task]:
@@ -109,7 +125,8 @@ def _split_at(family: list[tuple[str, Scenario]], tick: int) -> list[list[tuple[
 
 
 def _run(key: str, scenario: Scenario, parent: Task | None) -> Task:
-    return Task(key, scenario, parent.end if parent else 0, _n_ticks(scenario), parent, True)
+    start, files = parent.end if parent else 0, file_hashes(scenario)
+    return Task(key, scenario, start, _n_ticks(scenario), parent, True, files)
 
 
 def _segment(scenarios: list[Scenario], end: int, parent: Task | None) -> Task:
@@ -131,7 +148,8 @@ def _segment(scenarios: list[Scenario], end: int, parent: Task | None) -> Task:
     recorded = sorted(data["output"]["fields"])
     state = [_static(scenario), _drug_specs(scenario), recorded, past, end]
     key = _hash([*state, version.code(), version.weights(scenario)])
-    return Task(key, scenario, parent.end if parent else 0, end, parent, False)
+    start, files = parent.end if parent else 0, file_hashes(scenario)
+    return Task(key, scenario, start, end, parent, False, files)
 
 
 def _families(runs: dict[str, Scenario]) -> list[list[tuple[str, Scenario]]]:
@@ -211,8 +229,7 @@ def _events(scenario: Scenario) -> list[Event]:
 def _policy_code(entry: Dose) -> str:
     """Hash of the file that holds a user's policy; another code, another result."""
     policy = entry.adaptive.policy if entry.adaptive is not None else None
-    place = (policy or "").rpartition(":")[0]
-    return version.file_hash(place) if place.endswith(".py") else ""
+    return policies.fingerprint(policy) if policy is not None else ""
 
 
 def _tick_of(moment: float, tick: float) -> int:

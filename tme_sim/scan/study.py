@@ -16,6 +16,8 @@ from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity, s
 
 Overrides = dict[str, Any]
 SECTIONS = ("axes", "zip", "set", "search", "choices", "parameters")  # where dotted paths are keys
+# of the table of results, beside axes and outcomes
+COLUMNS = ("arm", "arms", "seed", "status", "message", "digest", "key")
 DIGITS = 10  # of a value from a range, so that 5 does not read 4.999999999999999
 Kind = TypeVar("Kind", bound="Study")
 
@@ -114,7 +116,7 @@ class Study(Strict):
 
     def load(self, overrides: Mapping[str, Any], *at: Any) -> Scenario:
         """The scenario under overrides; errors about them name this file's line."""
-        values = {**self.set, **overrides}
+        values = {k: v for k, v in self.set.items() if k not in overrides} | dict(overrides)
         try:
             return load_scenario(self.path_to(self.scenario), values)
         except ScenarioError as err:

@@ -30,21 +30,21 @@ def weights(scenario: Scenario) -> str:
     name = surrogate.name or "tme-cell"
     if surrogate.path is None and name in registry.BUILT_IN:
         return name
-    return _weights_hash(str(registry.find_weights(name, surrogate.path)))
+    file = registry.find_weights(name, surrogate.path) / registry.WEIGHT_FILE
+    return _weights_hash(file, file.stat().st_mtime_ns)
 
 
-@functools.cache
-def file_hash(path: str) -> str:
-    """sha256 of a file."""
+def file_hash(path: str | Path) -> str:
+    """sha256 of a file as it is now: it may be edited between two scans of one process."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _weights_hash(file: Path, _changed: int) -> str:
+    return file_hash(file)
 
 
 def _read_by_a_run() -> list[Path]:
     files = source_files(ROOT)
     sources = [files[name] for name in closure(ROOT, SIMULATES, without=ONLY_READS)]
     return sources + sorted(file for pattern in TABLES for file in ROOT.glob(pattern))
-
-
-@functools.cache
-def _weights_hash(folder: str) -> str:
-    return registry.weights_hash(folder)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.errors import InputError
+from tme_sim.files import synced
 
 FORMAT = 1
 _NAME = re.compile(r"tick_(\d{10})\.npz")
@@ -45,7 +46,7 @@ def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | No
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    _sync(folder)
+    synced(folder)
     for left_by_a_kill in folder.glob("*.partial"):
         left_by_a_kill.unlink()
     if keep is not None:
@@ -165,12 +166,3 @@ def _unpack(packed: Any, arrays: np.lib.npyio.NpzFile) -> Any:
         case "tuple":
             return tuple(_unpack(content, arrays))
     return {key: _unpack(item, arrays) for key, item in content}
-
-
-def _sync(folder: Path) -> None:
-    """Make the move itself durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
