@@ -149,10 +149,10 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     parent = open_run(path)
     old = parent.scenario
     if scenario is None:
+        refuse_untrusted(parent, trust=trust)
         new = load_scenario(parent.resolved, overrides, files=parent.tables)
     else:
         new = scenario
-    refuse_untrusted(parent, scenario, trust=trust)
     output = _branch_path(path, at) if output is None else Path(output)
     moment, last = moment_of(parent, at), _last_tick(new, until)
     if output.resolve() == path.resolve():
@@ -162,10 +162,15 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
     refuse_another_past(old, new)
     _use_threads(threads)
     with locked(output):
-        with _past(parent, moment, output, device=device) as (source, state):
-            new = with_washout(old, new, state, moment)
-            model = TumorModel(new, device=device, state=state["model"])
-            model.therapy.load_policies(new)
+        with _past(parent, moment, output, scenario=scenario, trust=trust, device=device) as (
+            source,
+            state,
+        ):
+            whole = with_washout(old, new, state, moment)
+            if whole is not new:  # it names what the run file does
+                refuse_untrusted(parent, scenario, trust=trust)
+            model = TumorModel(whole, device=device, state=state["model"])
+            model.therapy.load_policies(whole)
             origin = {"parent": str(path), "branch_time": f"{moment:g} min"}
             origin["parent_digest"] = parent.digest()
             recorder = Recorder(
@@ -191,7 +196,13 @@ def _restored(run: Run, state: dict[str, Any], *, device: str) -> TumorModel:
 
 @contextlib.contextmanager
 def _past(
-    parent: Run, moment: float, output: Path, *, device: str
+    parent: Run,
+    moment: float,
+    output: Path,
+    *,
+    scenario: Scenario | None,
+    trust: bool,
+    device: str,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """A file that holds a run up to a moment, and the state of the run then."""
     wanted = ticks_before(moment, parent.tick)
@@ -199,6 +210,7 @@ def _past(
     if tick == wanted:
         yield parent.path, state
         return
+    refuse_untrusted(parent, scenario, trust=trust)
     model = _restored(parent, state, device=device)
     again = output.with_name(output.name + ".past")
     try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import hashlib
 import json
 import platform
 from collections import Counter
@@ -148,8 +147,7 @@ def provenance_of(model: "TumorModel") -> dict[str, str | int]:
     found["surrogate_hash"] = model.cell_model.hash
     found["evidence"] = _evidence(model.cell_model.outputs)
     found |= {
-        f"{layout.POLICY}{name}": hashlib.sha256(policies.source(name)).hexdigest()
-        for name in model.scenario.policies
+        f"{layout.POLICY}{name}": policies.fingerprint(name) for name in model.scenario.policies
     }
     found["seed"] = int(model.seed)
     found["started"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -334,10 +334,10 @@ def _course(run: Run) -> dict[str, Any]:
 def _simulate(store: Store, job: Job, path: Path) -> Run:
     """The run of a task: resumed where somebody was stopped, else branched or from its start."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    scenario = load_scenario(job.scenario)
     if path.exists() and checkpoint.ticks(continuation.checkpoint_folder(path)):
         with contextlib.suppress(InputError, OSError, KeyError):  # damaged
-            return simulation.resume(path, until=job.until, threads=1)
-    scenario = load_scenario(job.scenario)
+            return simulation.resume(path, scenario=scenario, until=job.until, threads=1)
     parent = store.place(job.parent.key, is_run=False) / RUN_FILE if job.parent else None
     if parent is None or open_run(parent).end < job.branch_time - ROUNDING:  # a stop condition
         return simulation.simulate(scenario, path, until=job.until, threads=1, force=True)

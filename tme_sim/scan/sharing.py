@@ -62,10 +62,8 @@ def content_hash(scenario: Scenario) -> str:
 
 def file_hashes(scenario: Scenario) -> dict[str, str]:
     """Hash of every file of a user's that a run reads: tables of cells, policies."""
-    tables = {group.placement.file for group in scenario.cells.values() if group.placement}
-    hashes = {str(table): version.file_hash(table) for table in tables if table is not None}
-    rules = [entry.adaptive.policy for entry in scenario.therapy if entry.adaptive is not None]
-    return hashes | {rule: policies.fingerprint(rule) for rule in rules if rule is not None}
+    hashes = {table: version.file_hash(table) for table in scenario.files}
+    return hashes | {rule: policies.fingerprint(rule) for rule in scenario.policies}
 
 
 def plan(scenarios: Sequence[Scenario], *, share: bool = True) -> list[Task]:

@@ -17,6 +17,7 @@ A user's own policy, in ``rules.py`` beside the scenario, named by ``policy: rul
 """
 
 import functools
+import hashlib
 import importlib
 import importlib.util
 import math
@@ -172,6 +173,11 @@ def load_policy(path: str) -> Policy:
         raise ValueError(msg)
     policy: Policy = function
     return policy
+
+
+def fingerprint(path: str) -> str:
+    """SHA-256 of ``source``."""
+    return hashlib.sha256(source(path)).hexdigest()
 
 
 def source(path: str) -> bytes:
