@@ -104,6 +104,17 @@ def test_a_branch_without_a_change_has_the_digest_of_its_parent(undisturbed, tmp
     assert twin.digest() == undisturbed.digest()
 
 
+@pytest.mark.campaign
+@pytest.mark.parametrize("tick", range(10, 120, 10))
+def test_a_run_has_one_digest_wherever_it_is_split(undisturbed, tmp_path, tick):
+    moment = f"{tick * 6} min"
+    tme_sim.simulate(small(), tmp_path / "a.h5", until=moment)
+    first = tme_sim.resume(tmp_path / "a.h5")
+    twin = tme_sim.branch(undisturbed.path, moment, output=tmp_path / "b.h5")
+    again = tme_sim.branch(twin.path, f"{tick * 6 + 30} min", output=tmp_path / "c.h5")
+    assert first.digest() == twin.digest() == again.digest() == undisturbed.digest()
+
+
 def test_a_branch_shares_the_past_and_no_more(undisturbed, tmp_path):
     less = tme_sim.branch(
         undisturbed.path, "6 h", overrides={"therapy.0.dose": "1 mg"}, output=tmp_path / "b.h5"

@@ -75,7 +75,8 @@ def processes(tmp_path_factory):
     fresh, old = start(cache, 1, **FRESH), start(cache, 1, **FRESH, **OLD)
     found = {"fresh": digests(fresh), "old": digests(old)}
     assert list(cache.rglob("*.nbc"))
-    return found | {"used": digests(start(cache, 2, **USED))}
+    crowded = start(cache, 4, NUMBA_NUM_THREADS="4")  # more threads than this machine may have
+    return found | {"used": digests(start(cache, 2, **USED)), "crowded": digests(crowded)}
 
 
 def test_every_shipped_scenario_is_there(processes):
@@ -85,6 +86,7 @@ def test_every_shipped_scenario_is_there(processes):
 
 def test_compiled_kernels_threads_hash_seed_and_locale_change_no_bit(processes):
     assert processes["used"] == processes["fresh"]
+    assert processes["crowded"] == processes["fresh"]
 
 
 def test_the_instruction_set_changes_no_bit(processes):

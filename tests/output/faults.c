@@ -27,9 +27,10 @@ void fault_arm(const char *holds, char what, int error, long n) {
 
 long fault_count(void) { return count; }
 
-static int is_meant(int fd) {
+static int is_meant(int fd, const char *named) {
   char link[64], path[PATH_MAX];
   if (!word[0]) return 0;
+  if (named) return strstr(named, word) != NULL;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length < 0) return 0;
@@ -38,8 +39,8 @@ static int is_meant(int fd) {
 }
 
 /* 0: go on; 1: fail; 2: do half of it and die */
-static int fate(int fd) {
-  if (!is_meant(fd)) return 0;
+static int fate_of(int fd, const char *named) {
+  if (!is_meant(fd, named)) return 0;
   count++;
   if (at == 0 || count < at || (count > at && kind != 'p')) return 0;
   if (kind == 'k') kill(getpid(), SIGKILL);
@@ -47,6 +48,8 @@ static int fate(int fd) {
   errno = number;
   return 1;
 }
+
+static int fate(int fd) { return fate_of(fd, NULL); }
 
 static void *next(const char *name) { return dlsym(RTLD_NEXT, name); }
 
@@ -82,3 +85,11 @@ ssize_t write(int fd, const void *data, size_t size) {
 CALLS(fsync, (int fd), (fd))
 CALLS(ftruncate, (int fd, off_t size), (fd, size))
 CALLS(ftruncate64, (int fd, off64_t size), (fd, size))
+
+int rename(const char *from, const char *to) {
+  static int (*real)(const char *, const char *);
+  if (!real) real = next("rename");
+  int what = fate_of(-1, to);
+  if (what == 2) kill(getpid(), SIGKILL);
+  return what ? -1 : real(from, to);
+}
