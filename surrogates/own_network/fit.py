@@ -14,8 +14,8 @@ not recorded is estimated by the gradient of the likelihood (`missing_inputs`).
 Example::
 
     from surrogates.own_network import Settings, fit
-    from surrogates.scaffold import build_scaffold
-    from surrogates.signed_table import load_signed_table
+    from surrogates.own_network.scaffold import build_scaffold
+    from surrogates.prior.omnipath import load_signed_table
 
     edges = load_signed_table("my_network.tsv", unsigned="keep")
     scaffold = build_scaffold(edges, inputs=("EGF", "TNF"), readouts=("MYC", "FOS", "RELA"))
@@ -145,7 +145,8 @@ def fit(
 
     Raises:
         ValueError: shapes that do not match, values out of range, an input that is never known or
-            a readout known fewer than twice, siblings that are no inputs.
+            a readout known fewer than twice, readouts of which none ever differs, siblings that
+            are no inputs.
     """
     inputs, measured = _check_conditions(network, inputs, measured)
     missing = _missing_entries(network, measured)
