@@ -145,7 +145,8 @@ def fit(
 
     Raises:
         ValueError: shapes that do not match, values out of range, an input that is never known or
-            a readout known fewer than twice, siblings that are no inputs.
+            a readout known fewer than twice, readouts of which none ever differs, siblings that
+            are no inputs.
     """
     inputs, measured = _check_conditions(network, inputs, measured)
     missing = _missing_entries(network, measured)

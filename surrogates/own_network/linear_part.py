@@ -23,6 +23,7 @@ ALPHAS = np.geomspace(0.003, 300.0, 60)  # noise over signal of a component
 LOG_SPREAD = 1.5  # of alpha over the components, natural logarithm
 ROUNDS = 5  # of the common value of alpha
 FILL_ROUNDS, FILL_TOLERANCE = 200, 1e-4  # of missing measurements
+ROUNDING = 1e-12  # of the largest measurement; differences below it are none
 LEAST_NOISE = 0.01  # of the mean variance of a readout: fewer conditions than readouts leave
 # components without any variance, which are not known without error
 
@@ -99,6 +100,9 @@ def fit_linear_part(
         measured: (n, n_readouts).
         offset: whether a constant is free; else no input means no effect.
         siblings: bool (n_inputs,), inputs that are expected to act alike.
+
+    Raises:
+        ValueError: no readout differs between conditions, or by too much for squares of it.
     """
     n = len(measured)
     free = scipy.linalg.null_space(np.ones((1, n))) if offset else np.eye(n)  # of an offset
@@ -106,6 +110,12 @@ def fit_linear_part(
     eigenvalue, basis = eigenvalue.clip(min=0.0), free @ turn
     component = np.linalg.svd(basis.T @ measured, full_matrices=True)[2].T
     rotated = basis.T @ measured @ component
+    rounding = (ROUNDING * np.abs(measured).max()) ** 2
+    if not rounding < float((rotated**2).mean()) < np.inf:
+        msg = (
+            f"measured from {measured.min():g} to {measured.max():g}: no differences can be fitted"
+        )
+        raise ValueError(msg)
     alpha = _alphas(eigenvalue, rotated)
     signal = (rotated**2 / (eigenvalue[:, None] + alpha)).mean(axis=0)
     least = LEAST_NOISE * (rotated**2).mean() / alpha

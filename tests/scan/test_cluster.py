@@ -19,6 +19,12 @@ from tme_sim.scan import cluster
 from tme_sim.scan.design import Scan
 from tme_sim.scan.study import read_study
 
+SEARCH = {
+    "axes": None,
+    "search": {"therapy.0.dose": {"low": "100 mg", "high": "900 mg"}},
+    "objectives": {"given": "minimize"},
+    "trials": 3,
+}
 PAGES = ("/", "/status", "/info/main/workers.html", "/health", "/metrics")
 
 
@@ -55,12 +61,15 @@ def page(place, name):
         return None
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_a_scan_with_the_line_that_continues_it(tmp_path, number):
-    path = write(tmp_path, replicates=1)
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("scan", signal.SIGTERM), ("scan", signal.SIGINT), ("optimize", signal.SIGTERM)],
+)
+def test_a_signal_ends_a_study_with_the_line_that_continues_it(tmp_path, kind, number):
+    path = write(tmp_path, replicates=1, **(SEARCH if kind == "optimize" else {}))
     time_ = {**SCENARIO["time"], "duration": "60 d"}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SCENARIO, "time": time_}))
-    command = [sys.executable, "-m", "tme_sim.cli", "scan", str(path), "--workers", "1"]
+    command = [sys.executable, "-m", "tme_sim.cli", kind, str(path), "--workers", "1"]
     with (tmp_path / "out").open("w+") as out:
         process = subprocess.Popen(
             command, stdout=out, stderr=out, start_new_session=True, cwd=Path.cwd()
@@ -74,6 +83,6 @@ def test_a_signal_ends_a_scan_with_the_line_that_continues_it(tmp_path, number):
 
     assert code == 3
     assert lines[-1] == (
-        f"tme-sim: interrupted; continue with: tme-sim scan {path} --resume --workers 1"
+        f"tme-sim: interrupted; continue with: tme-sim {kind} {path} --resume --workers 1"
     )
     assert not [line for line in lines if "Traceback" in line or "distributed" in line]

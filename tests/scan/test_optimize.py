@@ -51,7 +51,7 @@ def test_trials_that_are_worse_than_the_median_are_pruned(tmp_path, monkeypatch)
     path = write(tmp_path, **{**SEARCH, **dose, "replicates": 2})
     n_runs = []
 
-    def values(_study, _client, arm, _scenario):
+    def values(_study, _client, arm, *_):
         n_runs.append(arm.label)
         return [float(arm.overrides["therapy.0.dose"].split()[0])]
 
@@ -69,11 +69,11 @@ def test_trials_that_are_worse_than_the_median_are_pruned(tmp_path, monkeypatch)
 def test_a_trial_that_fails_is_told_and_the_search_goes_on(tmp_path, monkeypatch):
     real = optimize._values
 
-    def values(study, client, arm, scenario):
+    def values(study, client, arm, *more):
         if arm.label.startswith("trial 0"):
             msg = "out of luck"
             raise RuntimeError(msg)
-        return real(study, client, arm, scenario)
+        return real(study, client, arm, *more)
 
     monkeypatch.setattr(optimize, "_values", values)
 

@@ -1,9 +1,12 @@
 """Search for schedules by Optuna: doses, intervals, times on and off, criteria, orders of drugs."""
 
+import contextlib
 import itertools
 import json
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +27,7 @@ from tme_sim.errors import InputError
 from tme_sim.scan import figures, outcomes, scan, sharing, version
 from tme_sim.scan.cluster import connect, n_cores
 from tme_sim.scan.design import Arm, axis_arms, combined, refuse_overlaps, require_values
-from tme_sim.scan.execute import DONE, execute
+from tme_sim.scan.execute import DONE, Progress, State, execute
 from tme_sim.scan.response import as_numbers
 from tme_sim.scan.scan import Planned
 from tme_sim.scan.study import Range, Study, read_study
@@ -157,16 +160,17 @@ def run(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     found = _open_study(study, resume=resume)
     finished = len(found.get_trials(deepcopy=False, states=FINISHED))
-    with connect(study, workers=workers, scheduler=scheduler) as client:
-        found.optimize(
-            lambda trial: _objective(study, client, trial),
+    with connect(study, workers=workers, scheduler=scheduler) as client, _trials() as (pool, go_on):
+        pool.submit(
+            found.optimize,
+            lambda trial: _objective(study, client, trial, go_on),
             n_trials=max(study.trials - finished, 0),
             n_jobs=workers or n_cores(),
             catch=ROW_ERRORS,
             callbacks=[
                 lambda _study, trial: progress(_trial_line(study, trial)) if progress else None
             ],
-        )
+        ).result()
     done = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     best = found.best_trials if done else []
     result = Found(_table(study, found.trials), _table(study, best))
@@ -177,6 +181,29 @@ def run(
         raise InputError(msg)
     draw(study, result, store.folder / "figures" / "pareto.png")
     return result
+
+
+@contextlib.contextmanager
+def _trials() -> Iterator[tuple[ThreadPoolExecutor, Progress]]:
+    """A thread that carries out trials, and what they ask once a second whether to go on.
+
+    Optuna waits for trials that run, however it is interrupted; so these must end by themselves.
+    """
+    stopped = threading.Event()
+
+    def go_on(_state: State) -> None:
+        if stopped.is_set():
+            raise _StoppedError
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool, go_on
+        finally:
+            stopped.set()
+
+
+class _StoppedError(Exception):
+    """The search was interrupted."""
 
 
 def draw(study: Search, found: Found, path: Path) -> Path:
@@ -199,7 +226,9 @@ def draw(study: Search, found: Found, path: Path) -> Path:
     return path
 
 
-def _objective(study: Search, client: "Client", trial: optuna.Trial) -> float | tuple[float, ...]:
+def _objective(
+    study: Search, client: "Client", trial: optuna.Trial, go_on: Progress
+) -> float | tuple[float, ...]:
     """Means of the objectives over the seeds, one seed after the other."""
     arm = study.arm(trial)
     names = list(study.objectives)
@@ -207,23 +236,26 @@ def _objective(study: Search, client: "Client", trial: optuna.Trial) -> float | 
     try:
         scenario = study.load(arm.overrides, *arm.at)
         for step, seed in enumerate(study.all_seeds(scenario.seed)):
-            rows.append(_values(study, client, arm, scenario.model_copy(update={"seed": seed})))
+            one = scenario.model_copy(update={"seed": seed})
+            rows.append(_values(study, client, arm, one, go_on))
             if study.prune:
                 trial.report(sum(row[0] for row in rows) / len(rows), step)
                 if trial.should_prune():
                     raise optuna.TrialPruned
-    except ROW_ERRORS as err:
-        trial.set_user_attr("message", str(err))
+    except (*ROW_ERRORS, _StoppedError) as err:
+        trial.set_user_attr("message", str(err) or "interrupted")
         raise
     means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
     return means[0] if len(names) == 1 else tuple(means)
 
 
-def _values(study: Search, client: "Client", arm: Arm, scenario: Scenario) -> list[float]:
+def _values(
+    study: Search, client: "Client", arm: Arm, scenario: Scenario, go_on: Progress
+) -> list[float]:
     """Objectives of one run of a trial."""
     tasks = sharing.plan_alone(scenario)
     planned = Planned(study, [(arm, scenario)], tasks, [tasks[-1].key])
-    execute(planned.tasks, client, planned.terms)
+    execute(planned.tasks, client, planned.terms, go_on)
     (row,) = scan.results(planned).to_dict(orient="records")
     if row["status"] != DONE:
         raise RuntimeError(row["message"])

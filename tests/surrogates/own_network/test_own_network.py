@@ -347,3 +347,22 @@ def test_a_table_that_does_not_fit_is_refused_in_words(x, y, words):
     network = build_scaffold([arrow("in", "out")], ("in",), ("out",)).network
     with pytest.raises(ValueError, match=words):
         fit(network, x, y, QUICK)
+
+
+@pytest.mark.parametrize(
+    "measured", [np.zeros((6, 2)), np.full((6, 2), 3.0), np.eye(6)[:, :2] * 1e-200]
+)
+def test_measurements_without_a_difference_are_refused(measured):
+    network = build_scaffold([arrow("L", "A"), arrow("A", "B", -1)], ["L"], ["A", "B"]).network
+
+    with pytest.raises(ValueError, match="no differences can be fitted"):
+        fit(network, np.zeros((6, 1)), measured, QUICK)
+
+
+def test_inputs_that_never_differ_give_the_mean():
+    network = build_scaffold([arrow("L", "A"), arrow("A", "B", -1)], ["L"], ["A", "B"]).network
+    measured = np.random.default_rng(0).normal(size=(6, 2))
+
+    model = fit(network, np.zeros((6, 1)), measured, QUICK)
+
+    assert np.isfinite(model.predict(np.array([[0.0], [1.0]]))).all()
