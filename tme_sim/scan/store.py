@@ -18,6 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from tme_sim.errors import InputError
+from tme_sim.output.tables import write_csv
 
 RUN_FILE, ROW = "run.h5", "row.json"
 
@@ -85,7 +86,7 @@ class Store:
                 part = self.folder / f"{name}.part"
                 table.to_parquet(part, index=False)
                 part.replace(self.folder / f"{name}.parquet")
-                table.to_csv(part, index=False)
+                write_csv(table, part)
                 part.replace(self.folder / f"{name}.csv")
             part = self.folder / "manifest.json.part"
             part.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
