@@ -27,7 +27,7 @@ LAYERS = (  # each may import itself and what stands below it
     ("scenario",),
     ("fields", "state"),
     ("compute",),
-    ("files",),
+    ("files", "text"),
     ("errors", "release"),
 )
 TRAINED_OR_SCORED = ("training", "evaluation", "data", "own_network")  # wings that no run needs
@@ -40,6 +40,7 @@ LAZY_NAMES = {"tme_sim", "tme_sim.scenario", "tme_sim.therapy"}  # tables of nam
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, others read names
     "cli": ("registry", "evaluation", "training"),
+    "compute": ("disk_cache",),
     "model": ("", "channels", "contract"),
     "scenario": ("channels", "mutations"),
     "output": ("channels",),

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import signal
 import threading
 import time
@@ -22,6 +23,7 @@ from tme_sim.continuation import (
     with_washout,
 )
 from tme_sim.errors import InputError
+from tme_sim.files import HDF5
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.layout import INTERRUPTED
 from tme_sim.output.recorder import Recorder
@@ -33,6 +35,7 @@ from tme_sim.state import checkpoint
 from tme_sim.state.lock import locked
 
 Progress = Callable[[TumorModel], None]
+LONGEST_NAME = 243  # bytes; file systems allow 255, and `.checkpoints` stands behind it
 CHECKPOINT_SECONDS = 600.0  # of wall time, at most, between checkpoints
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)  # the last: no stop
 
@@ -68,8 +71,8 @@ def simulate(
     last = _last_tick(scenario, until)
     _refuse_overwrite(path, force=force)
     _use_threads(threads)
-    model = TumorModel(scenario, device=device)
-    with locked(path):
+    with locked(path):  # a place that cannot be written is refused before the work
+        model = TumorModel(scenario, device=device)
         recorder = Recorder(path, model)
         checkpoint.clear(checkpoint_folder(path))
         recorder.frame(model)
@@ -319,12 +322,29 @@ def _last_tick(scenario: Scenario, until: str | float | None) -> int:
 
 
 def _refuse_overwrite(path: Path, *, force: bool) -> None:
+    length = len(os.fsencode(path.name))
+    if length > LONGEST_NAME:
+        msg = (
+            f"{path.name[:40]}...: a run file's name has at most {LONGEST_NAME} bytes, not {length}"
+        )
+        raise InputError(msg)
     if path.is_dir():
         msg = f"{path} is a directory; the run file needs a file name, such as {path / 'run.h5'}"
+        raise InputError(msg)
+    if path.exists() and not _is_run(path):
+        msg = f"{path}: exists and is no run file; choose another with -o"
         raise InputError(msg)
     if path.exists() and not force:
         msg = f"{path} exists: continue it with --resume, overwrite it with --force, or choose -o"
         raise InputError(msg)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a file may be written over by a run: HDF5, or nothing at all."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(HDF5)) in (HDF5, b"")
 
 
 def _branch_path(path: Path, at: str | float) -> Path:

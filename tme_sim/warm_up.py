@@ -26,6 +26,9 @@ TICKS = 3
 HEAVY = 100  # work of a launch that is heavy even on a few cells: with more cells it uses threads
 NETWORK = "surrogates.network."  # where the kernels of the part of this name live
 
+ONCE = "once on this machine"
+EVERY_START = "in every start (no folder to keep them can be written; NUMBA_CACHE_DIR names one)"
+
 Report = Callable[[str], None]  # says what is compiled; an empty text: nothing any more
 
 
@@ -55,12 +58,14 @@ class _Compilation:
         self._workers: list[subprocess.Popen[str]] = []
         self._readers: list[threading.Thread] = []
         self._has_begun = False
+        self._every_start = False  # no folder to keep kernels in
         self._n_done = 0
         self._current: dict[object, str] = {}  # what each worker compiles; None: what is here
         self._lock = threading.Lock()
 
     def begin(self, kernel: Kernel) -> None:
         """A kernel has to be compiled here; with the first one the workers begin."""
+        self._every_start = not kernel.kept
         self._note(None, str(kernel))
         if kernel.kept:
             here = "network" if kernel.module.startswith(NETWORK) else None
@@ -107,7 +112,8 @@ class _Compilation:
                 self._n_done += self._current.pop(who, None) is not None
             names = ", ".join(self._current.values())
             done = f"{self._n_done} done, now " if self._n_done else ""
-            self._report(f"compiling kernels, once on this machine: {done}{names}" if names else "")
+            how = EVERY_START if self._every_start else ONCE
+            self._report(f"compiling kernels, {how}: {done}{names}" if names else "")
 
 
 def _worker(part: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:

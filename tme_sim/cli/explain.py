@@ -1,11 +1,14 @@
 """``tme-sim explain``: why tumor cells survive therapy."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
 from tme_sim.errors import InputError
+from tme_sim.files import written
+from tme_sim.text import printable
 
 SUMMARY = "say why tumor cells survive therapy"
 
@@ -45,18 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Explain, then write figure and table beside the run and print the table."""
     from tme_sim.analysis.explain import report, survival  # numba, torch, matplotlib
+    from tme_sim.analysis.figures.style import refuse_suffix  # as light as its package is not
     from tme_sim.compute.launch import set_threads  # numba
     from tme_sim.output import explanation  # h5py
     from tme_sim.output.run import open_run  # h5py
+    from tme_sim.output.tables import write_csv  # pandas
 
     if options.threads is not None:
         set_threads(options.threads)
+    if not math.isfinite(options.threshold):
+        msg = f"--threshold {options.threshold}: a number of doublings per day is needed"
+        raise InputError(msg)
     if options.cells is not None and options.cells < 1:
         msg = f"--cells {options.cells}: at least one cell is needed"
         raise InputError(msg)
     recorded, threshold = open_run(options.run), options.threshold
     figure = options.output or options.run.with_suffix(".explain.png")
-    report.refuse_suffix(figure)
+    refuse_suffix(figure)
     found = survival.explain(
         recorded,
         at=options.at,
@@ -65,9 +73,10 @@ def run(options: argparse.Namespace) -> int:
         progress=lambda line: print(line, file=sys.stderr),
     )
     table = options.run.with_suffix(".explain.csv")
-    report.frame(found).to_csv(table, index=False, float_format="%.5g")
+    with written(table) as part:
+        write_csv(report.frame(found), part, float_format="%.5g")
     file = explanation.write(survival.explanation(found, threshold), recorded)
     report.draw(found, recorded, figure)
-    print(report.table(found, recorded, threshold))
+    print(printable(report.table(found, recorded, threshold)))
     print(f"  files: {figure}, {table}, {file}")
     return DONE

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
 from tme_sim.errors import InputError
+from tme_sim.text import printable
 
 SUMMARY = "who descends from whom: trees and clones"
 FILES = ("csv", "newick", "trees", "muller", "tree")
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     _check_selection(options)
     files = {kind: path for kind in FILES if (path := getattr(options, kind)) is not None}
     for line in write(open_run(options.run), files, full=options.full, sample=options.sample):
-        print(line)
+        print(printable(line))
     return DONE
 
 

@@ -7,6 +7,7 @@ inside ``run``, so that ``tme-sim --help`` answers at once.
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from tme_sim.cli import (
 from tme_sim.cli.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
 from tme_sim.errors import InputError, TickError
 from tme_sim.release import VERSION
+from tme_sim.text import printable
 
 
 class Command(Protocol):
@@ -53,6 +55,7 @@ class Command(Protocol):
 _OF_THE_PLACE = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG),
+    *(errno.EEXIST, errno.EISDIR, errno.ENOENT, errno.ELOOP),
 )
 COMMANDS: dict[str, Command] = {  # in the order of the help
     "run": run,
@@ -78,12 +81,13 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (0 done, 2 bad input, 3 interrupted, 1 otherwise)."""
+    _print_what_no_letter_stands_for()
     options = _parser().parse_args(arguments)
     command: Command = options.command
     try:
         return command.run(options)
     except InputError as error:
-        print(f"tme-sim: {error}", file=sys.stderr)
+        print(f"tme-sim: {printable(str(error))}", file=sys.stderr)
         return BAD_INPUT
     except TickError as error:
         print(f"tme-sim: {error}", file=sys.stderr)
@@ -97,12 +101,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in _OF_THE_PLACE:
             raise
-        print(f"tme-sim: {_of_the_place(error)}", file=sys.stderr)
+        print(f"tme-sim: {printable(_of_the_place(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as stop:
         advice = f"; continue with: {stop}" if str(stop) else ""
         print(f"tme-sim: interrupted{advice}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _print_what_no_letter_stands_for() -> None:
+    """Write letters that a stream has no code for as in Python, such as µ where it is ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _of_the_place(error: OSError) -> str:

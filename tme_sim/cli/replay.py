@@ -1,8 +1,9 @@
 """``tme-sim replay``: show runs in the browser, or write a page or a movie of them."""
 
 import contextlib
+import re
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from tme_sim.output.run import Run
 
 SUMMARY = "show a run, or two side by side, in the browser; or write a page or a movie"
-DEFAULT_PORT = 8765
+DEFAULT_PORT, LAST_PORT = 8765, 65535
+SHOWN = 40  # letters of what was found, in a message
 DEFAULT_MAX_SIZE = "25 MB"
 PLAIN_EVERY = 0.25  # of a movie, between lines of progress where there is no terminal
 _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -25,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "runs", type=Path, nargs="+", metavar="RUN.h5", help="two runs are shown side by side"
     )
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N")
+    parser.add_argument("--port", type=port, default=DEFAULT_PORT, metavar="N")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     parser.add_argument(
         "--html",
@@ -107,6 +109,14 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     yield line
 
 
+def port(text: str) -> int:
+    """A port of this machine; 0 is any that is free."""
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > LAST_PORT:
+        msg = f"{text[:SHOWN]!r} is no port; 0 (any) to {LAST_PORT} are allowed"
+        raise ArgumentTypeError(msg)
+    return int(text)
+
+
 def _bytes(text: str) -> float:
     """A size such as "25 MB"; a number alone is megabytes."""
     number = text.strip().upper()
@@ -116,14 +126,14 @@ def _bytes(text: str) -> float:
     except ValueError:
         size = 0.0
     if not 0 < size < float("inf"):
-        msg = f"--max-size {text!r}: a size such as '25 MB' is needed"
+        msg = f"--max-size {text[:SHOWN]!r}: a size such as '25 MB' is needed"
         raise InputError(msg)
     return size
 
 
 def _pixels(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-        msg = f"--size {text!r}: width and height such as 1280x720 are needed"
+    if len(parts) != 2 or not all(re.fullmatch("[0-9]{1,5}", part) for part in parts):
+        msg = f"--size {text[:SHOWN]!r}: width and height such as 1280x720 are needed"
         raise InputError(msg)
     return int(parts[0]), int(parts[1])

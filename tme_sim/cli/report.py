@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tme_sim.cli.exit_codes import DONE
+from tme_sim.cli.simulating import figure_of
 
 SUMMARY = "draw the figures of a run"
 
@@ -19,5 +20,5 @@ def run(options: argparse.Namespace) -> int:
     from tme_sim.analysis.figures import report  # matplotlib
     from tme_sim.output.run import open_run  # h5py
 
-    print(report.draw(open_run(options.run), options.output or options.run.with_suffix(".png")))
+    print(report.draw(open_run(options.run), options.output or figure_of(options.run)))
     return DONE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tme_sim.cli import simulating
 from tme_sim.cli.exit_codes import DONE, FAILED
+from tme_sim.cli.replay import port
 from tme_sim.errors import InputError
 from tme_sim.progress import progress
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     simulating.add_trust(parser)
     parser.add_argument("--watch", action="store_true", help="show it in the browser as it goes on")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="of the page to watch")
+    parser.add_argument("--port", type=port, default=0, metavar="N", help="of the page to watch")
     parser.add_argument("--no-browser", action="store_true", help="only print its address")
 
 

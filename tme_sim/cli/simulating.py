@@ -53,7 +53,7 @@ def overrides(pairs: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _figure_of(path: Path) -> Path:
+def figure_of(path: Path) -> Path:
     """Beside the run, under a name that no other run's figure has."""
     return path.with_suffix(".png") if path.suffix == ".h5" else path.with_name(f"{path.name}.png")
 
@@ -66,8 +66,9 @@ def conclude(run: "Run", path: Path, *, quiet: bool) -> int:
     if run.reason == STOPPED:
         print(f"interrupted; continue with: tme-sim run {shlex.quote(str(path))} --resume")
         return INTERRUPTED
-    figure = report.draw(run, _figure_of(path)) if report.can_draw(run) else None
+    figure = report.draw(run, figure_of(path)) if report.can_draw(run) else None
     if not quiet:
         print("\n".join(run.summary_lines(figure)))
-        print(f"next: tme-sim replay {path}    tme-sim info {path}")
+        name = shlex.quote(str(path))
+        print(f"next: tme-sim replay {name}    tme-sim info {name}")
     return DONE

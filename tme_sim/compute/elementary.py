@@ -8,20 +8,19 @@ agree.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numba as nb
 import numpy as np
 
+from surrogates.disk_cache import disk_cache
+
 
 def _of_arrays(function: Callable[[float], float]) -> Callable[[Any], Any]:
     """Compile a function of one number for arrays of any shape, when first used."""
-    made: Callable[[Any], Any]
-    try:
-        made = nb.vectorize(cache=True)(function)
-    except RuntimeError:  # numba's disk cache finds no place to write
-        made = nb.vectorize(function)
-    return made
+    made: Any = nb.vectorize(function)
+    made._dispatcher.cache = disk_cache(function)
+    return cast("Callable[[Any], Any]", made)
 
 
 @_of_arrays

@@ -29,6 +29,7 @@ import numba as nb
 import numpy as np
 from numba.core.registry import CPUDispatcher
 
+from surrogates.disk_cache import disk_cache
 from tme_sim.compute import loops
 from tme_sim.compute.compiling import body_of_a_loop
 from tme_sim.errors import InputError
@@ -139,11 +140,9 @@ def of_flat(body: Function, layout: Layout, compiled: Callable[[Function], Funct
 
 
 def compiled_once(function: Function, **options: Any) -> CPUDispatcher:
-    """njit with numba's disk cache, or without where it finds no place to write."""
-    try:
-        compiled: CPUDispatcher = nb.njit(function, **options, cache=True)
-    except RuntimeError:
-        compiled = nb.njit(function, **options)
+    """njit with the disk cache, or without where that finds no place to write."""
+    compiled: CPUDispatcher = nb.njit(function, **options)
+    vars(compiled)["_cache"] = disk_cache(function)
     return compiled
 
 
@@ -153,7 +152,11 @@ def _cuda_loop(body: Function, layout: Layout) -> Any:
 
     compiled = cuda.jit(device=True)
     names = {"body": of_flat(compiled(body), layout, compiled), "cuda": cuda}
-    return cuda.jit(_loop_of(body, layout, loops.grid, "cuda", names), cache=True)
+    loop = _loop_of(body, layout, loops.grid, "cuda", names)
+    try:
+        return cuda.jit(loop, cache=True)
+    except RuntimeError:  # its disk cache finds no place to write
+        return cuda.jit(loop)
 
 
 def _loop_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tme_sim.output.layout import POLICY, REPAIRED
 from tme_sim.scenario.units import DAY, HOUR
+from tme_sim.text import printable
 
 if TYPE_CHECKING:
     from tme_sim.output.run import Run
@@ -31,7 +32,7 @@ def info(run: "Run", width: int = WIDTH) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
 def _facts(run: "Run") -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tme_sim.scenario.units import DAY
+from tme_sim.text import printable
 
 if TYPE_CHECKING:
     from tme_sim.output.run import Run
@@ -44,7 +45,7 @@ class Summary:
         """Cells, clones, burden, trust, files."""
         counts = ", ".join(f"{n} {name}" for name, n in self.counts_end.items())
         figure_text = f", figure {figure}" if figure is not None else ""
-        return [
+        lines = [
             f"cells    {self.cells_start} at the start, {self.cells_end} living after "
             f"{_days(self.duration)} ({counts}); {self.births} births, {self.deaths} deaths, "
             f"{self.arrivals} arrivals; ended by: {self.reason or 'not yet ended'}",
@@ -54,6 +55,7 @@ class Summary:
             f"(peak {self.peak_out_of_domain:.1%}); mean ensemble spread {self.sigma_mean:.3f}",
             f"files    run {path}{figure_text}",
         ]
+        return [printable(line) for line in lines]
 
     def _burden(self) -> str:
         if self.baseline is None or self.nadir is None:

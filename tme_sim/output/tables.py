@@ -1,7 +1,8 @@
 """What a run file holds, as tables of pandas; units are in ``.attrs["units"]``."""
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from tme_sim.output.balances import GROUP
 from tme_sim.output.layout import TABLES, Extent
+from tme_sim.text import as_cell
 from tme_sim.therapy.balance import BODY, TISSUE, gap
 
 
@@ -33,6 +35,18 @@ def cells(frame: Mapping[str, np.ndarray], columns: Mapping[str, dict[str, Any]]
     table = pd.DataFrame(found)
     table.attrs["units"] = {name: column["units"] for name, column in columns.items()}
     return table
+
+
+def write_csv(table: pd.DataFrame, path: str | Path | IO[str], **options: Any) -> None:
+    """Write a table as CSV without its index; no text in it is a formula to a spreadsheet."""
+    table = table.rename(columns=as_cell)
+    for name in table.columns:
+        values = table[name]
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            table[name] = values.cat.rename_categories(as_cell)
+        elif values.dtype == object:
+            table[name] = values.map(lambda v: as_cell(v) if isinstance(v, str) else v)
+    table.to_csv(path, index=False, **options)
 
 
 def metrics(file: h5py.File, extent: Extent) -> pd.DataFrame:

@@ -8,15 +8,15 @@ threads, and there is no limit to their number.
 
 # ruff: noqa: ANN001, ANN201, ANN202, PLR0913 - kernels carry no annotations, and many columns
 
+import functools
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, TypeVar
 
-import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
 from tme_sim.compute.compiling import inline
-from tme_sim.compute.launch import launch
+from tme_sim.compute.launch import compiled_once, launch
 
 Walls = Literal["reflecting", "periodic", "open"]
 WALLS: tuple[Walls, ...] = ("reflecting", "periodic", "open")
@@ -262,7 +262,7 @@ def _assign(i, bins, position, out):
     out[i] = (b_z * bins.n_y + b_y) * bins.n_x + b_x
 
 
-@nb.njit(error_model="numpy", cache=True)
+@functools.partial(compiled_once, error_model="numpy")
 def _sort(bin_of, start, order):
     """Stable counting sort; filled from the back, ends of bins become their starts."""
     start[:] = 0

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.offsetbox import AnchoredOffsetbox, TextArea, VPacker
 
 from tme_sim.errors import InputError
+from tme_sim.files import written
 from tme_sim.output.run import Run
 from tme_sim.replay.frames import Frames
 from tme_sim.replay.raster import Flat, Solid
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 DPI = 100
 SIZE = (1280, 720)  # [pixels]
-SMALLEST = 320
+SMALLEST, LARGEST = 320, 7680
 LENGTH = 20.0  # [s] that a movie takes where nobody says how many frames a second
 FEWEST, MOST = 4, 30  # frames per second then
 MAX_NAMED = 9  # categories in a legend
@@ -89,10 +90,11 @@ def write(run: Run, path: Path, look: Look | None = None, progress: Progress | N
     pictures = Pictures(run, look)
     fps = look.fps or int(np.clip(round(len(run.times) / LENGTH), FEWEST, MOST))
     shown = _with_progress(pictures, len(run.times), progress)
-    if path.suffix.lower() == ".gif":
-        _write_gif(shown, path, fps)
-    else:
-        _write_video(shown, path, fps, pictures.size)
+    with written(path) as part:
+        if path.suffix.lower() == ".gif":
+            _write_gif(shown, part, fps)
+        else:
+            _write_video(shown, part, fps, pictures.size)
     return path
 
 
@@ -104,14 +106,12 @@ def _refuse(run: Run, path: Path, look: Look) -> None:
     if suffix in CODECS and importlib.util.find_spec("imageio_ffmpeg") is None:
         msg = f"{path}: {suffix} needs ffmpeg: pip install 'tme-sim[movie]', or write a .gif"
         raise InputError(msg)
-    if not path.parent.is_dir():
-        msg = f"{path}: there is no folder {path.parent}"
-        raise InputError(msg)
     if len(run.times) == 0:
         msg = f"{run.path}: holds no whole frame, so there is nothing to show"
         raise InputError(msg)
-    if min(look.size) < SMALLEST:
-        msg = f"a movie of {look.size[0]}x{look.size[1]} is too small; at least {SMALLEST} pixels"
+    if min(look.size) < SMALLEST or max(look.size) > LARGEST:
+        wanted = f"{look.size[0]}x{look.size[1]}"
+        msg = f"a movie of {wanted}: width and height are from {SMALLEST} to {LARGEST} pixels"
         raise InputError(msg)
     if look.fps is not None and not 1 <= look.fps <= 120:
         msg = f"{look.fps} frames per second; 1 to 120 are allowed"

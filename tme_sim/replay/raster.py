@@ -9,9 +9,10 @@ import itertools
 import math
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 from scipy import ndimage
+
+from tme_sim.compute.launch import compiled_once
 
 FIELD_OF_VIEW = math.radians(35.0)
 LOOK_FROM = np.array([0.62, -1.0, 0.55])  # direction from the middle of the tissue to the camera
@@ -129,13 +130,13 @@ class Solid:
         return x, y, depth
 
 
-@nb.njit(cache=True)
+@compiled_once
 def _smooth(low: float, high: float, x: float) -> float:
     t = min(1.0, max(0.0, (x - low) / (high - low)))
     return t * t * (3.0 - 2.0 * t)
 
 
-@nb.njit(cache=True)
+@compiled_once
 def _discs(
     image: Image, x: np.ndarray, y: np.ndarray, radius: np.ndarray, tint: np.ndarray
 ) -> None:
@@ -164,7 +165,7 @@ class _Spheres(NamedTuple):
     radius: np.ndarray  # [um]
 
 
-@nb.njit(cache=True)
+@compiled_once
 def _spheres(
     image: Image, depth: np.ndarray, cells: _Spheres, tint: np.ndarray, light: np.ndarray
 ) -> None:

@@ -228,8 +228,8 @@ def _fault(name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario])
     except TypeError as err:
         known = list(inspect.signature(function).parameters)[1:]
         return f"{name}: {err}; its parameters are {known}"
-    except (ValueError, ImportError, AttributeError, KeyError) as err:
-        return f"{name}: {err}"
+    except (Exception, SystemExit) as err:  # whatever the user's code raises
+        return f"{name}: {type(err).__name__}: {err}"
     drugs = {entry.drug for scenario in scenarios for entry in scenario.therapy}
     if name == cumulative_dose.__name__ and given["drug"] not in drugs:
         return f"{given['drug']!r} is given in no run; {nearest(given['drug'], drugs)}"

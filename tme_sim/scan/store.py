@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from tme_sim.errors import InputError
 from tme_sim.files import synced
+from tme_sim.output.tables import write_csv
 
 RUN_FILE, ROW = "run.h5", "row.json"
 
@@ -95,7 +96,7 @@ class Store:
                 part = self.folder / f"{name}.part"
                 table.to_parquet(part, index=False)
                 _move(part, self.folder / f"{name}.parquet")
-                table.to_csv(part, index=False)
+                write_csv(table, part)
                 _move(part, self.folder / f"{name}.csv")
             part = self.folder / "manifest.json.part"
             part.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")

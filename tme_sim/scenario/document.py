@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from tme_sim.scenario.errors import ScenarioError
+from tme_sim.text import control_character
 
 Path_ = tuple[Hashable, ...]
 MAX_BYTES = 10_000_000
 MAX_DEPTH = 50
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # tab and new line are
 
 
 class _NotPlainError(yaml.MarkedYAMLError):  # type: ignore[misc]  # PyYAML has no types
@@ -185,8 +185,8 @@ def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
 
 def no_text(text: str) -> str | None:
     """What of a text no file or terminal should get, in words: control characters, half letters."""
-    found = _NO_TEXT.search(text)
-    return None if found is None else f"found the character {found[0]!r}, which is no text"
+    found = control_character(text)
+    return None if found is None else f"found the character {found!r}, which is no text"
 
 
 def parse_value(text: str, name: str) -> Any:

@@ -21,6 +21,7 @@ import hashlib
 import importlib
 import importlib.util
 import math
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -201,9 +202,14 @@ def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> floa
     """What a policy answers, refused where it is no share.
 
     Raises:
-        InputError: Not a finite number from 0 on.
+        InputError: Not a finite number from 0 on, or the policy failed.
     """
-    answer = policy(visits, share)
+    try:
+        answer = policy(visits, share)
+    except (Exception, SystemExit) as err:  # whatever the user's code raises
+        *_, last = traceback.extract_tb(err.__traceback__)
+        msg = f"the policy failed at {last.filename}:{last.lineno}: {type(err).__name__}: {err}"
+        raise InputError(msg) from err
     try:
         number = float(answer)
     except (TypeError, ValueError):

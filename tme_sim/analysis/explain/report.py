@@ -15,9 +15,9 @@ from matplotlib.patches import Patch
 
 from tme_sim.analysis.explain.survival import Explained
 from tme_sim.analysis.figures.palette import CAUSE_COLORS, cause_color
-from tme_sim.analysis.figures.style import DPI, STYLE
+from tme_sim.analysis.figures.style import DPI, STYLE, refuse_suffix
+from tme_sim.files import written
 from tme_sim.output.explanation import DYING, FATES, UNEXPLAINED
-from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 from tme_sim.scenario.units import DAY
 
@@ -65,19 +65,10 @@ def draw(explained: Sequence[Explained], run: Run, path: str | Path) -> Path:
     """Draw mechanism shares over time and in space as PNG, PDF or SVG; returns the path."""
     path = Path(path)
     refuse_suffix(path)
-    figure_of(explained, run).savefig(path, dpi=DPI)
+    figure = figure_of(explained, run)
+    with written(path) as part:
+        figure.savefig(part, dpi=DPI)
     return path
-
-
-def refuse_suffix(path: Path) -> None:
-    """Refuse, before the work, a figure that cannot be drawn.
-
-    Raises:
-        RunFileError: the suffix is none of .png, .pdf and .svg.
-    """
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        msg = f"{path}: the figure is a .png, .pdf or .svg file, not {path.suffix!r}"
-        raise RunFileError(msg)
 
 
 def figure_of(explained: Sequence[Explained], run: Run) -> Figure:

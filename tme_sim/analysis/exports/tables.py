@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tme_sim.output import tables
 from tme_sim.output.layout import TABLES
 from tme_sim.output.run import Run
 
@@ -21,9 +22,9 @@ def write_csv(run: Run, frames: range, path: Path) -> None:
     path.mkdir()
     with (path / "cells.csv").open("w", encoding="utf-8", newline="") as file:
         for k, table in enumerate(cells_of(run, frames)):
-            table.to_csv(file, index=False, header=k == 0)
+            tables.write_csv(table, file, header=k == 0)
     for name, table in tables_of(run).items():
-        table.to_csv(path / f"{name}.csv", index=False)
+        tables.write_csv(table, path / f"{name}.csv")
 
 
 def write_parquet(run: Run, frames: range, path: Path) -> None:
@@ -32,10 +33,10 @@ def write_parquet(run: Run, frames: range, path: Path) -> None:
     import pyarrow.parquet as pq  # an extra
 
     path.mkdir()
-    tables = (pa.Table.from_pandas(t, preserve_index=False) for t in cells_of(run, frames))
-    first = next(tables)
+    frame_tables = (pa.Table.from_pandas(t, preserve_index=False) for t in cells_of(run, frames))
+    first = next(frame_tables)
     with pq.ParquetWriter(path / "cells.parquet", first.schema) as writer:
-        for table in itertools.chain([first], tables):
+        for table in itertools.chain([first], frame_tables):
             writer.write_table(table)
     for name, table in tables_of(run).items():
         table.to_parquet(path / f"{name}.parquet", index=False)

@@ -12,7 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from tme_sim.analysis.figures import panels
 from tme_sim.analysis.figures.caption import caption
-from tme_sim.analysis.figures.style import DPI, PRINT, TWO_COLUMNS
+from tme_sim.analysis.figures.style import DPI, PRINT, TWO_COLUMNS, refuse_suffix
 from tme_sim.analysis.figures.tissue import Tissue
 from tme_sim.analysis.metrics import Treatment, treatments
 from tme_sim.files import written
@@ -21,7 +21,6 @@ from tme_sim.output.run import Run
 from tme_sim.output.summary import Summary
 from tme_sim.scenario.units import DAY
 
-SUFFIXES = (".png", ".pdf", ".svg")
 TITLE, TISSUE, CURVE, BARS = 0.3, 2.1, 1.45, 0.2  # heights [inch]
 CAPTION_SIZE, LETTER = 6.3, 0.56  # [point], and the mean width of a letter over its size
 Panel = Callable[[Axes], None]
@@ -35,9 +34,7 @@ def draw(run: Run, path: str | Path) -> Path:
             the file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        msg = f"{path}: a report is a .png, .pdf or .svg file, not {path.suffix!r}"
-        raise RunFileError(msg)
+    refuse_suffix(path)
     figure = figure_of(run)
     title = f"{run.name}, seed {run.seed}"
     with mpl.rc_context(PRINT), written(path) as part:

@@ -1,12 +1,16 @@
 """How figures look: widths and type sizes at which journals print them, and what draws them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tme_sim.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
 ONE_COLUMN, TWO_COLUMNS = 3.46, 7.2  # [inch], 88 and 183 mm
 DPI = 300
+SUFFIXES = (".png", ".pdf", ".svg")
 STYLE: "dict[RcKeyType, Any]" = {  # of figures drawn for the screen, wider than a page
     "font.size": 9,
     "axes.titlesize": 10,
@@ -45,3 +49,14 @@ PRINT: "dict[RcKeyType, Any]" = (
         "ytick.major.pad": 2,
     }
 )
+
+
+def refuse_suffix(path: Path) -> None:
+    """Refuse, before the work, a figure that cannot be drawn.
+
+    Raises:
+        InputError: the suffix is none of ``SUFFIXES``.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        msg = f"{path}: a figure is a .png, .pdf or .svg file, not {path.suffix!r}"
+        raise InputError(msg)

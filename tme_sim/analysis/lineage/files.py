@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from tme_sim.analysis.figures.style import refuse_suffix
 from tme_sim.analysis.lineage.figures import draw_muller, draw_tree
 from tme_sim.analysis.lineage.tree_files import tree_sequence, write_newick
 from tme_sim.analysis.lineage.trees import sample_of_living, tree_of
 from tme_sim.files import written
 from tme_sim.output.run import Run
+from tme_sim.output.tables import write_csv
 
+FIGURES = {"muller", "tree"}
 DRAWN_LEAVES = 300  # more lines cannot be told apart in a figure
 
 
@@ -19,7 +22,12 @@ def write(
 
     Trees are those of the living tumor cells, of ``sample`` of them drawn by lot, or, ``full``, of
     everyone who ever lived. A figure of a tree shows at most 300 cells unless told otherwise.
+
+    Raises:
+        InputError: a figure has a suffix that cannot be drawn, or a file cannot be written.
     """
+    for kind in FIGURES & files.keys():
+        refuse_suffix(files[kind])
     table, end = run.pedigree, float(run.metrics["time"].iloc[-1])
     yield (
         f"{run.name}: {len(table)} cells ever, {int(table['death'].isna().sum())} living at the "
@@ -30,7 +38,7 @@ def write(
     for kind, path in files.items():
         with written(path) as part:
             if kind == "csv":
-                table.to_csv(part, index=False)
+                write_csv(table, part)
             elif kind == "newick":
                 write_newick(part, tree_of(table, end, sample=chosen), table)
             elif kind == "trees":
