@@ -205,7 +205,8 @@ TUMOR = {
 }
 
 
-def test_what_nothing_supplies_is_told_with_how_long_it_lasts(model):
+@pytest.mark.usefixtures("model")
+def test_what_nothing_supplies_is_told_with_how_long_it_lasts():
     found = implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}}))
     there = 38.0 * 1.35e-3 * 800.0 * 800.0 * VOXEL  # amol
     lasts = there / (500 * RATES["oxygen_uptake"] * 38.0 / 39.0)
@@ -227,11 +228,13 @@ def test_what_nothing_supplies_is_told_with_how_long_it_lasts(model):
         | {"time.checkpoint_every": "1 min"},
     ],
 )
-def test_what_is_supplied_or_lasts_is_not(model, supply):
+@pytest.mark.usefixtures("model")
+def test_what_is_supplied_or_lasts_is_not(supply):
     assert implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}, **supply})).exhausted == ()
 
 
-def test_a_bath_without_anything_in_it_supplies_nothing(model):
+@pytest.mark.usefixtures("model")
+def test_a_bath_without_anything_in_it_supplies_nothing():
     bath = {"substrates.oxygen.boundary": {"all": "0 mmHg"}}
     found = implications(scenario({**CLOSED, "cells": {"tumor": TUMOR}, **bath}))
     assert [each.name for each in found.exhausted] == ["oxygen"]
