@@ -6,6 +6,9 @@ face-centred cubic (3D) lattice at the distance at which two cells rest, a rando
 where there are more sites than cells, each moved a little at random.
 """
 
+import itertools
+import math
+import operator
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -325,10 +328,28 @@ def _lattice(region: _Region, step: float) -> Points:
     return sites[region.holds(sites)]
 
 
+class _Bins:
+    """Points none of which is nearer to another than a distance [um], by cubes of that side."""
+
+    def __init__(self, least: float) -> None:
+        self._side, self._least2 = least, least**2
+        self._points: dict[tuple[int, ...], list[list[float]]] = {}
+
+    def add(self, point: list[float]) -> bool:
+        """Add a point where it is far enough from all others; whether it was."""
+        at = tuple(math.floor(x / self._side) for x in point)
+        for offset in itertools.product((-1, 0, 1), repeat=len(at)):
+            for other in self._points.get(tuple(map(operator.add, at, offset)), ()):
+                if sum((b - a) ** 2 for a, b in zip(point, other, strict=True)) < self._least2:
+                    return False
+        self._points.setdefault(at, []).append(point)
+        return True
+
+
 def _scatter(region: _Region, draws: _Draws) -> Points:
     """Points at random, none nearer to another than a share of the spacing (dart throwing)."""
     count = region.scattered
-    least2 = (DART_DISTANCE * region.spacing) ** 2
+    bins = _Bins(DART_DISTANCE * region.spacing)
     points = np.empty((count, region.dim))
     n = 0
     for start in range(0, MAX_DARTS * count, count):
@@ -336,7 +357,7 @@ def _scatter(region: _Region, draws: _Draws) -> Points:
         unit = np.column_stack([draws.uniform(numbers, axis) for axis in range(region.dim)])
         darts = region.low + unit * (region.high - region.low)
         for dart in darts[region.holds(darts)]:
-            if n == 0 or np.min(np.sum((points[:n] - dart) ** 2, axis=1)) >= least2:
+            if bins.add(dart.tolist()):
                 points[n] = dart
                 n += 1
                 if n == count:
