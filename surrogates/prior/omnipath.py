@@ -60,7 +60,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -> Edge | None:
     source, target = (row.get(f"{end}_genesymbol") or row.get(end) for end in ("source", "target"))
     if not (source and target):
-        msg = f"{where}: columns `source` and `target` are needed; there are {sorted(row)}"
+        msg = f"{where}: columns `source` and `target` are needed; there are {_named(row)}"
         raise ValueError(msg)
     if names is not None:
         if source not in names or target not in names:
@@ -89,11 +89,16 @@ def _sign(row: Mapping[str, str], where: str) -> int:
     if None in flags:
         msg = (
             f"{where}: a column `sign`, or `is_stimulation` and `is_inhibition`, is needed; "
-            f"there are {sorted(row)}"
+            f"there are {_named(row)}"
         )
         raise ValueError(msg)
     plus, minus = (str(flag).strip().lower() in _YES for flag in flags)
     return int(plus) - int(minus)
+
+
+def _named(row: Mapping[str, str]) -> list[str]:
+    """Columns of a row; what lies beyond the line of names has none."""
+    return sorted(name for name in row if name is not None)
 
 
 def _merged(first: Edge, second: Edge, unsigned: str, where: str) -> Edge:

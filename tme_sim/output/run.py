@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import layout, situations
+from tme_sim.output import layout, situations, structure
 from tme_sim.output.digest import digest
 from tme_sim.output.drawing import drawing
 from tme_sim.output.info import WIDTH, info
@@ -55,6 +54,7 @@ class Run:
         self.path = Path(path)
         with self._open() as file:
             _refuse_foreign(file, self.path)
+            structure.check(file, self.path)
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])
             self.id: str | None = file.attrs.get("run")
@@ -148,7 +148,7 @@ class Run:
         self._check_known(names, self.columns, "column")
         start, end = self._start[index], self._start[index] + self._count[index]
         with self._open() as file:
-            found = {name: file["cells"][name][start:end] for name in names}
+            found = {name: structure.rows(file["cells"][name], start, end) for name in names}
         return {n: v.astype("f4") if v.dtype == np.float16 else v for n, v in found.items()}
 
     @functools.cached_property
@@ -224,8 +224,7 @@ class Run:
     def resolved(self) -> dict[str, Any]:
         """Every value that was in force, as plain data."""
         with self._open() as file:
-            resolved: dict[str, Any] = json.loads(file["scenario/resolved"].asstr()[()])
-        return resolved
+            return structure.resolved(file["scenario/resolved"].asstr()[()])
 
     @functools.cached_property
     def scenario_source(self) -> str:
@@ -332,10 +331,12 @@ class Run:
     @contextlib.contextmanager
     def _open(self) -> Iterator[h5py.File]:
         with _open_file(self.path) as file:
-            _check_format(file, self.path)
             try:
+                _check_format(file, self.path)
                 yield file
-            except (OSError, KeyError, RuntimeError) as err:
+            except RunFileError:
+                raise
+            except (*_IN_PIECES, ValueError, TypeError, LookupError, MemoryError) as err:
                 msg = f"{self.path}: is damaged or not whole: {str(err).strip(chr(34))}"
                 raise RunFileError(msg) from err
 

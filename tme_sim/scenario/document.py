@@ -144,7 +144,16 @@ def _plain(node: yaml.Node, path: Path_, document: Document) -> Any:
         return _mapping(node, path, document)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, k), document) for k, item in enumerate(node.value)]
+    refuse_unwritable(node.value, path, document)
     return _scalar(node)
+
+
+def refuse_unwritable(text: str, path: Path_, document: Document) -> None:
+    """Refuse text that no file can hold: with a NUL, or half of a pair of surrogates."""
+    wrong = "" if text.isascii() else next((c for c in text if "\ud800" <= c <= "\udfff"), "")
+    wrong = "\0" if "\0" in text else wrong
+    if wrong:
+        raise document.error(path, f"found the character {wrong!a}, which no text file can hold")
 
 
 def _mapping(node: yaml.MappingNode, path: Path_, document: Document) -> dict[str, Any]:
@@ -156,6 +165,7 @@ def _mapping(node: yaml.MappingNode, path: Path_, document: Document) -> dict[st
             msg = "a key must be a name, not a list or mapping"
             raise ScenarioError(msg, f"{document.name}:{line}")
         key = str(key_node.value)
+        refuse_unwritable(key, path, document)
         if key in result:
             first = document.lines[(*path, key)]
             msg = f"the key {key!r} stands here a second time (first in line {first})"

@@ -9,7 +9,12 @@ from pydantic import ValidationError
 
 from tme_sim.scenario.assemble import assemble, place_of_preset
 from tme_sim.scenario.checks import check
-from tme_sim.scenario.document import Document, parse_document, read_document
+from tme_sim.scenario.document import (
+    Document,
+    parse_document,
+    read_document,
+    refuse_unwritable,
+)
 from tme_sim.scenario.errors import ScenarioError
 from tme_sim.scenario.overrides import apply_overrides
 from tme_sim.scenario.scenario import Scenario
@@ -61,6 +66,7 @@ def _document(source: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(source, Mapping):
         data = _plain(source)
         document = Document(data, text=json.dumps(data, indent=2))
+        refuse_unwritable(json.dumps(data, ensure_ascii=False), (), document)
     elif isinstance(source, str) and "\n" in source:
         document = parse_document(source, name="scenario")
     else:

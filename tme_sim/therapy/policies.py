@@ -21,6 +21,7 @@ import importlib
 import importlib.util
 import inspect
 import math
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -144,7 +145,7 @@ def load_policy(path: str) -> Policy:
     place, _, name = path.rpartition(":")
     try:
         module = _load_file(place) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as err:  # whatever the user's code raises
+    except (Exception, SystemExit) as err:  # whatever the user's code raises
         msg = f"{place!r} cannot be imported ({type(err).__name__}: {err})"
         raise ValueError(msg) from err
     function = vars(module).get(name)
@@ -167,12 +168,17 @@ def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> floa
     """What a policy answers, refused where it is no share.
 
     Raises:
-        InputError: Not a finite number from 0 on.
+        InputError: Not a finite number from 0 on, or the policy itself failed.
     """
-    answer = policy(visits, share)
+    try:
+        answer = policy(visits, share)
+    except (Exception, SystemExit) as err:  # whatever the user's code raises
+        place = traceback.extract_tb(err.__traceback__)[-1]
+        msg = f"{place.filename}:{place.lineno}: the policy failed: {type(err).__name__}: {err}"
+        raise InputError(msg) from err
     try:
         number = float(answer)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number < math.inf:
         msg = f"the policy answered {answer!r}, but a share of the dose from 0 on is needed"
