@@ -1,7 +1,7 @@
 """Load a scenario: read, override, fill in presets, convert units, check names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,8 @@ def _document(source: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(source, Mapping):
         data = _plain(source)
         document = Document(data, text=json.dumps(data, indent=2))
-        refuse_unwritable(json.dumps(data, ensure_ascii=False), (), document)
+        for path, text in _texts(data):
+            refuse_unwritable(text, path, document)
     elif isinstance(source, str) and "\n" in source:
         document = parse_document(source, name="scenario")
     else:
@@ -86,6 +87,16 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (str, int, float)) or value is None:
         return value
     return value.item() if callable(getattr(value, "item", None)) else str(value)
+
+
+def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Every key and text of plain data, with the place that it stands at."""
+    if isinstance(value, str):
+        yield path, value
+    pairs = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else pairs:
+        yield path, str(key)
+        yield from _texts(item, (*path, key))
 
 
 def first_error(err: ValidationError, document: Document) -> ScenarioError:
