@@ -1,4 +1,4 @@
-"""What reads files of others: for each a valid folder, what of it is mutated, and how it is read."""
+"""What reads files of others: a valid folder for each, what of it is mutated, and the reading."""
 
 import asyncio
 import functools
@@ -31,8 +31,32 @@ NETWORK = (
     "source\ttarget\tis_stimulation\tis_inhibition\treferences\n"
     "EGF\tRAS\t1\t0\tPMID:1\nRAS\tERK\t1\t0\t\nERK\tRAS\t0\t1\tPMID:2\nTNF\tERK\t1\t0\t\n"
 )
-BND = "node A {\n  logic = B AND !C;\n  rate_up = @logic ? 1.0 : 0.0;\n  rate_down = @logic ? 0.0 : $u;\n}\nnode B {\n  logic = A;\n  rate_up = @logic ? 1.0 : 0.0;\n  rate_down = 1.0;\n}\nnode C { rate_up = 0.0; rate_down = 0.0; }\n"
-CFG = "$u = 0.5;\nA.istate = 1;\n[B].istate = 0.5 [0], 0.5 [1];\nC.istate = 0;\ntime_tick = 0.5;\nmax_time = 5;\n"
+BND = """node A {
+  logic = B AND !C;
+  rate_up = @logic ? 1.0 : 0.0;
+  rate_down = @logic ? 0.0 : $u;
+}
+node B {
+  logic = A;
+  rate_up = @logic ? 1.0 : 0.0;
+  rate_down = 1.0;
+}
+node C { rate_up = 0.0; rate_down = 0.0; }
+"""
+CFG = """$u = 0.5;
+A.istate = 1;
+[B].istate = 0.5 [0], 0.5 [1];
+C.istate = 0;
+time_tick = 0.5;
+max_time = 5;
+"""
+TREE, ARRAYS = ("tree", "tree", "bytes"), ("archive", "archive", "bytes")
+PARTS = {
+    "drugs": "vemurafenib",
+    "substrates": "oxygen",
+    "cell_types": "tumor",
+    "mutations": "NRAS_Q61",
+}
 
 
 @dataclass(frozen=True)
@@ -77,8 +101,14 @@ def a_study(name):
     def prepare(folder):
         write(folder / "small.yaml", scenario_data())
         if name == "scan":
-            data = {**SCAN, "scenario": "small.yaml", "axes": {"therapy.0.dose": ["240 mg", "960 mg"]},
-                    "arms": {"one": {"therapy.0.every": "2 h"}}, "keep": "best", "best": {"outcome": "given", "direction": "minimize"}}  # fmt: skip
+            data = {
+                **SCAN,
+                "scenario": "small.yaml",
+                "axes": {"therapy.0.dose": ["240 mg", "960 mg"]},
+                "arms": {"one": {"therapy.0.every": "2 h"}},
+                "keep": "best",
+                "best": {"outcome": "given", "direction": "minimize"},
+            }
         else:
             shipped = {"optimize": "vemurafenib_search", "sensitivity": "what_matters"}[name]
             data = yaml.safe_load((ROOT / f"scenarios/scans/{shipped}.yaml").read_text())
@@ -114,8 +144,14 @@ def a_store(folder):
     planned = scan.plan(folder / "study.yaml")
     store = Store(folder / "store")
     store.create()
-    row = {"status": "done", "message": "", "digest": "0" * 64, "outcomes": {"burden_end": 5.0, "given": 1.0},
-           "asked": planned.terms.outcomes, "course": {"day": [0.0, 0.1], "burden": [80.0, 81.0], "first_dose": 0.05}}  # fmt: skip
+    row = {
+        "status": "done",
+        "message": "",
+        "digest": "0" * 64,
+        "outcomes": {"burden_end": 5.0, "given": 1.0},
+        "asked": planned.terms.outcomes,
+        "course": {"day": [0.0, 0.1], "burden": [80.0, 81.0], "first_dose": 0.05},
+    }
     for k, task in enumerate(t for t in planned.tasks if t.is_run):
         store.publish(task.key, is_run=True, row=row)
         place = store.place(task.key, is_run=True)
@@ -129,7 +165,11 @@ def read_store(folder, _target):
     from tme_sim.scan import scan
 
     planned = scan.plan(folder / "study.yaml")
-    planned = scan.Planned(planned.study.model_copy(update={"store": str(folder / "store")}), planned.runs, planned.tasks)  # fmt: skip
+    planned = scan.Planned(
+        planned.study.model_copy(update={"store": str(folder / "store")}),
+        planned.runs,
+        planned.tasks,
+    )
     shutil.copy(folder / "row.json", folder / (folder / "keys/0").read_text() / "row.json")
     scan.needed(planned.tasks, planned.terms)
     scan.results(planned)
@@ -138,12 +178,11 @@ def read_store(folder, _target):
 
 def a_catalogue(folder):
     builtin = ROOT / "tme_sim/scenario/catalogue"
-    parts = {"drugs": "vemurafenib", "substrates": "oxygen", "cell_types": "tumor", "mutations": "NRAS_Q61"}  # fmt: skip
-    for section, name in parts.items():
+    for section, name in PARTS.items():
         entries = yaml.safe_load((builtin / f"{section}.yaml").read_text())
         some = list(entries.items())[:3]
         write(folder / f"{section}.yaml", dict([*some, (name, entries[name])]))
-    write(folder / "a.yaml", scenario_data(catalogue={s: f"{s}.yaml" for s in parts}))
+    write(folder / "a.yaml", scenario_data(catalogue={s: f"{s}.yaml" for s in PARTS}))
 
 
 def read_catalogue(folder, _target):
@@ -201,7 +240,9 @@ def _network():
 
 def a_run(folder):
     """A tiny run of the real model, with its checkpoints."""
-    data = scenario_data(time={"duration": "2 h", "tick": "12 min", "frame_every": "1 h", "checkpoint_every": "1 h"})  # fmt: skip
+    data = scenario_data(
+        time={"duration": "2 h", "tick": "12 min", "frame_every": "1 h", "checkpoint_every": "1 h"}
+    )
     tme_sim.simulate(tme_sim.load_scenario(data), folder / "run.h5")
 
 
@@ -290,9 +331,18 @@ def queries(folder):
     write(folder / "ask.json", ["api", "runs", "0", "frames", "1", "columns", "clone", "z", "0"])
 
 
-PATHS = ("runs", "runs/0", "runs/0/state", "runs/0/curves", "runs/0/frames/1", "runs/0/frames/1/columns/clone",
-         "runs/0/frames/1/fields/oxygen?z=0", "runs/0/frames/1/cells/3", "runs/0/frames/1/ids/7",
-         "runs/0/history/3/volume")  # fmt: skip
+PATHS = (
+    "runs",
+    "runs/0",
+    "runs/0/state",
+    "runs/0/curves",
+    "runs/0/frames/1",
+    "runs/0/frames/1/columns/clone",
+    "runs/0/frames/1/fields/oxygen?z=0",
+    "runs/0/frames/1/cells/3",
+    "runs/0/frames/1/ids/7",
+    "runs/0/history/3/volume",
+)
 
 
 @functools.cache
@@ -310,15 +360,38 @@ def ask(folder, _target):
         k = int(rng.integers(1, len(parts)))
         parts[k] = str(word(rng))
         if rng.random() < 0.3:
-            parts[k] = pick(rng, ("0", "1", "9" * 19, "9" * 5000, "-1", "position", "id", "%00", "..", "z=1", "z=" + "9" * 5000, "x=2&y=3", "survival"))  # fmt: skip
+            parts[k] = pick(
+                rng,
+                (
+                    "0",
+                    "1",
+                    "9" * 19,
+                    "9" * 5000,
+                    "-1",
+                    "position",
+                    "id",
+                    "%00",
+                    "..",
+                    "z=1",
+                    "z=" + "9" * 5000,
+                    "x=2&y=3",
+                    "survival",
+                ),
+            )
     path, _, query = "/".join(parts).replace("/?/", "?").partition("?")
     encoded = quote(path.encode("utf-8", "surrogatepass")).encode()
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
-        "method": pick(rng, ("GET", "GET", "GET", "HEAD", "POST")), "path": path, "raw_path": encoded,
-        "query_string": query.encode("utf-8", "surrogatepass"), "root_path": "",
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "scheme": "http",
+        "method": pick(rng, ("GET", "GET", "GET", "HEAD", "POST")),
+        "path": path,
+        "raw_path": encoded,
+        "query_string": query.encode("utf-8", "surrogatepass"),
+        "root_path": "",
         "headers": [(b"host", pick(rng, (b"localhost", b"127.0.0.1:80", b"[", b"evil", b"\xff")))],
-    }  # fmt: skip
+    }
     sent = []
 
     async def receive():
@@ -334,20 +407,32 @@ def ask(folder, _target):
 
 
 FILE = (ValueError, OSError, LookupError)  # as the command line takes them from `surrogates`
+SCENARIOS = {
+    "a.yaml": (*TREE, "tree"),
+    "s1.yaml": ("tree",),
+    "s3.yaml": ("tree",),
+    "s8.yaml": ("tree",),
+}
+WEIGHTS = {"weights.safetensors": ("safetensors", "bytes"), "card.json": ("tree",)}
+BOOLEAN = {"net.bnd": ("text", "bytes"), "net.cfg": ("text",)}
 LOADERS = {
-    "scenario": Loader(a_scenario, read_scenario, {"a.yaml": ("tree", "tree", "tree", "bytes"), "s1.yaml": ("tree",), "s3.yaml": ("tree",), "s8.yaml": ("tree",)}),
-    "scan": Loader(a_study("scan"), read_scan, {"study.yaml": ("tree", "tree", "bytes"), "small.yaml": ("tree",)}),
-    "optimize": Loader(a_study("optimize"), read_search, {"study.yaml": ("tree", "tree", "bytes")}),
-    "sensitivity": Loader(a_study("sensitivity"), read_sensitivity, {"study.yaml": ("tree", "tree", "bytes")}),
-    "store": Loader(a_store, read_store, {"row.json": ("tree", "tree", "bytes")}),
-    "catalogue": Loader(a_catalogue, read_catalogue, {f"{s}.yaml": ("tree", "tree", "bytes") for s in ("drugs", "substrates", "cell_types", "mutations")}),
+    "scenario": Loader(a_scenario, read_scenario, SCENARIOS),
+    "scan": Loader(a_study("scan"), read_scan, {"study.yaml": TREE, "small.yaml": ("tree",)}),
+    "optimize": Loader(a_study("optimize"), read_search, {"study.yaml": TREE}),
+    "sensitivity": Loader(a_study("sensitivity"), read_sensitivity, {"study.yaml": TREE}),
+    "store": Loader(a_store, read_store, {"row.json": TREE}),
+    "catalogue": Loader(a_catalogue, read_catalogue, {f"{s}.yaml": TREE for s in PARTS}),
     "table": Loader(a_table, read_table, {"cells.csv": ("text", "text", "bytes")}),
-    "policy": Loader(a_policy, read_policy, {"rules.py": ("text", "bytes")}, (ValueError,), tells_file=False),
-    "weights": Loader(some_weights, read_weights, {"weights.safetensors": ("safetensors", "bytes"), "card.json": ("tree",)}, FILE),
+    "policy": Loader(
+        a_policy, read_policy, {"rules.py": ("text", "bytes")}, FILE, tells_file=False
+    ),
+    "weights": Loader(some_weights, read_weights, WEIGHTS, FILE),
     "run": Loader(a_run, read_run, {"run.h5": ("hdf5", "hdf5", "bytes")}),
-    "checkpoint": Loader(a_checkpoint, read_checkpoint, {"state.npz": ("archive", "archive", "bytes")}, tells_file=False),
-    "network": Loader(a_network, read_network, {"net.tsv": ("text", "text", "bytes")}, FILE, tells_file=False),
-    "boolean": Loader(a_network, read_boolean, {"net.bnd": ("text", "bytes"), "net.cfg": ("text",)}, FILE, tells_file=False),
-    "training": Loader(a_training, read_training, {"mine.toml": ("text", "bytes")}, FILE, tells_file=False),
+    "checkpoint": Loader(a_checkpoint, read_checkpoint, {"state.npz": ARRAYS}, tells_file=False),
+    "network": Loader(
+        a_network, read_network, {"net.tsv": ("text", "bytes")}, FILE, tells_file=False
+    ),
+    "boolean": Loader(a_network, read_boolean, BOOLEAN, FILE, tells_file=False),
+    "training": Loader(a_training, read_training, {"mine.toml": ("text",)}, FILE, tells_file=False),
     "page": Loader(queries, ask, {"ask.json": ("tree",)}, tells_file=False),
-}  # fmt: skip
+}

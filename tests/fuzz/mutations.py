@@ -18,13 +18,72 @@ from tme_sim.scenario.load import schema
 MOST_CHANGES = 3
 DEEP = 4000  # levels
 WORDS = (
-    None, True, False, 0, 1, -1, 2, 3, 0.5, -0.0, 1e5, 2**70, "", " ", "0", "nan", "inf", "-1", "on",
-    "1 um", "5 d", "12 h", "3 parsecs", "1 /", "um^um", "1 cells", "960 mg", "2 per hour", "1:30",
-    "tumor", "oxygen", "vemurafenib", "BRAF_V600E", "all", "file", "type", "preset", "tme-cell",
-    "a\0b", "\ud800", "\u202e\u2028", "é<script>alert(1)</script>", "=cmd()", "%s%n", "{0}", "a.b", "0.1",
-    "../../x", "/dev/zero", "/dev/null", ".", "/", "~", "x" * 300, "9" * 400,
-    [], {}, [[]], [None], [0], ["a", 1], {"a": 1}, {"": {}}, {"value": 1}, {"value": 1, "source": []},
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    2,
+    3,
+    0.5,
+    -0.0,
+    1e5,
+    2**70,
+    "",
+    " ",
+    "0",
+    "nan",
+    "inf",
+    "-1",
+    "on",
+    "1 um",
+    "5 d",
+    "12 h",
+    "3 parsecs",
+    "1 /",
+    "um^um",
+    "1 cells",
+    "960 mg",
+    "2 per hour",
+    "1:30",
+    "tumor",
+    "oxygen",
+    "vemurafenib",
+    "BRAF_V600E",
+    "all",
+    "file",
+    "type",
+    "preset",
+    "tme-cell",
+    "a\0b",
+    "\ud800",
+    "\u202e\u2028",
+    "é<script>alert(1)</script>",
+    "=cmd()",
+    "%s%n",
+    "{0}",
+    "a.b",
+    "0.1",
+    "../../x",
+    "/dev/zero",
+    "/dev/null",
+    ".",
+    "/",
+    "~",
+    "x" * 300,
+    "9" * 400,
+    [],
+    {},
+    [[]],
+    [None],
+    [0],
+    ["a", 1],
+    {"a": 1},
+    {"": {}},
+    {"value": 1},
+    {"value": 1, "source": []},
+)
 LARGE = ("x" * 100_000, ["a"] * 3000, [0] * 3000, {f"k{i}": i for i in range(2000)})
 
 
@@ -74,7 +133,7 @@ def at(tree, path):
     return tree
 
 
-def change_tree(tree, rng):
+def change_tree(tree, rng):  # noqa: C901 - a case for each kind of change
     """One change somewhere in a tree; the new tree."""
     found = places(tree) if isinstance(tree, (dict, list)) else []
     if not found or rng.random() < 0.01:
@@ -116,7 +175,7 @@ def tree(path, generators):
     path.write_text(text, "utf-8")
 
 
-def text(path, generators):
+def text(path, generators):  # noqa: C901 - a case for each kind of change
     """Of lines and fields of a table or a program."""
     lines = path.read_text("utf-8").split("\n")
     for rng in generators:
