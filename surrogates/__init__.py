@@ -109,6 +109,16 @@ def _network(name: str, path: str | Path | None, device: str, seed: int | None) 
         raw = random_raw(network, raw.n_members, seed, raw.joint)
         label, digest = f"{label} untrained {seed}", f"untrained-{seed}"
         intervals = None
-    return TmeCell(
-        network, raw, weights.domain, name=label, hash=digest, device=device, intervals=intervals
-    )
+    try:
+        return TmeCell(
+            network,
+            raw,
+            weights.domain,
+            name=label,
+            hash=digest,
+            device=device,
+            intervals=intervals,
+        )
+    except ValueError as err:  # weights that the kernels cannot take
+        msg = f"{folder}: {err}"
+        raise ValueError(msg) from err

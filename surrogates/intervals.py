@@ -28,7 +28,7 @@ from typing import TypedDict
 import numpy as np
 
 from surrogates.channels import NODES, OUTPUTS, find
-from surrogates.registry import load_card
+from surrogates.registry import CARD_FILE, load_card
 
 GROWTH = "growth_rate_net"
 NAMES = (*NODES, *OUTPUTS, GROWTH)
@@ -80,10 +80,15 @@ def load_intervals(folder: Path, weights_hash: str) -> Intervals | None:
     stored: Stored | None = card.get("intervals")
     if stored is None or card["hash"] != weights_hash:
         return None
-    if tuple(stored["levels"]) != LEVELS or set(stored["rows"]) != set(NAMES):
-        msg = f"{folder}: the card's intervals are of another version; evaluate the weights again"
+    try:
+        fits = tuple(stored["levels"]) == LEVELS and set(stored["rows"]) == set(NAMES)
+        table = np.array([stored["rows"][name] for name in NAMES], float) if fits else np.zeros(0)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        table = np.zeros(0)
+    if table.shape != (len(NAMES), 1 + len(LEVELS)):
+        place = Path(folder) / CARD_FILE
+        msg = f"{place}: the card's intervals are of another version; evaluate the weights again"
         raise ValueError(msg)
-    table = np.array([stored["rows"][name] for name in NAMES])
     return Intervals(table[:, 0], table[:, 1:])
 
 

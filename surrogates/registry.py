@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from surrogates.network.domain import COUNTED, Domain
+from surrogates.network.domain import COUNTED, Domain, everywhere
 from surrogates.network.parameters import FACTORS, GROUPS, HIDDEN, Raw
 from surrogates.network.residual import Residual
 from surrogates.network.residual import check as check_residual
@@ -77,10 +77,20 @@ def save_weights(folder: str | Path, weights: Weights) -> Path:
 
 
 def load_weights(folder: str | Path, network: Network) -> Weights:
-    """Read a weight file and check that it belongs to this scaffold."""
+    """Read a weight file and check that it belongs to this scaffold.
+
+    Raises:
+        ValueError: the file is damaged, or of another scaffold.
+    """
     path = Path(folder) / WEIGHT_FILE
     tensors = _tensors(path)
-    joint = tensors.get("network.joint", np.zeros(0))
+    uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
+    tensors.setdefault("domain.most", uncounted)
+    _check_shapes(tensors, path, network)
+    joint = tensors.get("network.joint", np.zeros(0, np.float32)).ravel()
+    if not np.isin(joint, np.arange(len(network.parent))).all():
+        msg = f"{path}: network.joint names units that the scaffold does not have"
+        raise ValueError(msg)
     raw = Raw(
         theta=tensors["network.theta"],
         bias=tensors["network.bias"],
@@ -89,23 +99,6 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
         residual=_residual(tensors, path, network),
         joint=tuple(int(unit) for unit in joint),
     )
-    n_units, width = network.parent.shape
-    expected = {
-        "theta": (n_units, width, HIDDEN),
-        "bias": (n_units, HIDDEN),
-        "share": (n_units, GROUPS + 1),
-        "tempo": (network.n_nodes,),
-    }
-    for name, shape in expected.items():
-        found = raw.arrays()[name].shape[1:]
-        if found != shape:
-            msg = (
-                f"{path}: {name} has shape {found} per member, the scaffold of this version "
-                f"needs {shape} ({GROUPS} products of {FACTORS}); train it again"
-            )
-            raise ValueError(msg)
-    uncounted = np.full(len(COUNTED), np.inf, np.float32)  # weights of version 0.1
-    tensors.setdefault("domain.most", uncounted)
     domain = Domain(
         low=tensors["domain.low"],
         high=tensors["domain.high"],
@@ -115,6 +108,31 @@ def load_weights(folder: str | Path, network: Network) -> Weights:
         most=tensors["domain.most"],
     )
     return Weights(raw, domain)
+
+
+def _check_shapes(tensors: dict[str, np.ndarray], path: Path, network: Network) -> None:
+    """Refuse arrays that are not as large as the scaffold and the list of inputs say."""
+    n_units, width = network.parent.shape
+    per_member = {
+        "theta": (n_units, width, HIDDEN),
+        "bias": (n_units, HIDDEN),
+        "share": (n_units, GROUPS + 1),
+        "tempo": (network.n_nodes,),
+    }
+    n_members = tensors["network.theta"].shape[:1]
+    for name, shape in per_member.items():
+        found = tensors[f"network.{name}"].shape
+        if found[1:] != shape or found[:1] != n_members or n_members == (0,):
+            msg = (
+                f"{path}: {name} has shape {found[1:]} per member, the scaffold of this version "
+                f"needs {shape} ({GROUPS} products of {FACTORS}); train it again"
+            )
+            raise ValueError(msg)
+    for name, values in everywhere().arrays().items():
+        found = tensors[f"domain.{name}"].shape
+        if found != values.shape:
+            msg = f"{path}: domain.{name} has shape {found}, but {values.shape} is needed"
+            raise ValueError(msg)
 
 
 def _tensors(path: Path) -> dict[str, np.ndarray]:
@@ -128,7 +146,9 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     if missing:
         msg = f"{path}: lacks {', '.join(missing)}"
         raise ValueError(msg)
-    broken = sorted(name for name, values in tensors.items() if np.isnan(values).any())
+    broken = sorted(
+        name for name, values in tensors.items() if values.dtype != "f4" or np.isnan(values).any()
+    )
     if broken:
         msg = f"{path}: {', '.join(broken)} hold values that are no numbers"
         raise ValueError(msg)
@@ -137,8 +157,12 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
 
 def _residual(tensors: dict[str, np.ndarray], path: Path, network: Network) -> Residual | None:
     """The learned term that is added to the scaffold, if the weights have one."""
-    if "residual.read" not in tensors:
+    names = {name for name in tensors if name.startswith("residual.")}
+    if not names:
         return None
+    if not names >= {"residual.read", "residual.bias", "residual.write"}:
+        msg = f"{path}: holds a part of a residual, {', '.join(sorted(names))}"
+        raise ValueError(msg)
     residual = Residual(
         read=tensors["residual.read"],
         bias=tensors["residual.bias"],

@@ -8,7 +8,7 @@ class InputError(ValueError):
     """A bad input. The message says where, what was found and what is allowed.
 
     The command line prints it without a traceback and exits with 2. A value of thousands of
-    characters that the message quotes is cut in its middle.
+    characters that the message quotes is cut in its middle; what cannot be printed is escaped.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -16,8 +16,9 @@ class InputError(ValueError):
 
 
 def cut(text: str) -> str:
-    """A text with the middle left out where it is too long to be read."""
-    return text if len(text) <= LONGEST else f"{text[:KEPT]} [...] {text[-KEPT:]}"
+    """A text with the middle left out where it is too long to be read, and any terminal's own."""
+    short = text if len(text) <= LONGEST else f"{text[:KEPT]} [...] {text[-KEPT:]}"
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in short)
 
 
 class TickError(RuntimeError):

@@ -7,6 +7,7 @@ doi:10.1186/1752-0509-6-116; Stoll 2017, Bioinformatics 33:2226). Its engine is 
 `cmaboss`, which comes with the extra `boolean`.
 """
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class BooleanModel:
         for name in fixed:
             find(name, self.nodes, "node of the Boolean model")
         # made anew: a copy shares its network with the original, which is freed twice
-        simulation = _simulation(self.network, self.settings)
+        simulation = _simulation(self.network, config_str=f"{SOME}\n{self.settings}")
         for name, value in fixed.items():
             simulation.mutate(name, "ON" if value else "OFF")
             simulation.network.set_istate(name, [1.0 - value, float(value)])
@@ -69,22 +70,26 @@ def load(bnd: str | Path, cfg: str | Path) -> BooleanModel:
     """
     # comments come in any encoding, and MaBoSS reads UTF-8
     network, settings = (Path(path).read_text("utf-8", errors="replace") for path in (bnd, cfg))
-    try:
-        simulation = _simulation(network, settings)
-    except ValueError as error:
-        msg = f"{bnd}: {error}"
-        raise ValueError(msg) from error
+    with tempfile.TemporaryDirectory() as folder:  # the engine ends the process over a wrong text
+        place = Path(folder) / Path(cfg).name
+        place.write_text(f"{SOME} {settings}", "utf-8")
+        try:
+            simulation = _simulation(network, config=str(place))
+        except ValueError as error:
+            told = str(error).replace(str(place), str(cfg))
+            msg = told if str(cfg) in told else f"{bnd}: {told}"
+            raise ValueError(msg) from error
     return BooleanModel(tuple(simulation.get_nodes()), network, settings)
 
 
-def _simulation(network: str, settings: str) -> "MaBoSSSim":
-    """The engine without a limit on the number of nodes."""
+def _simulation(network: str, **settings: str) -> "MaBoSSSim":
+    """The engine without a limit on the number of nodes; settings as `config_str` or `config`."""
     try:
         from cmaboss_dn import BNException, MaBoSSSim  # extra `boolean`
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(MISSING) from error
     try:
-        return MaBoSSSim(network_str=network, config_str=f"{SOME}\n{settings}")
+        return MaBoSSSim(network_str=network, **settings)
     except BNException as error:
         raise ValueError(str(error)) from error
 

@@ -81,7 +81,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def _edge(row: Mapping[str, str], names: Mapping[str, str] | None, where: str) -> Edge | None:
     source, target = (row.get(f"{end}_genesymbol") or row.get(end) for end in ("source", "target"))
     if not (source and target):
-        msg = f"{where}: columns `source` and `target` are needed; there are {sorted(row)}"
+        msg = f"{where}: columns `source` and `target` are needed; there are {_named(row)}"
         raise ValueError(msg)
     if names is not None:
         if source not in names or target not in names:
@@ -106,7 +106,7 @@ def _sign(row: Mapping[str, str], where: str) -> int:
     if plus is None or minus is None:
         msg = (
             f"{where}: a column `sign`, or `is_stimulation` and `is_inhibition`, is needed; "
-            f"there are {sorted(row)}"
+            f"there are {_named(row)}"
         )
         raise ValueError(msg)
     if plus and minus:
@@ -143,3 +143,8 @@ def _merged(rows: list[Edge]) -> Edge:
     sign = signs.pop() if len(signs) == 1 else 0
     references = ";".join(dict.fromkeys(edge.reference for edge in rows if edge.reference))
     return replace(rows[0], sign=sign, role=ROLE_OF_SIGN[sign], reference=references)
+
+
+def _named(row: Mapping[str, str]) -> list[str]:
+    """Columns of a row; what lies beyond the line of names has none."""
+    return sorted(name for name in row if name is not None)

@@ -3,6 +3,7 @@
 import fcntl
 
 import h5py
+import numpy as np
 import pytest
 
 from tests.output.stand_in import StandIn, changing, record
@@ -167,3 +168,71 @@ def test_data_of_another_place_are_not_read(tmp_path, kind):
         moved_out(file, kind, secret)
     with pytest.raises(RunFileError, match="is data of another place"):
         open_run(tmp_path / "run.h5")
+
+
+def bomb(file):
+    rows = 200_000_000
+    for name in list(file["cells"]):
+        attributes, wide = dict(file["cells"][name].attrs), file["cells"][name].shape[1:]
+        kind = file["cells"][name].dtype
+        del file["cells"][name]
+        file["cells"].create_dataset(name, (rows, *wide), kind, chunks=(4096, *wide))
+        file["cells"][name].attrs.update(attributes)
+    file["frames/count"][0] = rows
+    file.attrs["committed"] = [1, rows, 0, 0, 1, 1]
+
+
+def another_shape(file):
+    values, attributes = file["cells/radius"][:], dict(file["cells/radius"].attrs)
+    del file["cells/radius"]
+    file["cells/radius"] = values[:, None]
+    file["cells/radius"].attrs.update(attributes)
+
+
+def another_type(file):
+    n = len(file["lineage/event"])
+    del file["lineage/event"]
+    file["lineage/event"] = np.zeros(n)
+
+
+def too_short(file):
+    del file["events/kind"]
+    file["events/kind"] = np.zeros(0, "S4")
+
+
+def a_list_of_seeds(file):
+    file["scenario"].attrs["seed"] = [1, 2]
+
+
+def rows_of_nobody(file):
+    file["frames/start"][0] = -5
+
+
+def no_attribute(file):
+    del file["cells/type"].attrs["categories"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(bomb, "is declared larger than what the file can hold"),
+     (another_shape, "/cells/radius has the shape"), (another_type, "/lineage/event is of another"),
+     (too_short, "/events/kind"), (a_list_of_seeds, "seed of /scenario is wrong"),
+     (rows_of_nobody, "/frames names rows that are not there"), (no_attribute, "categories")],
+)  # fmt: skip
+def test_parts_that_are_not_a_runs_are_named_before_anything_is_read(tmp_path, change, told):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(20), ticks=40)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(RunFileError, match=f"{path.name}: is damaged or not whole: .*{told}"):
+        open_run(path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("type", 77), ("clone", 5), ("position", np.nan)])
+def test_values_that_stand_for_nothing_are_told_where_they_are_read(tmp_path, name, value):
+    path = tmp_path / "run.h5"
+    record(path, StandIn(20), ticks=2)
+    with h5py.File(path, "r+") as file:
+        file["cells"][name][0] = value
+    with pytest.raises(RunFileError, match=f"/cells/{name} holds"):
+        open_run(path).frame(0, (name,))

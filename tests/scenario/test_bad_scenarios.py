@@ -1,9 +1,11 @@
 """A bad input gets one message: file and line, what was found, what is allowed."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tme_sim.errors import InputError
 from tme_sim.scenario import ScenarioError, load_scenario, place_all
 
 GOOD = """\
@@ -278,3 +280,38 @@ def test_a_text_without_end_is_refused_at_once(tmp_path):
     (tmp_path / "deep.yaml").write_text("format: 1\nx: " + "[" * 100_000)
     with pytest.raises(ScenarioError, match=r"deep\.yaml:2: not valid YAML: lists and mapp"):
         load_scenario(tmp_path / "deep.yaml")
+
+
+@pytest.mark.parametrize("preset", [["HGF"], {"HGF": 1}, 5])
+@pytest.mark.parametrize("section", ["substrates", "cell_types", "drugs"])
+def test_a_preset_is_a_name(section, preset):
+    with pytest.raises(ScenarioError, match=rf"{section}.HGF.preset: found .*the name of a preset"):
+        load_scenario({"name": "a", section: {"HGF": {"preset": preset}}})
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "\U0001f600\udfff"])
+def test_text_that_no_file_can_hold_is_refused_at_its_place(text, tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("name: a\ndrugs:\n  x: {because: " + json.dumps(text) + "}\n")
+    told = "drugs.x.because: found the character"
+    if text.isascii() or len(text) == 1:  # half a pair after a whole one is no YAML
+        with pytest.raises(ScenarioError, match=f"a.yaml:3: {told}"):
+            load_scenario(path)
+    with pytest.raises(ScenarioError, match=f"scenario:.* {told}"):
+        load_scenario({"name": "a", "drugs": {"x": {"because": text}}})
+
+
+BOX = {"size": ["1 mm", "1 mm"]}
+
+
+@pytest.mark.parametrize("value", [["x"] * 3000, "x" * 100_000, {"x" * 50_000: 1}])
+def test_a_value_of_thousands_is_not_printed_whole(value):
+    for section in ("cells", "domain", "surrogate", "therapy"):
+        with pytest.raises(ScenarioError) as error:
+            load_scenario({"name": "a", "time": {"duration": "1 d"}, "domain": BOX, section: value})
+        assert len(str(error.value)) < 800
+        assert str(error.value).startswith(f"scenario: {section}")
+
+
+def test_what_cannot_be_printed_is_escaped():
+    assert str(InputError("a\x1b[31mb\ud800\u202ec\n d")) == "a\\x1b[31mb\\ud800\\u202ec\n d"

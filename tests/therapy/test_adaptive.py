@@ -8,10 +8,11 @@ burden, on again at it, progression at 1.2 times it.
 import numpy as np
 import pytest
 
+from tme_sim.errors import InputError
 from tme_sim.scenario import load_scenario
 from tme_sim.scenario.errors import ScenarioError
 from tme_sim.therapy import AdaptiveSchedule, Therapy, Visit
-from tme_sim.therapy.policies import modulation
+from tme_sim.therapy.policies import checked_share, load_policy, modulation
 from tme_sim.therapy.schedule import Schedule
 
 RATE = 0.027  # [1/day]
@@ -288,3 +289,26 @@ def test_an_entry_is_one_piece_of_data_and_a_schedule_follows_from_it_alone():
     entry = scenario().therapy[0]
     one, two = Schedule(entry, seed=1), Schedule(entry, seed=2)
     assert list(one.due(0.0, 5 * DAY)) == list(two.due(0.0, 5 * DAY))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("raise KeyError('skin')", "rules.py:2: the policy failed: KeyError: 'skin'"),
+        ("sys.exit(7)", "rules.py:2: the policy failed: NameError"),
+        ("raise SystemExit(7)", "rules.py:2: the policy failed: SystemExit: 7"),
+        ("return 'all'", "the policy answered 'all', but"),
+        ("return 10**400", "the policy answered 1000"),
+    ],
+)
+def test_a_policy_that_fails_is_told_with_its_line(tmp_path, body, told):
+    (tmp_path / "rules.py").write_text(f"def rule(visits, share):\n    {body}\n")
+    policy = load_policy(f"{tmp_path / 'rules.py'}:rule")
+    with pytest.raises(InputError, match=told):
+        checked_share(policy, [Visit(0.0, 1.0, 1.0)], 1.0)
+
+
+def test_a_file_of_policies_that_ends_the_program_is_refused(tmp_path):
+    (tmp_path / "rules.py").write_text("raise SystemExit(7)\n")
+    with pytest.raises(ValueError, match=r"cannot be imported \(SystemExit: 7"):
+        load_policy(f"{tmp_path / 'rules.py'}:rule")

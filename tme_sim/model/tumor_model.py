@@ -191,15 +191,23 @@ class TumorModel(PopulationModel):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a state of ``state()``; the result is the same to the bit."""
-        self._set_clock(int(state["tick_index"]))
-        self.population.restore(state["population"])
-        self.env.restore(state["env"])
-        self.therapy.restore(state["therapy"])
-        self.drug_balance.restore(state["drug_balance"])
-        self.clones.restore(state["clones"])
-        self.timers.update(state["timers"])
-        tick.exchange_with_fields(self)
+        """Continue from a state of ``state()``; the result is the same to the bit.
+
+        Raises:
+            InputError: the state is not that of such a model.
+        """
+        try:
+            self._set_clock(int(state["tick_index"]))
+            self.population.restore(state["population"])
+            self.env.restore(state["env"])
+            self.therapy.restore(state["therapy"])
+            self.drug_balance.restore(state["drug_balance"])
+            self.clones.restore(state["clones"])
+            self.timers.update(state["timers"])
+            tick.exchange_with_fields(self)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            msg = f"the state saved is not that of this scenario, or is damaged ({error})"
+            raise InputError(msg) from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.output.layout import POLICY, REPAIRED
+from tme_sim.output.layout import POLICY, REPAIRED, RunFileError
 from tme_sim.scenario.units import DAY, HOUR
 from tme_sim.text import printable
 
@@ -64,6 +64,14 @@ def _state(run: "Run") -> str:
 
 
 def _scenario(run: "Run") -> Iterator[tuple[str, str]]:
+    try:
+        yield from _as_recorded(run)
+    except (AttributeError, LookupError, TypeError, ValueError) as err:  # text of anybody's
+        msg = f"{run.path}: the scenario in it is damaged ({err})"
+        raise RunFileError(msg) from err
+
+
+def _as_recorded(run: "Run") -> Iterator[tuple[str, str]]:
     nz, ny, nx = run.shape
     size = " x ".join(f"{s:g}" for s in run.size)
     resolved = run.resolved

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import h5py
 
+from tme_sim.errors import InputError
 from tme_sim.output import layout
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.seal import SealedFile, open_sealed
 from tme_sim.state.lock import is_locked
 
 _IN_PIECES = (KeyError, OSError, RuntimeError)  # what h5py raises where a kill hit a write
+
+_HOSTILE = (ValueError, TypeError, LookupError, MemoryError)  # what follows from damage or intent
 
 
 @contextlib.contextmanager
@@ -110,11 +113,11 @@ def _open(path: Path, sealed: SealedFile | None) -> h5py.File:
 
 def _in_words(err: Exception, path: Path, sealed: SealedFile | None) -> RunFileError | None:
     """What an error says of the file; None where it says nothing."""
-    if isinstance(err, RunFileError):
+    if isinstance(err, InputError):
         return None
     if sealed is not None and sealed.damaged:
         return _damage(path, sealed)
-    if isinstance(err, _IN_PIECES):
+    if isinstance(err, (*_IN_PIECES, *_HOSTILE)):
         return RunFileError(f"{path}: is damaged or not whole: {str(err).strip(chr(34))}")
     return None
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from tme_sim.output import inputs, situations
+from tme_sim.output import inputs, situations, structure
 from tme_sim.output.describe import past_of
 from tme_sim.output.digest import digest
 from tme_sim.output.drawing import drawing
@@ -61,6 +60,7 @@ class Run:
             refuse_foreign(file, self.path)
             if not unsealed:
                 refuse_unsealed(file, self.path, sealed)
+            structure.check(file, self.path)
             self.sealed = sealed is not None
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])
@@ -156,7 +156,7 @@ class Run:
         self._check_known(names, self.columns, "column")
         start, end = self._start[index], self._start[index] + self._count[index]
         with self._open() as file:
-            found = {name: file["cells"][name][start:end] for name in names}
+            found = {name: structure.rows(file["cells"][name], start, end) for name in names}
         return {n: v.astype("f4") if v.dtype == np.float16 else v for n, v in found.items()}
 
     @functools.cached_property
@@ -232,8 +232,7 @@ class Run:
     def resolved(self) -> dict[str, Any]:
         """Every value that was in force, as plain data."""
         with self._open() as file:
-            resolved: dict[str, Any] = json.loads(file["scenario/resolved"].asstr()[()])
-        return resolved
+            return structure.resolved(file["scenario/resolved"].asstr()[()])
 
     @functools.cached_property
     def past(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tme_sim.output.balances import GROUP
 from tme_sim.output.layout import TABLES, Extent
+from tme_sim.output.structure import check_codes
 from tme_sim.text import as_cell
 from tme_sim.therapy.balance import BODY, TISSUE, gap
 
@@ -55,6 +56,9 @@ def metrics(file: h5py.File, extent: Extent) -> pd.DataFrame:
     names = [str(name) for name in dataset.attrs["columns"]]
     units = [str(unit) for unit in dataset.attrs["column_units"]]
     table = pd.DataFrame(dataset[: extent.metrics], columns=names)
+    if not (np.diff(table["time"]) > 0).all() or table["time"].isna().any():
+        msg = "the time of /metrics does not rise"
+        raise ValueError(msg)
     table.attrs["units"] = dict(zip(names, units, strict=True))
     return table
 
@@ -66,6 +70,9 @@ def stored(file: h5py.File, name: str, n_rows: int) -> pd.DataFrame:
         values = file[name][column.name][:n_rows]
         if column.dtype == "text" or values.dtype.kind == "S":
             values = np.array([text.decode() for text in values], dtype=object)
+        if column.name in ("clone", "parent"):
+            n_clones = int(file.attrs["committed"][-1])
+            check_codes(values, -1, n_clones, f"/{name}/{column.name}")
         columns[column.name] = values
     return pd.DataFrame(columns)
 

@@ -117,8 +117,11 @@ class Study(Strict):
     def load(self, overrides: Mapping[str, Any], *at: Any) -> Scenario:
         """The scenario under overrides; errors about them name this file's line."""
         values = {k: v for k, v in self.set.items() if k not in overrides} | dict(overrides)
+        place_of_scenario = self.path_to(self.scenario)
+        if not place_of_scenario.is_file():
+            raise self.document.error(("scenario",), f"no such file {str(place_of_scenario)!r}")
         try:
-            return load_scenario(self.path_to(self.scenario), values)
+            return load_scenario(place_of_scenario, values)
         except ScenarioError as err:
             path = _override_at_fault(err.where, values)
             if path is None:

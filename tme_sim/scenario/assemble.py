@@ -88,6 +88,10 @@ def _mapping(data: dict[str, Any], section: str, document: Document) -> dict[str
     for name, entry in entries.items():
         if entry is not None and not isinstance(entry, dict):
             raise document.error((section, name), f"found {entry!r}, but a mapping is needed")
+        preset = (entry or {}).get("preset")
+        if preset is not None and not isinstance(preset, str):
+            msg = f"found {preset!r}, but the name of a preset is needed"
+            raise document.error((section, name, "preset"), msg)
     return {name: dict(entry or {}) for name, entry in entries.items()}
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,10 @@ from tme_sim.files import synced
 FORMAT = 1
 _NAME = re.compile(r"tick_(\d{10})\.npz")
 _TREE = "tree"
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile)
+_DAMAGE = (
+    *(OSError, ValueError, TypeError, LookupError, AttributeError, EOFError, RuntimeError),
+    *(MemoryError, zlib.error, zipfile.BadZipFile, zipfile.LargeZipFile),
+)
 
 
 def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | None = None) -> Path:

@@ -202,17 +202,17 @@ def checked_share(policy: Policy, visits: Sequence[Visit], share: float) -> floa
     """What a policy answers, refused where it is no share.
 
     Raises:
-        InputError: Not a finite number from 0 on, or the policy failed.
+        InputError: Not a finite number from 0 on, or the policy itself failed.
     """
     try:
         answer = policy(visits, share)
     except (Exception, SystemExit) as err:  # whatever the user's code raises
-        *_, last = traceback.extract_tb(err.__traceback__)
-        msg = f"the policy failed at {last.filename}:{last.lineno}: {type(err).__name__}: {err}"
+        place = traceback.extract_tb(err.__traceback__)[-1]
+        msg = f"{place.filename}:{place.lineno}: the policy failed: {type(err).__name__}: {err}"
         raise InputError(msg) from err
     try:
         number = float(answer)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not 0.0 <= number < math.inf:
         msg = f"the policy answered {answer!r}, but a share of the dose from 0 on is needed"
