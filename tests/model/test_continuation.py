@@ -13,8 +13,9 @@ import pytest
 from tests.output.stand_in import changing
 from tme_sim import simulation
 from tme_sim.cli import main
-from tme_sim.continuation import checkpoint_folder
+from tme_sim.continuation import checkpoint_folder, saved_state
 from tme_sim.errors import InputError
+from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.run import open_run
 from tme_sim.scenario import load_scenario
 from tme_sim.state import checkpoint
@@ -258,6 +259,8 @@ def test_a_run_is_read_without_the_code_that_decided_in_it(with_code, tmp_path):
     assert again.scenario.policies == (f"{rules}:f",)
     assert [found.text for found in again.inputs] == [text]
     assert "kept in this file" in again.info()
+    _, state = saved_state(again)
+    assert TumorModel(again.scenario, state=state["model"]).tick_index == 120  # as explain does
     assert not imported.exists()
     with pytest.raises(InputError, match=r"rules\.py:f cannot be read"):
         simulation.branch(run.path, "13 h", output=tmp_path / "b.h5", trust=True)
