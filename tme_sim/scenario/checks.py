@@ -11,6 +11,7 @@ from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.tables import read_table
 
 STANDARD = ("standard", "all")
+COUNTED = ("dead", "clones", "out_of_domain")  # n_... of the metrics that is no group's
 
 
 def check(scenario: Scenario) -> None:
@@ -36,6 +37,10 @@ def _check_names(scenario: Scenario) -> None:
             if not NAME_PATTERN.fullmatch(name):
                 msg = f"found the name {name!r}, but letters, digits, _ + - are allowed"
                 raise scenario.error((section, name), msg)
+    for name in scenario.cells:
+        if name in COUNTED:
+            msg = f"a group cannot be called {name!r}: the metrics count that beside the groups"
+            raise scenario.error(("cells", name), msg)
 
 
 def _check_known_to_cell_model(scenario: Scenario) -> None:

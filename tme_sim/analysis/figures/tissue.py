@@ -174,7 +174,7 @@ class Tissue:
         return needed if self.color is None or self.color in needed else (*needed, self.color)
 
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
-        table = np.array([to_rgba(type_color(name)) for name in self._types])
+        table = np.array([to_rgba(type_color(name)) for name in self._types]).reshape(-1, 4)
         colors: np.ndarray = table[cells["type"]]
         dead = cells["status"] != ALIVE
         tumor = np.isin(cells["type"], self._tumor)
