@@ -143,6 +143,9 @@ CASES = [  # what is changed, into what, line, words of the message
     ("seed: 1", "seed: !!python/name:os.system 1", 2, "tags"),
     ("seed: 1", "seed: &a 1", 2, "anchor"),
     ("seed: 1", "seed: [1", 3, "not valid YAML"),
+    ("  biopsy:", "  dead:", 13, "cannot be called 'dead': the metrics count that"),
+    ("  biopsy:", "  clones:", 13, "cannot be called 'clones'"),
+    ("  biopsy:", "  out_of_domain:", 13, "cannot be called 'out_of_domain'"),
     ("cells.csv", "cell.csv", 13, "cannot be read: No such file"),
     ("format: 1", "format: 2", 1, "found 2"),
 ]

@@ -112,6 +112,15 @@ def test_an_adaptive_entry_gives_no_dose_while_it_is_off():
     assert len(doses_of(therapy)) == 8
 
 
+@pytest.mark.parametrize("burden", [0.0, 5.0])
+def test_a_baseline_of_no_cells_is_told_in_words(burden):
+    therapy = Therapy(adaptive())
+    run(therapy, 480, burden=lambda tick: burden if tick > 240 else 0.0)
+    told = [text for _, kind, text in therapy.events if kind != "dose"]
+    assert told
+    assert all(text.endswith("a baseline of 0") for text in told)
+
+
 def test_a_restart_changes_no_bit():
     whole, first = Therapy(adaptive()), Therapy(adaptive())
     expected = run(whole, 2000, burden=shrinking_and_growing)

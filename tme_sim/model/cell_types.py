@@ -54,7 +54,7 @@ class CellTypes:
             growth=Growth.of(types),
             decay=Decay.of(types),
             contact=ContactProperties(
-                motile=np.array([spec.motile for spec in types]),
+                motile=np.array([spec.motile for spec in types], bool),
                 repulsion=np.array([spec.repulsion for spec in types]),
                 adhesion=np.array([spec.adhesion for spec in types]),
                 adhesion_range=np.array([spec.adhesion_range for spec in types]),
@@ -63,7 +63,7 @@ class CellTypes:
             ),
             vessel_surface=2.0 * np.pi * radius * scenario.domain.voxel,
             inheritance_noise=np.array([spec.inheritance_noise for spec in types]),
-            tumor=np.array([kind == TUMOR for kind in kinds]),
+            tumor=np.array([kind == TUMOR for kind in kinds], bool),
         )
 
     def code(self, name: str) -> int:

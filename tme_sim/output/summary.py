@@ -37,7 +37,7 @@ class Summary:
     nadir: float | None
     nadir_time: float | None  # [min]
     burden_end: float
-    share_out_of_domain: float  # mean over ticks
+    share_out_of_domain: float  # mean over the ticks with living cells; NaN without any
     peak_out_of_domain: float
     sigma_mean: float
 
@@ -51,11 +51,18 @@ class Summary:
             f"{self.arrivals} arrivals; ended by: {self.reason or 'not yet ended'}",
             f"clones   {self.clones} in all, {self.clones_alive} alive in the tumor",
             f"burden   {self._burden()}",
-            f"trust    {self.share_out_of_domain:.1%} of cells outside the training domain "
-            f"(peak {self.peak_out_of_domain:.1%}); mean ensemble spread {self.sigma_mean:.3f}",
+            f"trust    {self._trust()}",
             f"files    run {path}{figure_text}",
         ]
         return [printable(line) for line in lines]
+
+    def _trust(self) -> str:
+        if np.isnan(self.share_out_of_domain):
+            return "no living cell, so the cell model was not asked"
+        return (
+            f"{self.share_out_of_domain:.1%} of cells outside the training domain "
+            f"(peak {self.peak_out_of_domain:.1%}); mean ensemble spread {self.sigma_mean:.3f}"
+        )
 
     def _burden(self) -> str:
         if self.baseline is None or self.nadir is None:
@@ -94,10 +101,18 @@ def summarize(run: "Run") -> Summary:
         nadir=None if nadir is None else float(burden[nadir]),
         nadir_time=None if nadir is None else float(time[nadir]),
         burden_end=float(burden[-1]),
-        share_out_of_domain=float(metrics["share_out_of_domain"].mean()),
+        share_out_of_domain=share_outside(run),
         peak_out_of_domain=float(metrics["share_out_of_domain"].max()),
         sigma_mean=float(metrics["sigma_mean"].mean()),
     )
+
+
+def share_outside(run: "Run") -> float:
+    """Mean share of cells outside the training domain, over the ticks with living cells."""
+    metrics = run.metrics
+    groups = [f"n_{group}" for group in run.columns["group"]["categories"]]
+    living = metrics[groups].sum(axis=1) > 0
+    return float(metrics["share_out_of_domain"][living].mean())
 
 
 def dose_times(run: "Run") -> np.ndarray:

@@ -17,6 +17,7 @@ MOST_DOSES = 100_000  # of an entry, and visits of a rule
 MOST_CLONES = 1_000_000  # of one mutation before the run
 MOST_ARRIVALS = 100_000  # of a group in a tick
 MOST_SCATTERED = 100_000  # cells of a group; each is thrown until it is far from all others
+COUNTED = ("dead", "clones", "out_of_domain")  # n_... of the metrics that is no group's
 
 
 def check(scenario: Scenario) -> None:
@@ -46,6 +47,10 @@ def _check_names(scenario: Scenario) -> None:
             if fault is not None:
                 msg = f"{section}.{name[:SHOWN]}: {fault}"
                 raise ScenarioError(msg, scenario.document.where((section, name)))
+    for name in scenario.cells:
+        if name in COUNTED:
+            msg = f"a group cannot be called {name!r}: the metrics count that beside the groups"
+            raise scenario.error(("cells", name), msg)
 
 
 def _check_number_of_types(scenario: Scenario) -> None:

@@ -225,11 +225,11 @@ class Schedule:
         return bool(uniform(self.seed, Stream.MISSED, round(moment), drug, 0) < self.entry.missed)
 
     def _seen(self, what: str, measured: float, first: float) -> str:
-        return f"{self.entry.drug}: {what} {measured:.4g}, {_share(measured, first)} of baseline"
+        return f"{self.entry.drug}: {what} {measured:.4g}, {_share(measured, first, 'baseline')}"
 
     def _changed(self, watch: Watch, before: float) -> str:
         seen = watch.visits[watch.n_known - 1].burden
-        share = f"{_share(seen, watch.visits[0].burden)} of baseline"
+        share = _share(seen, watch.visits[0].burden, "baseline")
         if watch.share == 0.0:
             return f"{self.entry.drug} stopped at {share}"
         if before == 0.0:
@@ -239,7 +239,7 @@ class Schedule:
     def _held_or_released(self, watch: Watch, time: float) -> str:
         """Hold the drug and lower its cap, or let it go on with its plan put off."""
         seen = watch.visits[watch.n_known - 1].healthy
-        share = f"{_share(seen, watch.visits[0].healthy)} of healthy epithelium"
+        share = _share(seen, watch.visits[0].healthy, "healthy epithelium")
         if watch.share == 0.0:
             reduced = 0.0 if self.entry.toxicity is None else self.entry.toxicity.reduce_by
             self.cap = min(self.cap, self.last_given * (1.0 - reduced))
@@ -249,5 +249,5 @@ class Schedule:
         return f"{self.entry.drug} resumed at {share}, next dose {delay / DAY:.3g} d late"
 
 
-def _share(measured: float, first: float) -> str:
-    return f"{measured / first if first else math.nan:.2f}"
+def _share(measured: float, first: float, of: str) -> str:
+    return f"{measured / first:.2f} of {of}" if first else f"a {of} of 0"

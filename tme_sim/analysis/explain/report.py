@@ -116,7 +116,7 @@ def _row(label: str, values: Sequence[str]) -> str:
 
 def _shares(explained: Sequence[Explained]) -> str:
     def percent(name: str) -> list[str]:
-        return [f"{_share(e, name):.1%}" for e in explained]
+        return [_percent(_share(e, name)) for e in explained]
 
     surviving = [int((e.verdict.cause != DYING).sum()) for e in explained]
     several = [
@@ -133,7 +133,7 @@ def _shares(explained: Sequence[Explained]) -> str:
         _row("dying anyway", [str(int((e.verdict.cause == DYING).sum())) for e in explained]),
         _row("surviving, because of", [str(n) for n in surviving]),
         *(_row(f"  {name}", percent(name)) for name in _names(explained)),
-        _row("  (more than one of these)", [f"{share:.1%}" for share in several]),
+        _row("  (more than one of these)", [_percent(share) for share in several]),
         _row("  only a combination", percent("combined")),
         _row("  not explained", percent("unexplained")),
     ]
@@ -159,6 +159,10 @@ def _effects(explained: Sequence[Explained]) -> str:
     inside = [e.verdict.in_domain[-1] for e in explained]
     lines.append(_row("  everything at once", [_mean(joint), _trusted(inside)]))
     return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return "-" if np.isnan(share) else f"{share:.1%}"
 
 
 def _mean(values: np.ndarray) -> str:
@@ -203,10 +207,8 @@ def _wrapped(note: str) -> list[str]:
 def _draw_shares(ax: Axes, explained: Sequence[Explained]) -> list[Patch]:
     """Stacked bars of the strongest cause of each cell; returns one for each in a legend."""
     names = [*_names(explained), "combined", "unexplained", "dying"]
-    shares = np.array([
-        [np.mean(np.array([*FATES, *e.verdict.put_back])[e.verdict.cause] == n) for n in names]
-        for e in explained
-    ])  # fmt: skip
+    found = [np.array([*FATES, *e.verdict.put_back])[e.verdict.cause] for e in explained]
+    shares = np.array([[np.sum(f == n) / max(f.size, 1) for n in names] for f in found])
     seen = [k for k in range(len(names)) if shares[:, k].any()]
     foot = np.zeros(len(explained))
     places = np.arange(len(explained))

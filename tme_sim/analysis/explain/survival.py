@@ -233,7 +233,7 @@ def _pairs(
             for a, b in itertools.combinations(range(len(moved)), 2)
         ]
         net, _ = _roll_out(cell_model, cells, as_is, variants, rows)
-        lowest[chosen] = net[chosen].min(axis=1)
+        lowest[chosen] = net[chosen].min(axis=1, initial=np.inf)
     return lowest
 
 
@@ -245,7 +245,7 @@ def explanation(explained: Sequence[Explained], threshold: float) -> Explanation
     }
     for e in explained:
         verdict = e.verdict
-        place = np.array([names.index(n) for n in verdict.put_back])
+        place = np.array([names.index(n) for n in verdict.put_back], int)
         code = np.array([*range(len(FATES)), *(len(FATES) + place)], np.uint8)
         effect = np.zeros((len(e.ids), len(names)), np.float32)
         effect[:, place] = verdict.effect

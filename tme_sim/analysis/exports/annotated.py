@@ -17,6 +17,7 @@ import pandas as pd
 from tme_sim.analysis.figures.palette import PHASE_COLORS, STATUS_COLORS, type_color
 from tme_sim.analysis.metrics import tumor_codes
 from tme_sim.fields.grid import Grid
+from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
 
 NODE = "node"
@@ -30,7 +31,14 @@ def write(run: Run, frames: range, path: Path) -> None:
 
 
 def annotated(run: Run, frame: int) -> anndata.AnnData:
-    """The cells of a frame as AnnData."""
+    """The cells of a frame as AnnData.
+
+    Raises:
+        RunFileError: the run knows no type of cell.
+    """
+    if not run.columns["type"]["categories"]:
+        msg = f"{run.path}: has fields but no cells to export; choose --to csv or vtk"
+        raise RunFileError(msg)
     cells = run.cells(run.times[frame])
     cells.index = pd.Index(cells["id"].astype(str).to_numpy(), name="cell")
     nodes = [name for name, c in run.columns.items() if c["source"] == NODE]

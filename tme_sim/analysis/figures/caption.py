@@ -6,7 +6,7 @@ from surrogates.channels import INPUTS
 from surrogates.evaluation.two_sample import two_sample
 from tme_sim.analysis.metrics import treatments
 from tme_sim.output.run import Run
-from tme_sim.output.summary import DOSE
+from tme_sim.output.summary import DOSE, share_outside
 from tme_sim.scenario.units import DAY, HOUR
 
 LEAST_SITUATIONS = 50  # fewer say nothing about a run
@@ -49,7 +49,7 @@ def inputs_line(run: Run) -> str:
     if names != INPUTS or len(met.type) < LEAST_SITUATIONS:
         return "Inputs: too few are kept to compare them with training."
     found = two_sample(met.inputs, met.genotype, met.type)
-    outside = run.metrics["share_out_of_domain"].mean()
+    outside = share_outside(run)
     return (
         f"Inputs: {found}. A run fills a part of what training covers, so a difference is the "
         f"rule; outside the training domain were {outside:.2%} of its living cells."

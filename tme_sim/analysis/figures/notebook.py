@@ -55,7 +55,7 @@ def plot_burden(run: Run, *, ax: Axes | None = None) -> Axes:
         panels.burden(ax, run, run.summary())
         ax.set_title(f"{run.name}: {ax.get_title(loc='left').lower()}")
         panels.mark_treatments(ax, given)
-        ax.set(xlabel="time [d]", xlim=(0, run.metrics["time"].iloc[-1] / DAY))
+        ax.set(xlabel="time [d]", xlim=(0, run.metrics["time"].iloc[-1] / DAY or 1.0))
         if given:
             ground = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
             ax.legend(handles=panels.treatment_legend(given), loc="lower right", **ground)

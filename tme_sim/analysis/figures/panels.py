@@ -66,11 +66,12 @@ def burden(ax: Axes, run: Run, summary: Summary) -> None:
     rest = by_clone.drop(columns=largest).sum(axis=1).to_numpy()
     if rest.any():
         layers, texts, colors = [*layers, rest], [*texts, "other clones"], [*colors, REST]
-    ax.stackplot(days, layers, colors=colors, alpha=0.85, linewidth=0)
+    if layers:
+        ax.stackplot(days, layers, colors=colors, alpha=0.85, linewidth=0)
     metrics = run.metrics
     ax.plot(metrics["time"] / DAY, metrics["burden"], color="black", linewidth=0.9)
     ax.set(ylabel="living tumor cells", title="Burden by clone")
-    ax.set_ylim(0, 1.25 * float(metrics["burden"].max()))
+    ax.set_ylim(0, 1.25 * max(float(metrics["burden"].max()), 1.0))
     baseline = _point(summary.baseline_time, summary.baseline)
     nadir = _point(summary.nadir_time, summary.nadir)
     if baseline is not None and nadir is not None:
@@ -174,7 +175,11 @@ def treatment_legend(given: list[Treatment]) -> list[Line2D]:
 
 
 def label_ends(ax: Axes, labels: Sequence[Label]) -> None:
-    """Write a name at the end of each curve, right of the axes, none over another."""
+    """Write a name at the end of each curve, right of the axes, none over another.
+
+    A curve without a last value has no name there.
+    """
+    labels = [label for label in labels if np.isfinite(label.height)]
     transform = ax.transScale + ax.transLimits
     size = FontProperties(size=mpl.rcParams["legend.fontsize"]).get_size_in_points()
     height = ax.get_window_extent().height * 72.0 / ax.figure.dpi  # [point]

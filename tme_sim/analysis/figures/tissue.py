@@ -175,6 +175,7 @@ class Tissue:
 
     def _colors(self, cells: dict[str, np.ndarray]) -> np.ndarray:
         table = np.array([to_rgba(type_color(name, self._types)) for name in self._types])
+        table = table.reshape(-1, 4)
         colors: np.ndarray = table[cells["type"]]
         dead = cells["status"] != ALIVE
         tumor = np.isin(cells["type"], self._tumor)

@@ -32,15 +32,18 @@ def draw_muller(run: Run, path: str | Path) -> Path:
     bands = [(k, 0.5 * len(list(halves))) for k, halves in itertools.groupby(order)]
     heights = [part * sizes.to_numpy()[:, k] for k, part in bands]
     names = clone_names(run)
-    named = set(np.argsort(-sizes.to_numpy().max(axis=0), kind="stable")[:_NAMED].tolist())
+    largest = np.argsort(-sizes.to_numpy().max(axis=0, initial=0.0), kind="stable")
+    named = set(largest[:_NAMED].tolist())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 5), layout="constrained")
         axes = figure.subplots()
-        drawn = axes.stackplot(times / DAY, heights, colors=[clone_color(k) for k, _ in bands])
+        colors = [clone_color(k) for k, _ in bands]
+        drawn = axes.stackplot(times / DAY, heights, colors=colors) if bands else []
         labels = {k: area for (k, _), area in zip(bands, drawn, strict=True) if k in named}
         axes.legend(
             [labels[k] for k in sorted(labels)],
             [names[k] for k in sorted(labels)],
+            title=None if labels else "no tumor cells",
             loc="upper left",
             bbox_to_anchor=(1.0, 1.0),
         )
