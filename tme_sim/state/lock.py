@@ -14,11 +14,14 @@ from tme_sim.errors import InputError
 def locked(path: Path) -> Iterator[None]:
     """Be the only process that writes an output, until the end or however this process ends.
 
+    Folders are made; of those nothing was written to, none is left.
+
     Raises:
         InputError: another process is, or there is no place to write.
     """
     file = _beside(path)
     try:
+        made = [folder for folder in path.parents if not folder.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = _opened(file)
     except BlockingIOError as err:
@@ -32,6 +35,9 @@ def locked(path: Path) -> Iterator[None]:
             yield
         finally:
             file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # one is not empty: there is an output
+                for folder in made:
+                    folder.rmdir()
 
 
 def is_locked(path: Path) -> bool:
