@@ -4,6 +4,8 @@ import pytest
 
 from tests.scan.scans import write
 from tme_sim import cli
+from tme_sim.scan.scan import check_store, plan
+from tme_sim.scenario import ScenarioError
 
 TABLE = "therapy.0.dose,seed\n240 mg,1\n,2\n"
 BAD = {
@@ -66,3 +68,24 @@ def test_a_plan_writes_nothing(tmp_path, capsys):
 
     assert "2 shared segments: 40 ticks instead of 60" in capsys.readouterr().out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scan.yaml", "small.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"outcomes": {"given": {"cumulative_dose": {"drug": ["a"]}}}}, "is given in no run"),
+        ({"outcomes": {"own": {"function": {"path": ".x:y"}}}}, "function:"),
+        ({"replicates": 2**70}, "replicates: found"),
+    ],
+)
+def test_absurd_values_are_refused_at_their_line(tmp_path, sections, told):
+    path = write(tmp_path, **sections)
+    with pytest.raises(ScenarioError, match=told) as error:
+        plan(path)
+    assert str(error.value).startswith(f"{path}:")
+
+
+def test_a_store_whose_name_no_folder_can_have_is_refused(tmp_path):
+    study = plan(write(tmp_path, store="x" * 300)).study
+    with pytest.raises(ScenarioError, match=r"store: .*cannot be a store: File name too long"):
+        check_store(study, resume=False)

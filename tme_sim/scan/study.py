@@ -16,6 +16,7 @@ from tme_sim.scenario.units import UnitError, format_quantity, parse_quantity, s
 Overrides = dict[str, Any]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 SECTIONS = ("axes", "zip", "set", "search", "choices", "parameters")  # where dotted paths are keys
+MOST_REPLICATES = 100_000
 DIGITS = 10  # of a value from a range, so that 5 does not read 4.999999999999999
 Kind = TypeVar("Kind", bound="Study")
 
@@ -79,7 +80,7 @@ class Study(Strict):
     name: str = Field(default="scan", pattern=NAME)
     scenario: str
     set: dict[str, Any] = Field(default_factory=dict)
-    replicates: int = Field(default=1, ge=1)
+    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
     seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
     outcomes: dict[str, dict[str, Any]] = Field(min_length=1)
     keep: Literal["all", "failed", "best", "none"] = "failed"
