@@ -8,6 +8,7 @@ import pytest
 from tests.scan.scans import write
 from tme_sim import cli
 from tme_sim.scan import scan
+from tme_sim.scenario import ScenarioError
 
 END = {"end": {"burden": {}}}
 TABLE = "therapy.0.dose,seed\n240 mg,1\n,2\n"
@@ -144,3 +145,24 @@ def test_without_shared_memory_a_scan_is_refused_before_its_first_run(
     assert cli.main(["scan", str(write(tmp_path))]) == 2
     assert "/dev/shm" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"outcomes": {"given": {"cumulative_dose": {"drug": ["a"]}}}}, "is given in no run"),
+        ({"outcomes": {"own": {"function": {"path": ".x:y"}}}}, "function:"),
+        ({"replicates": 2**70}, "replicates: found"),
+    ],
+)
+def test_absurd_values_are_refused_at_their_line(tmp_path, sections, told):
+    path = write(tmp_path, **sections)
+    with pytest.raises(ScenarioError, match=told) as error:
+        scan.plan(path)
+    assert str(error.value).startswith(f"{path}:")
+
+
+def test_a_store_whose_name_no_folder_can_have_is_refused(tmp_path):
+    study = scan.plan(write(tmp_path, store="x" * 300)).study
+    with pytest.raises(ScenarioError, match=r"store: .*cannot be a store: File name too long"):
+        scan.check_store(study, resume=False)

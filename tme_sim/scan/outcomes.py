@@ -224,13 +224,16 @@ def _fault(name: str, parameters: dict[str, Any], scenarios: Sequence[Scenario])
     """Why an outcome cannot be asked for; None where it can."""
     try:
         function, given = _resolved(name, parameters)
+    except (TypeError, ValueError, ImportError, AttributeError, KeyError) as err:
+        return f"{name}: {err}"
+    try:
         inspect.signature(function).bind(None, **given)
     except TypeError as err:
         known = list(inspect.signature(function).parameters)[1:]
         return f"{name}: {err}; its parameters are {known}"
     except (Exception, SystemExit) as err:  # whatever the user's code raises
         return f"{name}: {type(err).__name__}: {err}"
-    drugs = {entry.drug for scenario in scenarios for entry in scenario.therapy}
+    drugs = sorted({entry.drug for scenario in scenarios for entry in scenario.therapy})
     if name == cumulative_dose.__name__ and given["drug"] not in drugs:
         return f"{given['drug']!r} is given in no run; {nearest(given['drug'], drugs)}"
     if name == toxicity.__name__ and not any(map(healthy_groups, scenarios)):

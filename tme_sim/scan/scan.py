@@ -127,7 +127,12 @@ def open_store(study: Study, *, resume: bool) -> Store:
 def check_store(study: Study, *, resume: bool) -> None:
     """Refuse a store that ``open_store`` would refuse; nothing is written."""
     folder = study.folder()
-    if (folder / "work").exists() and not resume:
+    try:
+        exists = (folder / "work").exists()
+    except OSError as err:  # a name that no folder can have
+        msg = f"{folder}: cannot be a store: {err.strerror}"
+        raise study.document.error(("store",), msg) from err
+    if exists and not resume:
         msg = f"{folder} exists: go on with --resume, or give the study another name or store"
         raise InputError(msg)
     place = next(p for p in (folder, *folder.absolute().parents) if p.exists())

@@ -18,6 +18,7 @@ Overrides = dict[str, Any]
 SECTIONS = ("axes", "zip", "set", "search", "choices", "parameters")  # where dotted paths are keys
 # of the table of results, beside axes and outcomes
 COLUMNS = ("arm", "arms", "seed", "status", "message", "digest", "key")
+MOST_REPLICATES = 100_000
 DIGITS = 10  # of a value from a range, so that 5 does not read 4.999999999999999
 Kind = TypeVar("Kind", bound="Study")
 
@@ -81,7 +82,7 @@ class Study(Strict):
     name: Title = "scan"
     scenario: str
     set: dict[str, Any] = Field(default_factory=dict)
-    replicates: int = Field(default=1, ge=1)
+    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
     seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
     outcomes: dict[str, dict[str, Any]] = Field(min_length=1)
     keep: Literal["all", "failed", "best", "none"] = "failed"
