@@ -1,12 +1,13 @@
 """Continue a run: from which checkpoint, and whether under the conditions that are asked for."""
 
 import shlex
+import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
-from tme_sim.output.describe import provenance_of
+from tme_sim.output.describe import PACKAGES, provenance_of
 from tme_sim.output.layout import POLICY
 from tme_sim.output.run import Run
 from tme_sim.scenario import Scenario, load_scenario
@@ -110,6 +111,19 @@ def refuse_other_conditions(run: Run, saved: Scenario, asked: Scenario) -> None:
             f"--at '{time_in_words(run.end)}' {shown}"
         )
         raise InputError(msg)
+
+
+def warn_of_other_versions(run: Run, model: TumorModel) -> None:
+    """Warn where what computes is not what it was: the result may not be the same to the bit."""
+    begun, now = run.provenance, provenance_of(model)
+    other = [
+        f"{name} {begun[name]}, now {now[name]}"
+        for name in (*PACKAGES, "tme_sim", "machine")
+        if begun.get(name, "") != now.get(name, "")
+    ]
+    if other:
+        msg = f"{run.path} was begun with {'; '.join(other)}: results may differ in their last bits"
+        warnings.warn(msg, stacklevel=2)
 
 
 def refuse_other_deciders(run: Run, model: TumorModel) -> None:

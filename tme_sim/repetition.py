@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tme_sim.continuation import refuse_untrusted
 from tme_sim.errors import InputError
+from tme_sim.output.layout import RESUMED
 from tme_sim.output.run import Run, open_run
 from tme_sim.scenario import Scenario, load_scenario
 from tme_sim.simulation import Progress, branch, simulate
@@ -74,6 +75,7 @@ def causes(run: Run, again: Run) -> list[str]:
         f"{name.replace('_', ' ')} {old.get(name, 'none')}, now {new.get(name, 'none')}"
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name) and name not in NO_CAUSES
+        if not name.startswith(RESUMED)
     ]
 
 

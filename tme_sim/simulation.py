@@ -20,6 +20,7 @@ from tme_sim.continuation import (
     refuse_untrusted,
     refuse_without_checkpoint,
     saved_state,
+    warn_of_other_versions,
     with_washout,
 )
 from tme_sim.errors import InputError
@@ -193,6 +194,7 @@ def _restored(run: Run, state: dict[str, Any], *, device: str) -> TumorModel:
     """The model of a run at a checkpoint, with what decided in it."""
     model = TumorModel(run.scenario, device=device, state=state["model"])
     refuse_other_deciders(run, model)
+    warn_of_other_versions(run, model)
     model.therapy.load_policies(run.scenario)
     return model
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tme_sim.model.tumor_model import TumorModel
     from tme_sim.state.columns import Population
 
-_PACKAGES = ("numpy", "numba", "torch", "mesa", "h5py")
+PACKAGES = ("numpy", "numba", "torch", "mesa", "h5py")
 _SCRATCH = ("nodes", "inputs", "outputs")
 
 
@@ -139,7 +139,7 @@ def provenance_of(model: "TumorModel") -> dict[str, str | int]:
         "tme_sim": VERSION,
         "python": platform.python_version(),
     }
-    for package in _PACKAGES:
+    for package in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[package] = version(package)
     found["machine"] = f"{platform.system()} {platform.machine()}"

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.output.layout import POLICY, REPAIRED, RunFileError
+from tme_sim.output.layout import POLICY, REPAIRED, RESUMED, RunFileError
 from tme_sim.scenario.units import DAY, HOUR
 from tme_sim.text import printable
 
@@ -116,10 +116,14 @@ def _origin(run: "Run") -> Iterator[tuple[str, str]]:
     for found in run.inputs:
         yield found.what, f"{found.path}, sha256 {found.sha256[:12]}, kept in this file"
     versions = [
-        f"{n} {v}" for n, v in origin.items() if n not in NO_PACKAGES and not n.startswith(POLICY)
+        f"{n} {v}"
+        for n, v in origin.items()
+        if n not in NO_PACKAGES and not n.startswith((POLICY, RESUMED))
     ]
     yield "made with", f"tme-sim {origin['tme_sim']}, {', '.join(versions)}; {origin['machine']}"
     yield "started", str(origin["started"])
+    for name in (name for name in origin if name.startswith(RESUMED)):
+        yield "resumed", f"{name.removeprefix(RESUMED)}: {origin[name]}"
     if run.timers:
         spent = sorted(run.timers.items(), key=lambda item: -item[1])
         total = sum(run.timers.values()) or 1.0

@@ -112,6 +112,8 @@ REPAIRED = "repaired"  # and what was lost: stop reason of a copy of what was wh
 
 POLICY = "policy "  # and its name: the fact of /provenance that holds the hash of a user's policy
 
+RESUMED = "resumed "  # and when: a fact of /provenance that tells what was another than at first
+
 MIN_CHUNK_ROWS = 512
 MAX_CHUNK_ROWS = 65536
 TABLE_CHUNK_ROWS = 2048

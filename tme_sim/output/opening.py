@@ -69,11 +69,15 @@ def refuse_unsealed(file: h5py.File, path: Path, sealed: SealedFile | None) -> N
     raise RunFileError(msg)
 
 
-def refuse_foreign(group: h5py.Group, path: Path) -> None:
-    """Refuse data that lies elsewhere: a file could show any other of its reader's as its own.
+def own_data(group: h5py.Group, path: Path) -> list[h5py.Dataset]:
+    """Every data set of a file.
 
     What a kill has left in pieces cannot be read by anyone, and is passed over.
+
+    Raises:
+        RunFileError: one lies elsewhere: so a file could show any other of its reader's.
     """
+    found: list[h5py.Dataset] = []
     names: list[str] = []
     with contextlib.suppress(*_IN_PIECES):
         names += group
@@ -82,11 +86,14 @@ def refuse_foreign(group: h5py.Group, path: Path) -> None:
             link = group.get(name, getlink=True)
             item = group[name] if isinstance(link, h5py.HardLink) else None
             if isinstance(item, h5py.Group):
-                refuse_foreign(item, path)
+                found += own_data(item, path)
             elif item is None or (isinstance(item, h5py.Dataset) and _lies_elsewhere(item)):
                 where = f"{group.name}/{name}"
                 msg = f"{path}: {where} is data of another place, which no run file holds; not read"
                 raise RunFileError(msg)
+            elif isinstance(item, h5py.Dataset):
+                found.append(item)
+    return found
 
 
 def _sealed(path: Path, *, tolerant: bool) -> SealedFile | None:

@@ -263,6 +263,8 @@ class Recorder:
         finally:
             part.unlink(missing_ok=True)
         file = h5py.File(self.path, "r+")
+        if source is None:
+            facts = _of_resuming(file["provenance"].attrs, facts)
         past.drop(file, "cells", {q.name for q in self._quantities})
         past.drop(file, "fields", set(self._fields))
         self._lay_out(file, model, facts)
@@ -300,6 +302,16 @@ class Recorder:
         metrics = {name: units(name, substrate_units) for name in self._columns}
         if _require_metrics(file, metrics):
             self._sums.pop("metrics/values", None)
+
+
+def _of_resuming(begun: Mapping[str, Any], facts: Mapping[str, str | int]) -> dict[str, str | int]:
+    """What to add to the facts of a run that goes on: when, and with what that is not as it was."""
+    other = [
+        f"{name} {value}"
+        for name, value in facts.items()
+        if name != "started" and begun.get(name) != value
+    ]
+    return {f"{layout.RESUMED}{facts['started']}": ", ".join(other) or "as begun"}
 
 
 @contextlib.contextmanager

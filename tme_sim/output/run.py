@@ -16,7 +16,7 @@ from tme_sim.output.drawing import drawing
 from tme_sim.output.info import WIDTH, info
 from tme_sim.output.inputs import Input
 from tme_sim.output.layout import Extent, RunFileError
-from tme_sim.output.opening import reading, refuse_foreign, refuse_unsealed
+from tme_sim.output.opening import own_data, reading, refuse_unsealed
 from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, summarize
 from tme_sim.scenario.units import minutes
@@ -57,10 +57,10 @@ class Run:
     def __init__(self, path: str | Path, *, unsealed: bool = False) -> None:
         self.path = Path(path)
         with reading(self.path) as (file, sealed):
-            refuse_foreign(file, self.path)
+            data = own_data(file, self.path)
             if not unsealed:
                 refuse_unsealed(file, self.path, sealed)
-            structure.check(file, self.path)
+            structure.check(file, data, self.path)
             self.sealed = sealed is not None
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])

@@ -7,13 +7,14 @@ than the bytes of the file can be; that codes stand for something.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from tme_sim.output import past
 from tme_sim.output.balances import GROUP as BALANCES
 from tme_sim.output.layout import REQUIRED_COLUMNS, TABLES, Extent, RunFileError
 from tme_sim.output.situations import GROUP as SITUATIONS
@@ -28,14 +29,19 @@ DENSEST = 200  # bytes that one byte of the file can hold: twice what lzf reache
 NUMBERS = "biuf"
 
 
-def check(file: h5py.File, path: Path) -> None:
+def check(file: h5py.File, data: Sequence[h5py.Dataset], path: Path) -> None:
     """Refuse a file that is not laid out as a run.
+
+    Args:
+        file: the run file.
+        data: every data set of it.
+        path: what messages call it.
 
     Raises:
         RunFileError: the first part that is wrong, by its name in the file.
     """
     try:
-        fault = next(_faults(file, path.stat().st_size), "")
+        fault = next(_faults(file, data, path.stat().st_size), "")
     except (
         AttributeError,
         IndexError,
@@ -106,7 +112,7 @@ def check_codes(values: np.ndarray, low: int, end: int, name: str) -> None:
         raise ValueError(msg)
 
 
-def _faults(file: h5py.File, n_bytes: int) -> Iterator[str]:
+def _faults(file: h5py.File, data: Sequence[h5py.Dataset], n_bytes: int) -> Iterator[str]:
     """What is wrong, the first part first."""
     extent = Extent(*(int(n) for n in file.attrs["committed"]))
     if min(extent) < 0:
@@ -117,7 +123,7 @@ def _faults(file: h5py.File, n_bytes: int) -> Iterator[str]:
     for name in ("stop_reason", "format"):
         if not isinstance(file.attrs[name], str):
             yield f"{name} is no text"
-    yield from _too_large(file, extent, n_bytes)
+    yield from _too_large(data, extent, n_bytes)
     yield from _scenario(file)
     yield from _facts(file)
     yield from _frames(file["frames"], extent)
@@ -127,25 +133,17 @@ def _faults(file: h5py.File, n_bytes: int) -> Iterator[str]:
     yield from _others(file, extent)
 
 
-def _too_large(file: h5py.File, extent: Extent, n_bytes: int) -> Iterator[str]:
+def _too_large(data: Sequence[h5py.Dataset], extent: Extent, n_bytes: int) -> Iterator[str]:
     """Data sets of which more is committed than the file has bytes for."""
-    rows = {"cells": extent.rows, "metrics": extent.metrics}
-    rows |= dict.fromkeys(("frames", "fields", SITUATIONS), extent.frames)
-    rows |= {name: getattr(extent, name) for name in TABLES}
-    found = []
-
-    def measure(name: str, item: Any) -> None:
-        if not isinstance(item, h5py.Dataset) or not item.shape:
-            return
-        first, *wide = item.shape
-        n = float(min(first, rows.get(name.partition("/")[0], first)))
-        chunk = float(np.prod(item.chunks or (), dtype=float)) if n else 0.0
-        if max(n * float(np.prod(wide)), chunk) * item.dtype.itemsize > DENSEST * n_bytes:
-            found.append(name)
-
-    file.visititems(measure)
-    for name in found:
-        yield f"/{name} is declared larger than what the file can hold"
+    lengths = past.lengths(extent)
+    for dataset in data:
+        if not dataset.shape:
+            continue
+        first, *wide = dataset.shape
+        n = float(min(first, lengths.get(dataset.name.split("/")[1], first)))
+        chunk = float(np.prod(dataset.chunks or (), dtype=float)) if n else 0.0
+        if max(n * float(np.prod(wide)), chunk) * dataset.dtype.itemsize > DENSEST * n_bytes:
+            yield f"{dataset.name} is declared larger than what the file can hold"
 
 
 def _scenario(file: h5py.File) -> Iterator[str]:
