@@ -8,23 +8,12 @@ import pytest
 
 import tme_sim
 from tests.model.small import small
-from tme_sim import cli
 from tme_sim.continuation import checkpoint_folder
 from tme_sim.errors import TickError
 from tme_sim.fields import Microenvironment, SolveError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.state import checkpoint
 
-POLICY = """
-def fails(visits, share):
-    if len(visits) > 2:
-        return 1 / (len(visits) - 3)
-    return share
-
-
-def leaves(visits, share):
-    raise SystemExit(7)
-"""
 BUNDLE = {
     *("scenario.yaml", "resolved.json", "provenance.json", "traceback.txt", "failed_state.npz"),
     "last_checkpoint/tick_0000000012.npz",
@@ -76,22 +65,6 @@ def test_a_step_that_fails_leaves_the_last_whole_tick_and_a_bundle(tmp_path, mon
     assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
-def test_a_policy_that_raises_is_named_with_its_line(scenario_file, tmp_path, capsys):
-    rules = tmp_path / "rules.py"
-    code = cli.main(["run", str(scenario_file("fails")), "-o", "run.h5", "--quiet"])
-    error = capsys.readouterr().err
-    assert code == 1
-    assert error.count("\n") == 1
-    assert f"failed: {rules}:4: ZeroDivisionError: division by zero; for a bug report" in error
-    with zipfile.ZipFile("run.h5.bugreport.zip") as file:
-        assert "return 1 / (len(visits) - 3)" in file.read("traceback.txt").decode()
-
-
-def test_a_policy_that_leaves_python_does_not_end_the_program(scenario_file, tmp_path, capsys):
-    assert cli.main(["run", str(scenario_file("leaves")), "-o", "run.h5", "--quiet"]) == 1
-    assert f"{tmp_path / 'rules.py'}:9: SystemExit: 7" in capsys.readouterr().err
-
-
 def test_without_room_for_a_bundle_the_line_still_comes(tmp_path, monkeypatch):
     failing_at(2, monkeypatch, MemoryError())
     monkeypatch.setattr("zipfile.ZipFile.writestr", _no_room)
@@ -101,18 +74,3 @@ def test_without_room_for_a_bundle_the_line_still_comes(tmp_path, monkeypatch):
 
 def _no_room(*_args):
     raise OSError(28, "No space left on device")
-
-
-@pytest.fixture
-def scenario_file(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "rules.py").write_text(POLICY)
-
-    def write(function):
-        rule = {"visit_every": "12 min", "policy": f"rules.py:{function}"}
-        therapy = [{"drug": "vemurafenib", "dose": "960 mg", "every": "12 min", "adaptive": rule}]
-        data = small().document.data | {"therapy": therapy}
-        (tmp_path / "small.yaml").write_text(json.dumps(data))
-        return tmp_path / "small.yaml"
-
-    return write

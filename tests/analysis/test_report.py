@@ -16,7 +16,7 @@ from tme_sim.analysis.metrics import (
     treatments,
     tumor_codes,
 )
-from tme_sim.output.layout import RunFileError
+from tme_sim.errors import InputError
 from tme_sim.output.run import open_run
 
 
@@ -177,5 +177,5 @@ def test_the_folder_of_a_report_is_made(run, tmp_path):
 
 
 def test_another_suffix_is_refused(run, tmp_path):
-    with pytest.raises(RunFileError, match=r"a \.png, \.pdf or \.svg file"):
+    with pytest.raises(InputError, match=r"a \.png, \.pdf or \.svg file"):
         report.draw(run, tmp_path / "run.docx")

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import h5py
 import pytest
 
-from tests.output.stand_in import record
+from tests.output.stand_in import changing, record
 from tme_sim import cli, simulation
 
 ODD = "a b%20'\"<script>alert(1)<=x ü"
@@ -123,7 +122,7 @@ def test_arguments_that_cannot_be_are_refused_in_one_message(run, command, words
 def test_info_prints_no_commands_to_the_terminal(run, tmp_path, capsys):
     path = tmp_path / "r.h5"
     path.write_bytes(run.read_bytes())
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         file["scenario"].attrs["name"] = "a\x1b]0;owned\x07"
         file.attrs["stop_reason"] = "\x1b[2J"
     assert cli.main(["info", str(path)]) == 0
@@ -160,9 +159,12 @@ def test_the_next_command_that_is_printed_is_one(scenario, tmp_path, capsys):
         ("raise KeyError('x')", "KeyError"),
         (
             "def rule(visits, share): return visits.nothing",
-            "failed at .*rules.py:1: AttributeError",
+            "rules.py:1: the policy failed: AttributeError",
         ),
-        ("def rule(visits, share): raise SystemExit(7)", "failed at .*rules.py:1: SystemExit: 7"),
+        (
+            "def rule(visits, share): raise SystemExit(7)",
+            "rules.py:1: .* SystemExit: 7",
+        ),
     ],
 )
 def test_a_policy_that_fails_is_told_with_its_fault(code, words, scenario, tmp_path, capsys):

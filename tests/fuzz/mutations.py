@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from tme_sim.output.seal import seal
 from tme_sim.scenario.load import schema
 
 MOST_CHANGES = 3
@@ -229,6 +230,7 @@ def hdf5(path, generators):
             file.visit(names.append)
             if names:
                 change_hdf5(file, pick(rng, names), rng)
+    seal(path)  # who changes a file on purpose can seal it again
 
 
 def change_hdf5(file, name, rng):

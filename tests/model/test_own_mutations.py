@@ -120,7 +120,7 @@ surrogate: {name: teacher}
 """
 CASES = [
     ("RAS:", "RAZ:", 7, "evolution.mine.nodes.RAZ: 'RAZ' is unknown to the cell model; did you "),
-    ("1e-7", "1.5", 7, "found 1.5 per division, but at most 1 is possible"),
+    ("1e-7", "1.5", 7, "found '1.5 per division', but 1e-18 to 1"),
     ("mine: {rate", "NRAS_Q61: {rate", 7, "knows what this mutation does; leave out `nodes`"),
     ("mine: {rate: 1e-7 per division, ", "mine: {", 7, "the key 'rate' is missing"),
     ("times: 3", "times: 30", 7, "found 30, but at most 10 is allowed"),

@@ -222,7 +222,7 @@ def no_attribute(file):
 def test_parts_that_are_not_a_runs_are_named_before_anything_is_read(tmp_path, change, told):
     path = tmp_path / "run.h5"
     record(path, StandIn(20), ticks=40)
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         change(file)
     with pytest.raises(RunFileError, match=f"{path.name}: is damaged or not whole: .*{told}"):
         open_run(path)
@@ -232,7 +232,7 @@ def test_parts_that_are_not_a_runs_are_named_before_anything_is_read(tmp_path, c
 def test_values_that_stand_for_nothing_are_told_where_they_are_read(tmp_path, name, value):
     path = tmp_path / "run.h5"
     record(path, StandIn(20), ticks=2)
-    with h5py.File(path, "r+") as file:
+    with changing(path) as file:
         file["cells"][name][0] = value
     with pytest.raises(RunFileError, match=f"/cells/{name} holds"):
         open_run(path).frame(0, (name,))

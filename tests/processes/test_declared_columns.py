@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
 @functools.cache
 def coupling():
     """That of the small scenario, with everything that a process may ask for."""
-    scenario = small(evolution={"NRAS_Q61": {"rate": "0.3 per division"}})
+    scenario = small(evolution={"NRAS_Q61": {"rate": "0.09 per division"}})
     made = Coupling.of(scenario, Mind())
     types = made.cell_types
     return dataclasses.replace(

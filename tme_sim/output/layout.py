@@ -77,6 +77,7 @@ FORMAT_VERSION = 2
 SEALED_SINCE = 2  # version of the format
 
 REQUIRED_COLUMNS = ("id", "type", "group", "clone", "position", "radius", "status", "phase")
+NAMED = ("type", "group", "phase", "status")  # columns whose codes have names
 STANDARD_COLUMNS = (
     *REQUIRED_COLUMNS,
     "volume",

@@ -383,8 +383,8 @@ def _require_cells(file: h5py.File, q: Quantity, *, rows: int, chunk: int) -> No
         fletcher32=True,
     )
     dataset.attrs.update({"meaning": q.meaning, "source": q.source})
-    if q.categories:
-        dataset.attrs["categories"] = list(q.categories)
+    if q.categories or q.name in layout.NAMED:
+        dataset.attrs["categories"] = np.array(q.categories, h5py.string_dtype())
 
 
 def _require_field(

@@ -16,11 +16,10 @@ import numpy as np
 
 from tme_sim.output import past
 from tme_sim.output.balances import GROUP as BALANCES
-from tme_sim.output.layout import REQUIRED_COLUMNS, TABLES, Extent, RunFileError
+from tme_sim.output.layout import NAMED, REQUIRED_COLUMNS, TABLES, Extent, RunFileError
 from tme_sim.output.situations import GROUP as SITUATIONS
 
 GROUPS = ("scenario", "provenance", "frames", "cells", "fields", "metrics", "timers", *TABLES)
-NAMED = ("type", "group", "phase", "status")  # columns whose codes have names
 FRAMES = {"time": "f", "tick": "iu", "start": "iu", "count": "iu"}
 METRICS = ("time", "burden", "births", "deaths", "arrivals", "n_clones",
            "share_out_of_domain", "sigma_mean")  # fmt: skip

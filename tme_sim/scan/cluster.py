@@ -43,7 +43,6 @@ def connect(study: Study, *, workers: int | None, scheduler: str | None) -> Iter
     from dask.distributed import Client  # an extra
 
     check(study, scheduler=scheduler)
-    os.environ.update(ENVIRONMENT)  # before workers import numba
     with dask.config.set(SETTINGS):
         if scheduler is not None:
             with Client(scheduler) as client:
@@ -97,6 +96,7 @@ def _own(study: Study, workers: int) -> Any:
             "security": security,
             "shared_temp_directory": str(jobs.resolve()),
             "scheduler_options": {"dashboard": False},
+            "job_script_prologue": [f"export {key}={value}" for key, value in ENVIRONMENT.items()],
         }
         owned = SLURMCluster(**{**usual, **study.cluster["slurm"]})
         owned.scale(workers)
@@ -106,6 +106,7 @@ def _own(study: Study, workers: int) -> Any:
         n_workers=workers,
         threads_per_worker=1,
         memory_limit=0,
+        env=ENVIRONMENT,  # of the workers, not of this process, which may have its threads already
         security=security,
         silence_logs=logging.CRITICAL,
         dashboard_address=None,

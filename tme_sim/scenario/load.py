@@ -1,7 +1,7 @@
 """Load a scenario: read, override, fill in presets, convert units, check names."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from tme_sim.scenario.assemble import assemble, place_of_preset
 from tme_sim.scenario.checks import check
 from tme_sim.scenario.document import Document, no_text, parse_document, read_document
 from tme_sim.scenario.errors import ScenarioError
-from tme_sim.scenario.names import SHOWN
 from tme_sim.scenario.overrides import apply_overrides
 from tme_sim.scenario.scenario import Scenario
 from tme_sim.scenario.tables import table_text
 
 # presets may give what these require
+_Fault = tuple[tuple[Any, ...], str]  # path and message
 _PARTS = ("SubstrateSpec", "DrugSpec", "CellTypeSpec", "MutationSpec")
 
 
@@ -81,6 +81,9 @@ def _document(source: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(source, Mapping):
         data = _plain(source)
         document = Document(data, text=json.dumps(data, indent=2))
+        for path, text in _texts(data):
+            if fault := no_text(text):
+                raise document.error(path, fault)
     elif isinstance(source, str) and "\n" in source:
         document = parse_document(source, name="scenario")
     else:
@@ -97,17 +100,27 @@ def _plain(value: Any) -> Any:
         return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, str) and (fault := no_text(value)):
-        msg = f"{value[:SHOWN]!r}: {fault}"
-        raise ScenarioError(msg, "scenario")
     if isinstance(value, (str, int, float)) or value is None:
         return value
     return value.item() if callable(getattr(value, "item", None)) else str(value)
 
 
+def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Every text of plain data, keys too, with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield path, key
+            yield from _texts(item, (*path, key))
+    elif isinstance(value, list):
+        for k, item in enumerate(value):
+            yield from _texts(item, (*path, k))
+
+
 def first_error(err: ValidationError, document: Document) -> ScenarioError:
     """The first error in the file's order, in words; the others are counted."""
-    found = [_in_words(error) for error in err.errors()]
+    found = _without_followers([_in_words(error) for error in err.errors()])
     path, message = min(found, key=lambda item: _line(item[0], document))
     more = len(found) - 1
     message += f" (and {more} more errors)" if more else ""
@@ -115,6 +128,14 @@ def first_error(err: ValidationError, document: Document) -> ScenarioError:
     if place is not None:
         return ScenarioError(f"{'.'.join(map(str, path))}: {message}", place)
     return document.error(path, message)
+
+
+def _without_followers(
+    found: list[tuple[tuple[Any, ...], str]],
+) -> list[tuple[tuple[Any, ...], str]]:
+    """Errors without those of a whole that only follow from what is wrong with a part of it."""
+    parts = {path[:end] for path, _ in found for end in range(len(path))}
+    return [(path, message) for path, message in found if path not in parts]
 
 
 def _line(path: tuple[Any, ...], document: Document) -> int:

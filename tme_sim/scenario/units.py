@@ -29,9 +29,9 @@ BARE_UNITS = ("1", "cells")
 POSSIBLE = {
     "min": (1e-3, 1e7),
     "1/min": (1e-12, 1e6),
-    "um": (1e-3, 1e6),
+    "um": (1e-3, 1e7),
     "1/um": (1e-9, 1e3),
-    "um^3": (1.0, 1e6),
+    "um^3": (1e-3, 1e6),
     "um/min": (1e-9, 1e6),
     "um^2/min": (1e-6, 1e8),
     "um^3/min": (1e-9, 1e9),
