@@ -11,7 +11,7 @@ BAD = {
     "a negative count": ("count: 80", "count: -80", "-80"),
     "an unknown drug": ("drug: vemurafenib", "drug: vemurafenob", "did you mean 'vemurafenib'"),
     "no YAML": ("format: 1", "format: [1", "small.yaml"),
-    "a domain that does not fit in memory": ("300 um\n  - 300 um", "9 m\n  - 9 m", "TB of memory"),
+    "a domain of too many vessels": ("300 um\n  - 300 um", "9 m\n  - 9 m", "at most 100,000"),
 }
 
 

@@ -226,12 +226,12 @@ def test_other_code_of_a_policy_is_refused(tmp_path):
 
 
 def test_who_goes_on_with_a_run_is_told_beside_who_began_it(tmp_path):
-    begun = simulated(tmp_path / "a.h5", until="12 h")
+    begun = simulated(tmp_path / "a.h5", until="12 h").provenance
     first = simulation.resume(tmp_path / "a.h5", until="24 h").provenance
-    added = {name: value for name, value in first.items() if name not in begun.provenance}
+    added = {name: value for name, value in first.items() if name not in begun}
     assert [name.split()[0] for name in added] == ["resumed"]
     assert list(added.values()) == ["as begun"]
-    assert {name: first[name] for name in begun.provenance} == begun.provenance
+    assert {name: first[name] for name in begun} == begun
     with changing(tmp_path / "a.h5") as file:
         file["provenance"].attrs["numpy"] = "1.0"
     with pytest.warns(UserWarning, match=r"begun with numpy 1\.0, now .* last bits"):
