@@ -75,8 +75,7 @@ def processes(tmp_path_factory):
     fresh, old = start(cache, 1, **FRESH), start(cache, 1, **FRESH, **OLD)
     found = {"fresh": digests(fresh), "old": digests(old)}
     assert list(cache.rglob("*.nbc"))
-    crowded = start(cache, 4, NUMBA_NUM_THREADS="4")  # more threads than this machine may have
-    return found | {"used": digests(start(cache, 2, **USED)), "crowded": digests(crowded)}
+    return found | {"used": digests(start(cache, 2, **USED)), "cache": cache}
 
 
 def test_every_shipped_scenario_is_there(processes):
@@ -86,7 +85,12 @@ def test_every_shipped_scenario_is_there(processes):
 
 def test_compiled_kernels_threads_hash_seed_and_locale_change_no_bit(processes):
     assert processes["used"] == processes["fresh"]
-    assert processes["crowded"] == processes["fresh"]
+
+
+@pytest.mark.skipif("CROWDED" not in os.environ, reason="CROWDED=1 asks for it")
+def test_more_threads_than_cores_change_no_bit(processes):
+    crowded = digests(start(processes["cache"], 4, NUMBA_NUM_THREADS="4"))
+    assert crowded == processes["fresh"]
 
 
 def test_the_instruction_set_changes_no_bit(processes):

@@ -47,7 +47,7 @@ def check(outcomes):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failed_operation_costs_no_result(shim, tmp_path, kind):
-    outcomes = sweep(shim, tmp_path, kind, first=3, step=41)
+    outcomes = sweep(shim, tmp_path, kind, first=3, step=61)
     assert len(outcomes) > 10
     check(outcomes)
 

@@ -63,7 +63,11 @@ def page(place, name):
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("scan", signal.SIGTERM), ("scan", signal.SIGINT), ("optimize", signal.SIGTERM)],
+    [
+        ("scan", signal.SIGTERM),
+        pytest.param("scan", signal.SIGINT, marks=pytest.mark.campaign),
+        pytest.param("optimize", signal.SIGTERM, marks=pytest.mark.campaign),
+    ],
 )
 def test_a_signal_ends_a_study_with_the_line_that_continues_it(tmp_path, kind, number):
     path = write(tmp_path, replicates=1, **(SEARCH if kind == "optimize" else {}))

@@ -74,8 +74,11 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("files", ["*.nbc", "*.nbi", "*.nb?"])
+@pytest.mark.parametrize(("files", "damage"), [
+    ("*.nbc", "flipped"), ("*.nbi", "cut"), ("*.nb?", "empty"),
+    *(pytest.param(files, damage, marks=pytest.mark.campaign)
+      for files in ("*.nbc", "*.nbi", "*.nb?") for damage in DAMAGE),
+])  # fmt: skip
 def test_what_is_damaged_is_made_anew(run, tmp_path, files, damage):
     run("Rates", 2.0)
     found = list((tmp_path / "cache").rglob(files))
