@@ -49,7 +49,7 @@ def export(folder, *, again):
 def a_scan(folder, *, again):
     here = contextlib.nullcontext(scans.Here())
     client = mock.patch.object(scan, "connect", return_value=here)
-    with client:
+    with client, mock.patch("dask.distributed.wait"):
         planned = scan.plan(folder / "scan.yaml")
         table = scan.run(planned, resume=again and (folder / "out").exists())
     return int((table["status"] != "done").any())
