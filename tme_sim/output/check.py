@@ -123,7 +123,9 @@ def _blocks(sealed: SealedFile) -> list[str]:
 
 
 def _has_ended(file: h5py.File) -> bool:
-    return bool(file.attrs["format_version"] >= layout.SEALED_SINCE and file.attrs["stop_reason"])
+    return bool(
+        file.attrs["format_version"] >= layout.SEALED_SINCE and layout.stop_reason(file.attrs)
+    )
 
 
 def _is_of(state: dict[str, Any], file: h5py.File) -> bool:

@@ -67,8 +67,9 @@ Plain HDF5, not SWMR: the file is flushed before and after ``committed`` is rais
 after the writer was killed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tme_sim.errors import InputError
 
@@ -167,6 +168,14 @@ TABLES: dict[str, tuple[TableColumn, ...]] = {
         TableColumn("name", "text", "1", "its name"),
     ),
 }
+
+
+def stop_reason(attributes: Mapping[str, Any]) -> str:
+    """Why a run ended; "" while it has not, and where a kill in its last moment left pieces."""
+    try:
+        return str(attributes["stop_reason"])
+    except (KeyError, OSError, RuntimeError):
+        return ""
 
 
 def chunk_rows(n_cells: int) -> int:

@@ -57,7 +57,7 @@ def refuse_unsealed(file: h5py.File, path: Path, sealed: SealedFile | None) -> N
     Raises:
         RunFileError: says what may have happened.
     """
-    ended = file.attrs["format_version"] >= layout.SEALED_SINCE and file.attrs["stop_reason"]
+    ended = file.attrs["format_version"] >= layout.SEALED_SINCE and layout.stop_reason(file.attrs)
     if not ended or sealed is not None:
         return
     if is_locked(path):

@@ -43,7 +43,7 @@ def copy_whole(old: h5py.File, new: h5py.File, extent: Extent) -> dict[str, int]
     The bookkeeping of HDF5 beyond it may be in pieces where the writer was killed inside a write:
     such a file can be read, but changing it in place corrupts memory.
     """
-    new.attrs.update(old.attrs)
+    new.attrs.update({name: old.attrs[name] for name in old.attrs if name != "stop_reason"})
     new.attrs["format_version"] = layout.FORMAT_VERSION
     new.attrs["complete"] = False
     new.attrs["stop_reason"] = ""
@@ -53,7 +53,7 @@ def copy_whole(old: h5py.File, new: h5py.File, extent: Extent) -> dict[str, int]
     for name, group in old.items():
         if name in rows:
             found |= copy_group(old, new, name, rows[name])
-        else:
+        elif group is not None:  # as h5py gives what a kill left in pieces
             old.copy(group, new, name)
     return found
 

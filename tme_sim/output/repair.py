@@ -46,7 +46,8 @@ def _copy(old: h5py.File, new: h5py.File, path: Path) -> None:
     try:
         extent = Extent(*(int(n) for n in old.attrs["committed"]))
         frames, rows = whole_frames(old, extent), whole_rows(old, extent)
-        new.attrs.update(old.attrs)
+        new.attrs.update({name: old.attrs[name] for name in old.attrs if name != "stop_reason"})
+        new.attrs["stop_reason"] = layout.stop_reason(old.attrs)
         for name in ("scenario", "provenance"):
             old.copy(old[name], new, name)
         kept = np.flatnonzero(frames)
@@ -62,7 +63,7 @@ def _copy(old: h5py.File, new: h5py.File, path: Path) -> None:
     whole = Extent(frames=len(kept), rows=n_rows, **tables)
     new.attrs["committed"] = np.array(whole, "i8")
     new.attrs["format_version"] = layout.FORMAT_VERSION
-    if whole != extent or not old.attrs["stop_reason"]:
+    if whole != extent or not new.attrs["stop_reason"]:
         new.attrs["run"] = uuid.uuid4().hex
         new.attrs["complete"] = False
         lost = f"{extent.frames - whole.frames} of {extent.frames} frames lost"

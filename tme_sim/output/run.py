@@ -15,7 +15,7 @@ from tme_sim.output.digest import digest
 from tme_sim.output.drawing import drawing
 from tme_sim.output.info import WIDTH, info
 from tme_sim.output.inputs import Input
-from tme_sim.output.layout import Extent, RunFileError
+from tme_sim.output.layout import Extent, RunFileError, stop_reason
 from tme_sim.output.opening import own_data, reading, refuse_unsealed
 from tme_sim.output.situations import Situations
 from tme_sim.output.summary import Summary, summarize
@@ -66,7 +66,7 @@ class Run:
             self.complete = bool(file.attrs["complete"])
             self.format_version = int(file.attrs["format_version"])
             self.id: str | None = file.attrs.get("run")
-            self.reason = str(file.attrs["stop_reason"])
+            self.reason = stop_reason(file.attrs)
             frames = {n: d[: self._extent.frames] for n, d in file["frames"].items()}
             self._geometry = dict(file["scenario"].attrs)
         self.times = frames["time"]
@@ -270,7 +270,9 @@ class Run:
     def timers(self) -> dict[str, float]:
         """Wall time of each process of the tick [s]."""
         with self._open() as file:
-            return {name: float(seconds) for name, seconds in file["timers"].attrs.items()}
+            timers = file.get("timers")
+            given = {} if timers is None else timers.attrs
+            return {name: float(seconds) for name, seconds in given.items()}
 
     @functools.cached_property
     def balances(self) -> "pd.DataFrame":
