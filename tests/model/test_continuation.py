@@ -254,6 +254,7 @@ def with_code(tmp_path):
 
 @pytest.mark.parametrize("arguments", [
     ["run", "a.h5", "--resume"], ["run", "--again", "a.h5"], ["branch", "a.h5", "--at", "13 h"],
+    ["run", "a.h5", "--resume", "-o", "new.h5"],
 ])  # fmt: skip
 def test_code_that_a_run_file_names_is_run_only_when_trusted(with_code, tmp_path, capsys,
                                                              monkeypatch, arguments):  # fmt: skip

@@ -59,8 +59,8 @@ def run(options: argparse.Namespace) -> int:
     path = options.output or _place(options) or simulation.default_path(scenario)
     how = {"until": options.until, "device": options.device, "threads": options.threads}
     resumed = options.resume and path.exists()
-    if resumed and _place(options) is not None:  # what it names, no user named
-        refuse_untrusted(open_run(path, unsealed=True), trust=options.trust)
+    if _place(options) is not None:  # what it names, no user named
+        refuse_untrusted(open_run(options.scenario, unsealed=True), trust=options.trust)
     with _watch(options, path, resumed=resumed) as watch:
         with progress(scenario, quiet=options.quiet) as show:
             if resumed:
