@@ -87,7 +87,7 @@ def test_compiled_kernels_threads_hash_seed_and_locale_change_no_bit(processes):
     assert processes["used"] == processes["fresh"]
 
 
-@pytest.mark.skipif("CROWDED" not in os.environ, reason="CROWDED=1 asks for it")
+@pytest.mark.campaign
 def test_more_threads_than_cores_change_no_bit(processes):
     crowded = digests(start(processes["cache"], 4, NUMBA_NUM_THREADS="4"))
     assert crowded == processes["fresh"]

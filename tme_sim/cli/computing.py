@@ -31,18 +31,13 @@ def check_workers(options: argparse.Namespace) -> None:
         raise InputError(msg)
 
 
-@contextlib.contextmanager
-def scan_libraries() -> Iterator[None]:
-    """Imports of modules whose libraries are an extra; says which are missing, and the cure.
-
-    Some are needed only once runs have been computed, so all are looked for now.
-    """
+def check_libraries() -> None:
+    """Refuse to begin without a library of the extra, also where it is needed at the end only."""
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         msg = f"{', '.join(missing)} {verb} not installed; scans need: pip install 'tme-sim[scan]'"
         raise InputError(msg)
-    yield
 
 
 @contextlib.contextmanager

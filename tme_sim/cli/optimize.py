@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Search, then print the best trials."""
     computing.check_workers(options)
-    with computing.scan_libraries():  # numba, torch, dask, optuna
-        from tme_sim.scan import optimize
+    computing.check_libraries()
+    from tme_sim.scan import optimize  # numba, torch, dask, Optuna
 
     study = optimize.plan(options.study)
     with computing.resumable(options, "optimize"):

@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan with its cost, then compute what is not done."""
     computing.check_workers(options)
-    with computing.scan_libraries():  # numba, torch, dask
-        from tme_sim.scan import cluster, scan
-        from tme_sim.scan.progress import progress
+    computing.check_libraries()
+    from tme_sim.scan import cluster, scan  # numba, torch, dask
+    from tme_sim.scan.progress import progress
 
     planned = scan.plan(options.study)
     scan.check_store(planned.study, resume=options.resume or options.plan)

@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the plan with its cost, compute it, and print the ranks."""
     computing.check_workers(options)
-    with computing.scan_libraries():  # numba, torch, dask, SALib
-        from tme_sim.scan import cluster, scan, sensitivity
-        from tme_sim.scan.progress import progress
+    computing.check_libraries()
+    from tme_sim.scan import cluster, scan, sensitivity  # numba, torch, dask, SALib
+    from tme_sim.scan.progress import progress
 
     sampled = sensitivity.plan(options.study)
     scan.check_store(sampled.study, resume=options.resume)

@@ -47,7 +47,7 @@ def check(path: Path, checkpoints: Path) -> Verdict:
             extent = Extent(*(int(n) for n in file.attrs["committed"]))
             if sealed is not None:
                 faults += _blocks(sealed)
-            elif _has_ended(file):
+            elif layout.must_be_sealed(file.attrs):
                 faults.append("its checksums are missing or damaged")
             if sealed is None:
                 own = [s["recorder"] for s in states.values() if s and _is_of(s, file)]
@@ -120,12 +120,6 @@ def _blocks(sealed: SealedFile) -> list[str]:
     told = [f"{sealed.place(block)} are not what was written" for block in bad[:TOLD]]
     more = [f"and {len(bad) - TOLD} more blocks"] if len(bad) > TOLD else []
     return told + more
-
-
-def _has_ended(file: h5py.File) -> bool:
-    return bool(
-        file.attrs["format_version"] >= layout.SEALED_SINCE and layout.stop_reason(file.attrs)
-    )
 
 
 def _is_of(state: dict[str, Any], file: h5py.File) -> bool:

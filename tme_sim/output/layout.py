@@ -178,6 +178,11 @@ def stop_reason(attributes: Mapping[str, Any]) -> str:
         return ""
 
 
+def must_be_sealed(attributes: Mapping[str, Any]) -> bool:
+    """Whether a run file has ended, in a format whose files carry a seal then."""
+    return bool(attributes["format_version"] >= SEALED_SINCE and stop_reason(attributes))
+
+
 def chunk_rows(n_cells: int) -> int:
     """Rows per chunk of ``/cells``: a power of two near a quarter of a frame.
 

@@ -13,7 +13,6 @@ from tme_sim.output.seal import SealedFile, open_sealed
 from tme_sim.state.lock import is_locked
 
 _IN_PIECES = (KeyError, OSError, RuntimeError)  # what h5py raises where a kill hit a write
-
 _HOSTILE = (ValueError, TypeError, LookupError, MemoryError)  # what follows from damage or intent
 
 
@@ -57,8 +56,7 @@ def refuse_unsealed(file: h5py.File, path: Path, sealed: SealedFile | None) -> N
     Raises:
         RunFileError: says what may have happened.
     """
-    ended = file.attrs["format_version"] >= layout.SEALED_SINCE and layout.stop_reason(file.attrs)
-    if not ended or sealed is not None:
+    if sealed is not None or not layout.must_be_sealed(file.attrs):
         return
     if is_locked(path):
         raise _busy(path)

@@ -61,7 +61,6 @@ class Run:
             if not unsealed:
                 refuse_unsealed(file, self.path, sealed)
             structure.check(file, data, self.path)
-            self.sealed = sealed is not None
             self._extent = Extent(*(int(n) for n in file.attrs["committed"]))
             self.complete = bool(file.attrs["complete"])
             self.format_version = int(file.attrs["format_version"])
