@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import h5py
 import numpy as np
 import pytest
 
@@ -139,8 +140,6 @@ def test_a_seal_gives_back_what_it_sealed(tmp_path, n_bytes):
 
 def of_column(path, name, frame):
     """Offset in the file of a chunk of a column that a frame owns."""
-    import h5py
-
     with h5py.File(path) as file:
         row = int(file["frames/start"][frame])
         chunk = row // file[name].chunks[0]
@@ -203,9 +202,19 @@ def test_repair_copies_what_is_whole(damaged, tmp_path):
     assert "incomplete, repaired: 1 of 5 frames lost" in copy.info()
 
 
-def test_repair_of_a_file_that_lost_its_seal_gives_the_same_run(whole, tmp_path):
-    import h5py
+def test_repair_tells_what_is_lost_of_tables(tmp_path, monkeypatch):
+    monkeypatch.setattr(seals, "BLOCK", 64)
+    path = tmp_path / "run.h5"
+    record(path, StandIn(60), ticks=40)
+    n_rows = len(open_run(path).lineage)
+    with h5py.File(path) as file:
+        spoil(path, file["lineage/id"].id.get_chunk_info(0).byte_offset)
+    copy = repair(path, tmp_path / "copy.h5")
+    assert copy.reason == f"repaired: {n_rows} of {n_rows} lineage lost"
+    assert (len(copy.lineage), len(copy.times)) == (0, 5)
 
+
+def test_repair_of_a_file_that_lost_its_seal_gives_the_same_run(whole, tmp_path):
     path = tmp_path / "run.h5"
     shutil.copy(whole, path)
     h5py.File(path, "r+").close()  # HDF5 cuts off what it does not know
@@ -235,8 +244,6 @@ def killed(path):
 
 @pytest.mark.parametrize("name", ["cells/volume", "metrics/values", "lineage/id"])
 def test_a_past_that_changed_since_its_checkpoint_is_not_continued(tmp_path, name):
-    import h5py
-
     path = tmp_path / "run.h5"
     saved, model = killed(path)
     with h5py.File(path, "r+") as file:

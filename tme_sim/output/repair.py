@@ -66,8 +66,9 @@ def _copy(old: h5py.File, new: h5py.File, path: Path) -> None:
     if whole != extent or not new.attrs["stop_reason"]:
         new.attrs["run"] = uuid.uuid4().hex
         new.attrs["complete"] = False
-        lost = f"{extent.frames - whole.frames} of {extent.frames} frames lost"
-        new.attrs["stop_reason"] = f"{layout.REPAIRED}: {lost}"
+        held = {"frames": (whole.frames, extent.frames)} | rows
+        lost = [f"{n - kept} of {n} {name} lost" for name, (kept, n) in held.items() if kept < n]
+        new.attrs["stop_reason"] = f"{layout.REPAIRED}: {', '.join(lost) or 'its end'}"
 
 
 def _copy_if_whole(old: h5py.File, new: h5py.File, name: str) -> None:
