@@ -47,8 +47,8 @@ def check(outcomes):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_failed_operation_costs_no_result(shim, tmp_path, kind):
-    outcomes = sweep(shim, tmp_path, kind, first=3, step=61)
-    assert len(outcomes) > 10
+    outcomes = sweep(shim, tmp_path, kind, first=3, step=53)
+    assert len(outcomes) >= 8  # the run reaches operations spread over all that it does
     check(outcomes)
 
 
