@@ -111,6 +111,7 @@ def in_child(function):
         return os.waitpid(pid, 0)[1], said.strip().splitlines()[-1:]
     os.dup2(writer, 1)
     os.dup2(writer, 2)
+    sys.stderr = os.fdopen(2, "w")  # the old one may take the pipe for the file that was there
     code = 9
     try:
         code = function()
