@@ -1,8 +1,11 @@
 """Outputs are whole or not there, and never replace another kind of file."""
 
+import errno
+
 import h5py
 import pytest
 
+from tme_sim import files
 from tme_sim.errors import InputError
 from tme_sim.files import written
 
@@ -47,3 +50,12 @@ def test_a_place_that_cannot_be_written_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), written(tmp_path / "file" / "a.csv"):
         pass
+
+
+def test_an_error_without_a_name_is_given_that_of_the_file(tmp_path):
+    path = tmp_path / "table.csv"
+    with pytest.raises(OSError, match=r"No space left.*table\.csv") as failed, files.naming(path):
+        raise OSError(errno.ENOSPC, "Error writing bytes to file")
+    assert failed.value.filename == str(path)
+    with pytest.raises(FileNotFoundError, match="other"), files.naming(path):
+        (tmp_path / "other").read_text()

@@ -20,6 +20,7 @@ import yaml
 
 from tests.scan import scans
 from tme_sim.cli import main as tme_sim
+from tme_sim.errors import InputError
 from tme_sim.output.run import open_run
 from tme_sim.scan import scan
 
@@ -49,9 +50,16 @@ def export(folder, *, again):
 def a_scan(folder, *, again):
     here = contextlib.nullcontext(scans.Here())
     client = mock.patch.object(scan, "connect", return_value=here)
-    with client, mock.patch("dask.distributed.wait"):
-        planned = scan.plan(folder / "scan.yaml")
-        table = scan.run(planned, resume=again and (folder / "out").exists())
+    try:
+        with client, mock.patch("dask.distributed.wait"):
+            planned = scan.plan(folder / "scan.yaml")
+            table = scan.run(planned, resume=again and (folder / "out").exists())
+    except InputError:
+        return 2
+    except OSError as err:
+        if not err.filename:
+            raise
+        return 1  # told, with the file's name
     return int((table["status"] != "done").any())
 
 

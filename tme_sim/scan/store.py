@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from tme_sim.errors import InputError
-from tme_sim.files import synced
+from tme_sim.files import naming, synced
 from tme_sim.output.tables import write_csv
 
 RUN_FILE, ROW = "run.h5", "row.json"
@@ -94,12 +94,15 @@ class Store:
         with FileLock(self.folder / "locks" / "results"):
             for name, table in tables.items():
                 part = self.folder / f"{name}.part"
-                table.to_parquet(part, index=False)
+                with naming(part):
+                    table.to_parquet(part, index=False)
                 _move(part, self.folder / f"{name}.parquet")
-                write_csv(table, part)
+                with naming(part):
+                    write_csv(table, part)
                 _move(part, self.folder / f"{name}.csv")
             part = self.folder / "manifest.json.part"
-            part.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+            with naming(part):
+                part.write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
             _move(part, self.folder / "manifest.json")
             synced(self.folder)
 
@@ -110,7 +113,8 @@ def _move(part: Path, path: Path) -> None:
 
 
 def _write_row(path: Path, row: dict[str, Any]) -> None:
-    path.write_text(json.dumps({"row": row, "checksum": _checksum(row)}), "utf-8")
+    with naming(path):
+        path.write_text(json.dumps({"row": row, "checksum": _checksum(row)}), "utf-8")
 
 
 def _checksum(row: dict[str, Any]) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.errors import InputError
-from tme_sim.files import synced
+from tme_sim.files import naming, synced
 
 FORMAT = 1
 _NAME = re.compile(r"tick_(\d{10})\.npz")
@@ -45,7 +45,7 @@ def save(folder: Path | str, tick: int, state: dict[str, Any], *, keep: int | No
     arrays[_TREE] = np.frombuffer(tree.encode(), dtype=np.uint8)
     path = path_of(folder, tick)
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with naming(partial), partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
         file.flush()
         os.fsync(file.fileno())
