@@ -1,6 +1,7 @@
 """Carry out the tasks of a scan on Dask workers, one thread and one task at a time each."""
 
 import contextlib
+import errno
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ BUSY = "busy"  # another process has this task; ask again later
 LOOK_EVERY = 1.0  # [s]
 LONGEST = 300  # characters of a message
 N_COURSE = 200  # points of a course that a row holds, about
+FULL = (errno.ENOSPC, errno.EDQUOT)  # no run is to blame, and none will fare better
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,11 @@ def _is_done(job: Job | Task, terms: Terms) -> bool:
 def _make(job: Job, terms: Terms) -> str:
     """Simulate, measure, publish; a failed run is a row with its message, whatever it was.
 
-    A shared past that turns out to be damaged is made again first.
+    A shared past that turns out to be damaged is made again first; a full disk fails no run, it
+    ends the scan.
+
+    Raises:
+        OSError: the disk is full.
     """
     store, key = terms.store, job.key
     path = store.work(key) / RUN_FILE
@@ -224,6 +230,8 @@ def _make(job: Job, terms: Terms) -> str:
         _refuse_other_files(job)
         row = _row(job, terms, _simulate(store, job, path))
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
         if job.parent is None or _is_whole(job.parent, store):
             return _fail(job, terms, f"{type(error).__name__}: {error}")
         return _begin_again(job, job.parent, terms)
