@@ -4,7 +4,7 @@ A table of facts has a row per question: what a cell is, what it lives in (`back
 done to it (`stimulus`), and what it is compared with (`control`; the background alone where it is
 empty), inputs as `name=value`, or `name=value@start-end` [min] for a pulse. `expect` is one of
 
-    up, down        more than 1.1 times, or less than 0.9 times the control
+    up, down        above or below the control by more than a tenth of its size
     same            between the two
     ratio a..b      times the control
     value a..b      by itself, in the unit of the readout
@@ -31,7 +31,7 @@ from surrogates.phenotype import net_growth_rate
 from surrogates.trajectory import Surrogate
 
 SHOWN, SEALED = "shown", "sealed"
-MORE, LESS = 1.1, 0.9  # times the control
+TENTH = 0.1  # of the control's size: a change
 SEED = 18  # of the draw
 TICK = 12.0  # [min]
 WORDS = ("up", "down", "same")
@@ -70,18 +70,21 @@ class Fact:
             ),
         )
 
-    def bounds(self) -> tuple[bool, float, float]:
-        """Whether the answer is relative to the control, and what it must lie between."""
-        if self.expect in WORDS:
-            low, high = {"up": (MORE, np.inf), "down": (-np.inf, LESS), "same": (LESS, MORE)}[
-                self.expect
-            ]
-            return True, low, high
+    def bounds(self, control: float) -> tuple[float, float]:
+        """What the answer must lie between, beside the control's; growth may be negative."""
+        change = TENTH * abs(control)
+        if self.expect == "up":
+            return control + change, np.inf
+        if self.expect == "down":
+            return -np.inf, control - change
+        if self.expect == "same":
+            return control - change, control + change
         kind, _, limits = self.expect.partition(" ")
         least, _, most = limits.partition("..")
         if kind not in ("ratio", "value"):
             raise ValueError(kind)
-        return kind == "ratio", float(least), float(most)
+        ends = np.array([float(least), float(most)]) * (control if kind == "ratio" else 1.0)
+        return float(ends.min()), float(ends.max())
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,11 @@ class Dish:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model says; `value` is NaN where it cannot be asked, and `why` says what it lacks."""
+    """What a model says; NaN where it cannot be asked, and `why` says what it lacks."""
 
     fact: Fact
-    value: float  # of the readout, or times the control
+    value: float  # of the readout
+    control: float  # of it beside that
     right: bool
     why: str = ""
 
@@ -126,7 +130,7 @@ def load_facts(path: Path) -> list[Fact]:
     for number, row in enumerate(rows, start=2):
         fact = Fact(**row)
         try:
-            fact.bounds()
+            fact.bounds(1.0)
             for dish in fact.dishes():
                 parse_inputs(dish.inputs)
             find(fact.half, (SHOWN, SEALED), "half")
@@ -190,13 +194,11 @@ def ask(model: Surrogate, facts: Iterable[Fact]) -> list[Answer]:
     answers = []
     for fact in facts:
         if missing[fact.id]:
-            answers.append(Answer(fact, np.nan, right=False, why=missing[fact.id]))
+            answers.append(Answer(fact, np.nan, np.nan, right=False, why=missing[fact.id]))
             continue
         value, control = (read[dish][fact.readout] for dish in fact.dishes())
-        relative, low, high = fact.bounds()
-        if relative:
-            value = value / control if control != 0.0 else np.nan
-        answers.append(Answer(fact, value, right=bool(low <= value <= high)))
+        low, high = fact.bounds(control)
+        answers.append(Answer(fact, value, control, right=bool(low < value < high)))
     return answers
 
 
@@ -226,7 +228,8 @@ def render(answers: Sequence[Answer]) -> str:
     lines.append("")
     for answer in answers:
         if not answer.right:
-            said = f"lacks {answer.why}" if answer.why else f"{answer.value:.3g}"
+            said = f"{answer.value:.3g}, control {answer.control:.3g}"
+            said = f"lacks {answer.why}" if answer.why else said
             lines.append(f"{answer.fact.id:22s} {answer.fact.expect:22s} {said}")
     return "\n".join(lines)
 
