@@ -1,5 +1,7 @@
 """Scans: one table, shared pasts with the digests of runs alone, nothing computed twice."""
 
+import errno
+import os
 import re
 import shutil
 import signal
@@ -198,6 +200,22 @@ def test_a_failed_run_is_a_row_with_its_message(finished, tmp_path, monkeypatch)
     told = r"the tick at 3 h failed: .*test_scan\.py:\d+: RuntimeError: out of luck; "
     assert re.search(told, table["message"][1])
     assert mended.equals(finished[1])
+
+
+@pytest.mark.usefixtures("here")
+def test_a_full_disk_ends_the_scan_and_is_no_failed_run(tmp_path, monkeypatch):
+    planned, real = scan.plan(write(tmp_path)), simulation.simulate
+
+    def fails(*_arguments, **_settings):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "run.h5")
+
+    monkeypatch.setattr(simulation, "simulate", fails)
+    with pytest.raises(OSError, match=r"No space left.*run\.h5"):
+        scan.run(planned)
+    assert [planned.store.row(key) for key in planned.keys] == [None] * len(planned.keys)
+
+    monkeypatch.setattr(simulation, "simulate", real)
+    assert set(scan.run(planned, resume=True)["status"]) == {"done"}
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "null", "{", '{"row": {}}', None])
