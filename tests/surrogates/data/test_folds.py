@@ -1,0 +1,105 @@
+"""Folds are decided once, for a line or drug under all of its names, before anything is fitted."""
+
+import csv
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from surrogates.data import folds
+from tests.surrogates.data.data_folder import real
+
+TABLE = Path(folds.__file__).parent / "folds.tsv"
+ROWS = list(csv.DictReader(TABLE.read_text("utf-8").splitlines(), delimiter="\t"))
+
+
+def test_the_file_is_what_the_seeded_draw_deals():
+    strata = defaultdict(dict)
+    for row in ROWS:
+        if int(row["fold"]) != folds.HELD_OUT:
+            strata[row["kind"], row["stratum"]][row["name"]] = int(row["fold"])
+    for (kind, _), listed in strata.items():
+        assert folds.deal(sorted(listed), kind) == listed
+
+
+def test_every_fold_has_its_share_of_every_tissue():
+    counts = defaultdict(Counter)
+    for row in ROWS:
+        counts[row["kind"], row["stratum"]][int(row["fold"])] += 1
+    del counts["line", "held_out"]
+    for stratum, count in counts.items():
+        assert len(count) == folds.N_FOLDS, stratum
+        assert max(count.values()) - min(count.values()) <= 1, stratum
+
+
+def test_a_name_stands_once():
+    names = Counter((row["kind"], row["name"]) for row in ROWS)
+    assert max(names.values()) == 1
+    for row in ROWS:
+        spelling = folds.canonical_line if row["kind"] == "line" else folds.canonical_drug
+        assert spelling(row["name"]) == row["name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["HCC1143", "SUM149PT", "BT-549", "MDA-MB-157", "T-47D", "T47D", "NCI-H1048", "H1048"]
+)
+def test_lines_kept_out_of_training_are_so_under_every_name(name):
+    assert folds.line_fold(name) == folds.HELD_OUT
+
+
+def test_other_names_are_the_same_line_or_drug():
+    assert folds.line_fold("MDA-MB-231/ATCC") == folds.line_fold("MDAMB231")
+    assert folds.line_fold("A549/ATCC") == folds.line_fold("A549")
+    assert folds.line_fold("NCI-H460") == folds.line_fold("H460")
+    assert folds.drug_fold("GSK1120212") == folds.drug_fold("Trametinib")
+    assert folds.drug_fold("Erlotinib hydrochloride") == folds.drug_fold("erlotinib")
+
+
+def test_what_stands_in_no_set_is_refused():
+    with pytest.raises(KeyError):
+        folds.line_fold("no such line")
+    with pytest.raises(KeyError):
+        folds.drug_fold("no such drug")
+
+
+def test_rows_are_spread_evenly_and_pinned():
+    drawn = Counter(folds.row_fold("a set", "a drug", k / 7) for k in range(5000))
+    assert set(drawn) == set(range(folds.N_FOLDS))
+    assert max(abs(n - 1000) for n in drawn.values()) < 150  # five sd
+    assert folds.row_fold("alkan", "doxorubicin", 0.1) == folds.row_fold(
+        "alkan", "doxorubicin", 0.1 + 1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [
+        ("gdsc_annotation/gdsc2_cell_lines.csv", "Sample.Name"),
+        ("ccle_annotation_doubling/ccle_lines.csv", "Name"),
+        ("lincs_breast_gr/grmetrics.csv", "cell_line"),
+        ("hts007_tnbc_counts/counts.csv.gz", "cell_line"),
+        ("mckenna_dox_exposure/counts.csv", "line"),
+        ("cleveland_radiation/survival.csv", "cell_line"),
+        ("sclc_counts_rtglow/counts.csv", "cell_line"),
+    ],
+)
+def test_every_line_that_was_measured_has_a_fold(file, column):
+    import pandas
+
+    for name in pandas.read_csv(real(file.split("/")[0]) / file)[column].dropna().unique():
+        assert folds.line_fold(name) in range(folds.HELD_OUT, folds.N_FOLDS)
+
+
+@pytest.mark.parametrize(
+    ("file", "column"),
+    [
+        ("gdsc_annotation/gdsc2_drugs.csv", "drug_name"),
+        ("lincs_breast_gr/grmetrics.csv", "generic_name"),
+        ("gdsc2_ccle_response/CCLE_IC50_ActArea.csv", "Compound"),
+    ],
+)
+def test_every_drug_that_was_measured_has_a_fold(file, column):
+    import pandas
+
+    for name in pandas.read_csv(real(file.split("/")[0]) / file)[column].dropna().unique():
+        assert folds.drug_fold(name) in range(folds.N_FOLDS)
