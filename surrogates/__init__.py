@@ -4,10 +4,12 @@
     model = surrogates.load("teacher")                     # mechanistic reference
     model = surrogates.load("constant", rates={"tumor": {"g1s_rate": 8e-4}})
     model = surrogates.load(path="my-weights", out_of_domain="clamp", member=2)
+    model = surrogates.load(drugs={"trametinib": None, "mine": {"MEK": 0.01}})
 
 What a model has and does is `contract.CellModel`; a loaded one also follows a cell by itself:
 
     course = model.simulate(cell_type=..., genotype=..., minutes=..., dt=..., inputs=..., state=...)
+    course = model.simulate(inputs={"vemurafenib": [(0, 0), (60, 1.0)], "occupancy": {"AKT": 0.9}})
     course["ERK"], course["growth_rate_net"], course.std("ERK"), course.interval("ERK", 0.9)
 
 This package knows molecules and arrays, nothing of tissue.
@@ -18,8 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # kernels and torch load with the model that needs them
+    from surrogates.dosed import Dosed
+    from surrogates.drugs import Drug, Targets
     from surrogates.mutations import Changes
     from surrogates.network.ensemble import TmeCell
+    from surrogates.occupancy import DrugTable
     from surrogates.trajectory import Surrogate
     from surrogates.variants import NetworkModel
 
@@ -35,8 +40,9 @@ def load(  # noqa: PLR0913 - all but the name by keyword
     out_of_domain: Literal["warn", "clamp", "teacher", "stop"] = "warn",
     rates: Mapping[str, Mapping[str, float]] | None = None,
     mutations: "Mapping[str, Changes] | None" = None,
+    drugs: "Mapping[str, Drug | Targets | None] | None" = None,
     untrained_seed: int | None = None,
-) -> "Surrogate":
+) -> "Dosed":
     """A cell model by name, or from a folder of weights.
 
     Args:
@@ -48,27 +54,33 @@ def load(  # noqa: PLR0913 - all but the name by keyword
             "teacher" lets the teacher decide for those cells, "stop" raises OutOfDomain.
         rates: for "constant": outputs by cell type in the contract's units.
         mutations: a user's own, {name: {node: {"times": 3} or {"held": 0.9}}}, see `mutations`.
+        drugs: those whose concentrations are inputs, in this order; a user's own with the
+            concentration [uM] that occupies half of each target, None for a shipped one. All
+            shipped ones unless given.
         untrained_seed: random weights on the same scaffold and signs.
     """
     from surrogates.constant import Constant
+    from surrogates.dosed import Dosed
     from surrogates.out_of_domain import POLICIES, guard
     from surrogates.teacher.model import Teacher
 
     if out_of_domain not in POLICIES:
         msg = f"out_of_domain is {out_of_domain!r}; it must be one of {POLICIES}"
         raise ValueError(msg)
+    table = _drug_table(drugs)
     if path is None and name == "constant":
-        return Constant(rates or {})
+        return Dosed(Constant(rates or {}), table)
     if path is None and name == "teacher":
-        return _with_mutations(Teacher(), mutations)
+        return Dosed(_with_mutations(Teacher(), mutations), table)
     network = _network(name, path, device, untrained_seed)
     network = network if member is None else network.member(member)
-    return guard(
+    guarded = guard(
         _with_mutations(network, mutations),
         out_of_domain,
         domain=network.domain,
         teacher=lambda: _with_mutations(Teacher(), mutations),
     )
+    return Dosed(guarded, table)
 
 
 def list() -> Sequence[Mapping[str, str]]:
@@ -76,6 +88,23 @@ def list() -> Sequence[Mapping[str, str]]:
     from surrogates.registry import list_surrogates
 
     return list_surrogates()
+
+
+def _drug_table(drugs: "Mapping[str, Drug | Targets | None] | None") -> "DrugTable":
+    from surrogates.channels import find
+    from surrogates.drugs import SHIPPED, Drug, own_drug
+    from surrogates.occupancy import SHIPPED_TABLE, DrugTable
+
+    if drugs is None:
+        return SHIPPED_TABLE
+    found = []
+    for name, given in drugs.items():
+        if given is None:
+            find(name, tuple(SHIPPED), "drug")
+            found.append(SHIPPED[name])
+        else:
+            found.append(given if isinstance(given, Drug) else own_drug(name, "uM", given))
+    return DrugTable(found)
 
 
 def _with_mutations(

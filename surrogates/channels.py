@@ -4,11 +4,13 @@ The tables live in `prior/*.tsv`; a released order is kept, new channels are app
 the network in [0, 1] through one documented transform per channel:
 
     saturating  x = c / (c + a)                      ligands, metabolites, contacts; a = half level
-    log         x = ln(1 + c/a) / ln(1 + b/a)        drugs, whose doses span decades; clipped at 1
+    occupancy   x = ln(1 + X/a) / ln(1 + b/a)        of a drug target; X = c / (1 - c), clipped at 1
     ramp        x = (c - a) / (b - a), clipped       pH, size, stiffness, phase flags
 
 Half saturations: tissue levels of ligands are 1e-3 to 0.3 nM, so an input scaled to 1 nM would
-never leave zero. Drugs are nominal concentrations in a medium with 10 % serum.
+never leave zero. Drugs reach the network as occupancies of their targets, which `drugs` works out
+of concentrations; the rows of `prior/targets.tsv` are the last inputs. Doses span decades, and so
+does X, the dose in units of the one of half effect.
 """
 
 import csv
@@ -40,8 +42,13 @@ GENOTYPES = (
     "CDKN2A_loss",
 )  # bit k of the int32 column `genotype`
 
-SATURATING, LOG, RAMP = 0, 1, 2
-_TRANSFORMS = {"saturating": SATURATING, "log": LOG, "ramp": RAMP}
+SATURATING, OCCUPANCY, RAMP = 0, 1, 2
+_TRANSFORMS = {"saturating": SATURATING, "occupancy": OCCUPANCY, "ramp": RAMP}
+FULL = 1.0 - 1e-7  # the highest occupancy
+DOSE_A, DOSE_B = 0.1, 1e4  # of X
+
+
+OCCUPIED = "_occupancy"  # the input of a target is called by it and this
 
 
 class UnknownName(KeyError):
@@ -98,9 +105,10 @@ def cell_type_code(name: str) -> int:
     return find(name, CELL_TYPES, "cell type")
 
 
-def basal_inputs(n: int = 1) -> np.ndarray:
-    """Documented basal value of every input, float32 (n, n_inputs)."""
-    return np.tile(np.array([c.basal for c in INPUT_CHANNELS], dtype=np.float32), (n, 1))
+def basal_inputs(n: int = 1, channels: Sequence[Channel] | None = None) -> np.ndarray:
+    """Documented basal value of every input (those of the network), float32 (n, n_inputs)."""
+    channels = INPUT_CHANNELS if channels is None else channels
+    return np.tile(np.array([c.basal for c in channels], dtype=np.float32), (n, 1))
 
 
 def transform_value(value: float, kind: int, a: float, b: float) -> float:
@@ -111,10 +119,33 @@ def transform_value(value: float, kind: int, a: float, b: float) -> float:
     if kind == SATURATING:
         positive = max(value, 0.0)
         return positive / (positive + a)
-    if kind == LOG:
-        share: float = np.log(1.0 + max(value, 0.0) / a) / np.log(1.0 + b / a)
+    if kind == OCCUPANCY:
+        within = min(max(value, 0.0), FULL)
+        share: float = np.log(1.0 + within / (1.0 - within) / a) / np.log(1.0 + b / a)
         return min(share, 1.0)
     return min(max((value - a) / (b - a), 0.0), 1.0)
+
+
+def dose_of_occupancy(value: float) -> float:
+    """Dose X = c / (1 - c) in units of that of half effect; a formula that kernels compile."""
+    within = min(max(value, 0.0), FULL)
+    return within / (1.0 - within)
+
+
+def _occupancy(row: dict[str, str]) -> dict[str, str]:
+    """Row of an input out of that of a drug target."""
+    return {
+        "name": row["name"] + OCCUPIED,
+        "unit": "1",
+        "transform": "occupancy",
+        "a": str(DOSE_A),
+        "b": str(DOSE_B),
+        "low": "0",
+        "high": "1",
+        "basal": "0",
+        "evidence": row["evidence"],
+        "meaning": f"effect of drugs on {row['meaning']}",
+    }
 
 
 def _channel(row: dict[str, str], unit: str = "1", low: str = "0", high: str = "1") -> Channel:
@@ -129,7 +160,8 @@ def _channel(row: dict[str, str], unit: str = "1", low: str = "0", high: str = "
     )
 
 
-_INPUT_ROWS = read_table("inputs")
+_TARGET_ROWS = read_table("targets")
+_INPUT_ROWS = read_table("inputs") + [_occupancy(row) for row in _TARGET_ROWS]
 _NODE_ROWS = read_table("nodes")
 _OUTPUT_ROWS = read_table("outputs")
 
@@ -139,6 +171,9 @@ OUTPUT_CHANNELS = tuple(_channel(row) for row in _OUTPUT_ROWS)
 INPUTS = tuple(channel.name for channel in INPUT_CHANNELS)
 NODES = tuple(channel.name for channel in NODE_CHANNELS)
 OUTPUTS = tuple(channel.name for channel in OUTPUT_CHANNELS)
+TARGETS = tuple(row["name"] for row in _TARGET_ROWS)
+OCCUPANCIES = INPUTS[-len(TARGETS) :]
+SURROUNDINGS = INPUTS[: -len(TARGETS)]
 
 TRANSFORM_KIND = np.array([_TRANSFORMS[row["transform"]] for row in _INPUT_ROWS], dtype=np.int8)
 TRANSFORM_A = np.array([row["a"] for row in _INPUT_ROWS], dtype=np.float64)

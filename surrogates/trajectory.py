@@ -7,9 +7,9 @@ from typing import Protocol, TypedDict, Unpack, runtime_checkable
 import numpy as np
 
 from surrogates.channels import (
-    INPUTS,
     NODES,
     OUTPUTS,
+    Channel,
     basal_inputs,
     cell_type_code,
     find,
@@ -114,7 +114,7 @@ def simulate(
     """
     n_steps = _whole_steps(minutes, dt)
     time = np.arange(n_steps + 1) * dt
-    course = _input_course(inputs or {}, time)
+    course = _input_course(inputs or {}, time, model.inputs)
     code = np.array([cell_type_code(cell_type)], np.int8)
     bits = np.array([genotype_bits(genotype, model.genotypes)], np.int32)
     start = model.initial_state(code, bits) if state is None else np.asarray(state)[None]
@@ -153,17 +153,31 @@ def _whole_steps(minutes: float, dt: float) -> int:
     return n_steps
 
 
-def _input_course(inputs: Mapping[str, Steps], time: np.ndarray) -> np.ndarray:
+def level_at(value: Steps, minute: float, basal: float = 0.0) -> float:
+    """Value of an input at a time [min]; `basal` before its first step."""
+    if isinstance(value, float | int | np.number):
+        return float(value)
+    held = [level for since, level in value if minute >= since - 1e-9]
+    return float(held[-1]) if held else basal
+
+
+def _input_course(
+    inputs: Mapping[str, Steps], time: np.ndarray, channels: Sequence[Channel]
+) -> np.ndarray:
     """Raw inputs float32 (n_times, n_inputs); row k holds from time[k] to time[k + 1]."""
-    course = basal_inputs(len(time))
+    course, names = basal_inputs(len(time), channels), [channel.name for channel in channels]
     for name, value in inputs.items():
-        column = find(name, INPUTS, "input")
-        if isinstance(value, float | int | np.number):
-            course[:, column] = value
-        else:
-            for minute, level in value:
-                course[time >= minute - 1e-9, column] = level
+        k = find(name, names, "input")
+        course[:, k] = [level_at(value, minute, channels[k].basal) for minute in time]
     return course
 
 
-__all__ = ["Conditions", "Steps", "Surrogate", "Trajectory", "free_run", "simulate"]
+__all__ = [
+    "Conditions",
+    "Steps",
+    "Surrogate",
+    "Trajectory",
+    "free_run",
+    "level_at",
+    "simulate",
+]

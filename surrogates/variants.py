@@ -7,7 +7,7 @@ how much of what a unit stands for a type has, so that a factor on it is more or
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from surrogates.trajectory import Surrogate
 MOST = 64  # variants by abundance that a model keeps; the one made first goes first
 
 
+@runtime_checkable
 class NetworkModel(Surrogate, Protocol):
     """A cell model that decides by a network of units, and can be put on another one."""
 

@@ -41,14 +41,24 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, others read names
     "cli": ("registry", "evaluation", "training"),
     "compute": ("disk_cache",),
+    "continuation": ("contract",),
     "model": ("", "channels", "contract"),
-    "scenario": ("channels", "mutations"),
-    "output": ("channels",),
-    "analysis": ("", "channels", "contract", "evaluation", "phenotype", "registry", "trajectory"),
+    "scenario": ("channels", "drugs", "mutations"),
+    "output": ("channels", "drugs"),
+    "analysis": (
+        "",
+        "channels",
+        "contract",
+        "evaluation",
+        "occupancy",
+        "phenotype",
+        "registry",
+        "trajectory",
+    ),
     "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
     "warm_up": ("", "channels", "transform"),
-    "replay": ("channels", "prior"),
+    "replay": ("channels", "drugs", "prior"),
 }
 FILES = source_files(ROOT)
 SIMULATOR = sorted(name for name in FILES if name.startswith("tme_sim."))

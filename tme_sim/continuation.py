@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NoReturn
 
+from surrogates.contract import CellModel
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.describe import PACKAGES, provenance_of
@@ -128,13 +129,23 @@ def warn_of_other_versions(run: Run, model: TumorModel) -> None:
 
 def refuse_other_deciders(run: Run, model: TumorModel) -> None:
     """Refuse to go on with other weights, or other code of a user's policy, than a run's own."""
+    refuse_other_weights(run, model.cell_model)
     facts, now = run.provenance, provenance_of(model)
-    for name in (n for n in facts if n == "surrogate_hash" or n.startswith(POLICY)):
-        if now.get(name) != facts[name]:
-            what = "weights" if name == "surrogate_hash" else name
-            msg = (
-                f"{run.path}: the {what} are not those that it was begun with "
-                f"({str(facts[name])[:12]}, now {str(now.get(name, 'none'))[:12]}); put these "
-                "back, or start a new run"
-            )
-            raise InputError(msg)
+    for name in (n for n in facts if n.startswith(POLICY)):
+        _refuse_another(run, name, facts[name], now.get(name))
+
+
+def refuse_other_weights(run: Run, cell_model: CellModel) -> None:
+    """Refuse to go on from a state that another cell model left, which may have other nodes too."""
+    begun = run.provenance.get("surrogate_hash", cell_model.hash)
+    _refuse_another(run, "weights", begun, cell_model.hash)
+
+
+def _refuse_another(run: Run, what: str, begun: object, now: object) -> None:
+    if begun != now:
+        msg = (
+            f"{run.path}: the {what} are not those that it was begun with "
+            f"({str(begun)[:12]}, now {str(now or 'none')[:12]}); put these back, or start a "
+            "new run"
+        )
+        raise InputError(msg)

@@ -17,6 +17,7 @@ from tme_sim.continuation import (
     moment_of,
     refuse_other_conditions,
     refuse_other_deciders,
+    refuse_other_weights,
     refuse_untrusted,
     refuse_without_checkpoint,
     saved_state,
@@ -25,7 +26,7 @@ from tme_sim.continuation import (
 )
 from tme_sim.errors import InputError
 from tme_sim.files import HDF5
-from tme_sim.model.tumor_model import TumorModel
+from tme_sim.model.tumor_model import TumorModel, load_cell_model
 from tme_sim.output.layout import INTERRUPTED
 from tme_sim.output.recorder import Recorder
 from tme_sim.output.run import Run, open_run
@@ -173,7 +174,10 @@ def branch(  # noqa: PLR0913 - conditions, place, and how it runs, as of simulat
             whole = with_washout(old, new, state, moment)
             if whole is not new:  # it names what the run file does
                 refuse_untrusted(parent, scenario, trust=trust)
-            model = TumorModel(whole, device=device, state=state["model"])
+            cell_model = load_cell_model(whole, device)
+            if whole.surrogate == parent.scenario.surrogate:
+                refuse_other_weights(parent, cell_model)
+            model = TumorModel(whole, device=device, cell_model=cell_model, state=state["model"])
             model.therapy.load_policies(whole)
             origin = {"parent": str(path), "branch_time": f"{moment:g} min"}
             origin["parent_digest"] = parent.digest()
@@ -192,7 +196,9 @@ def default_path(scenario: Scenario) -> Path:
 
 def _restored(run: Run, state: dict[str, Any], *, device: str) -> TumorModel:
     """The model of a run at a checkpoint, with what decided in it."""
-    model = TumorModel(run.scenario, device=device, state=state["model"])
+    cell_model = load_cell_model(run.scenario, device)
+    refuse_other_weights(run, cell_model)
+    model = TumorModel(run.scenario, device=device, cell_model=cell_model, state=state["model"])
     refuse_other_deciders(run, model)
     warn_of_other_versions(run, model)
     model.therapy.load_policies(run.scenario)

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogates.channels import INPUTS, basal_inputs, cell_type_code, find, genotype_bits
-from surrogates.contract import CellModel, Cells
+from surrogates.channels import basal_inputs, cell_type_code, find, genotype_bits
+from surrogates.contract import Cells
+from surrogates.dosed import dosed
+from surrogates.trajectory import Surrogate
 
 DAY = 1440.0  # [min]
 MEDIUM = -DAY  # cells are a day in their medium before the first treatment
@@ -20,7 +22,10 @@ MEDIUM = -DAY  # cells are a day in their medium before the first treatment
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """What was done to one dish: steps of (minute, {input: value}), each holding until changed."""
+    """What was done to one dish: steps of (minute, {input: value}), each holding until changed.
+
+    Inputs are those of `dosed.Dosed`, drugs by their names.
+    """
 
     steps: tuple[tuple[float, Mapping[str, float]], ...]
     cell_type: str = "tumor"
@@ -44,7 +49,7 @@ class Reading:
 
 
 def follow(
-    model: CellModel, conditions: Sequence[Condition], times: Sequence[float], tick: float = 6.0
+    model: Surrogate, conditions: Sequence[Condition], times: Sequence[float], tick: float = 6.0
 ) -> Reading:
     """Run all conditions and read them at `times` [min], in rising order.
 
@@ -56,9 +61,11 @@ def follow(
         raise ValueError(msg)
     code = np.array([cell_type_code(c.cell_type) for c in conditions], np.int8)
     bits = np.array([genotype_bits(c.genotype) for c in conditions], np.int32)
-    changes = _changes(conditions)
+    model = dosed(model)
+    changes = _changes(conditions, [channel.name for channel in model.inputs])
     state, out = model.initial_state(code, bits), model.allocate(len(conditions))
-    inputs, now = basal_inputs(len(conditions)), min([*(m for m, _ in changes), times[0]])
+    inputs = basal_inputs(len(conditions), model.inputs)
+    now = min([*(m for m, _ in changes), times[0]])
     nodes, outputs = [], []
     for moment, change in _agenda(changes, times):
         while now < moment - 1e-9:
@@ -75,13 +82,15 @@ def follow(
     return Reading(np.array(nodes), np.array(outputs))
 
 
-def _changes(conditions: Sequence[Condition]) -> list[tuple[float, list[Change]]]:
+def _changes(
+    conditions: Sequence[Condition], inputs: Sequence[str]
+) -> list[tuple[float, list[Change]]]:
     """All changes of inputs by time: (minute, changes)."""
     table: dict[float, list[Change]] = {}
     for row, condition in enumerate(conditions):
         for minute, values in condition.steps:
             table.setdefault(minute, []).extend(
-                Change(row, find(name, INPUTS, "input"), value) for name, value in values.items()
+                Change(row, find(name, inputs, "input"), value) for name, value in values.items()
             )
     return sorted(table.items())
 

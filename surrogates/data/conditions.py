@@ -1,20 +1,31 @@
 """Draw the conditions a cell may meet: type, genotype and inputs that switch in mid-course.
 
-A third of the courses are `wide`: they fill the ranges of `channels` log-uniformly, zeros included.
-A third are `tissue`: gas and nutrients between vessel and necrosis, a few ligands at tissue levels,
-at most two drugs. A third are `clinic`: mostly the plain BRAF-V600E tumor or its untouched
+A third of the courses are `wide`: they fill the ranges of `channels` log-uniformly, zeros included,
+and occupy up to four drug targets directly, so that a drug yet unknown is no news. A third are
+`tissue`: gas and nutrients between vessel and necrosis, a few ligands at tissue levels, at most two
+drugs of the table. A third are `clinic`: mostly the plain BRAF-V600E tumor or its untouched
 neighbours, few ligands, targeted drugs; slow growth under treatment is a small number there, so it
 has to be learned closely. What is drawn here is also what the domain check calls known.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from surrogates.channels import CELL_TYPES, GENOTYPES, INPUT_CHANNELS, INPUTS, genotype_bits
+from surrogates.channels import (
+    CELL_TYPES,
+    GENOTYPES,
+    INPUT_CHANNELS,
+    INPUTS,
+    SURROUNDINGS,
+    TARGETS,
+    genotype_bits,
+)
+from surrogates.occupancy import SHIPPED_TABLE
 
-DRUGS = INPUTS[INPUTS.index("vemurafenib") : INPUTS.index("pembrolizumab") + 1]
+DRUGS = SHIPPED_TABLE.names
 LIGANDS = INPUTS[: INPUTS.index("oxygen")]
 CONTACTS = INPUTS[INPUTS.index("antigen") : INPUTS.index("crowding")]
 TYPE_SHARE = (0.5, 0.1, 0.14, 0.1, 0.08, 0.08)  # of CELL_TYPES
@@ -22,8 +33,8 @@ WIDE, TISSUE, CLINIC = 0, 1, 2  # kinds of courses
 KIND_SHARE = np.array([0.33, 0.32, 0.35])
 LIGAND_SHARE = np.array([0.4, 0.25, 0.06])  # of ligands away from basal, by kind
 CLINIC_LIGANDS = {"HGF": 0.35, "IFNg": 0.2, "TGFb": 0.15, "EGF": 0.35}
-DRUG_COUNT = np.array(  # share of courses with 0, 1, 2, 3 drugs, by kind
-    [(0.25, 0.3, 0.3, 0.15), (0.4, 0.4, 0.2, 0.0), (0.4, 0.45, 0.15, 0.0)]
+DRUG_COUNT = np.array(  # share of courses with 0, 1, ... 4 targets (wide) or drugs, by kind
+    [(0.1, 0.3, 0.3, 0.2, 0.1), (0.3, 0.4, 0.2, 0.1, 0.0), (0.4, 0.4, 0.15, 0.05, 0.0)]
 )
 CLINIC_DRUGS = ("vemurafenib", "trametinib", "capmatinib", "pembrolizumab", "palbociclib")
 NUTRIENT_SHARE = np.array([0.75, 0.75, 0.5])  # of nutrients away from basal, by kind
@@ -31,7 +42,9 @@ CONTACT_SHARE = np.array([0.4, 0.4, 0.15])
 PLAIN_SHARE = np.array([0.0, 0.0, 0.8])  # of tumor cells that carry BRAF-V600E and nothing else
 ARRESTED_SHARE = 0.4  # of cells in G1 for long, as drug, crowding or want of oxygen leaves them
 ZERO_SHARE = 0.25  # share of perturbed ligands and contacts that are exactly zero
-DECADES = 4.0  # a ligand or drug is drawn over so many decades below its upper range
+DECADES = 4.0  # a ligand is drawn over so many decades below its upper range
+DOSES = (1e-2, 1e3)  # a drug is drawn between, in units of its lowest K
+AT_TARGET = (1e-2, 9e3)  # doses of a target by itself, in units of the one of half effect
 TISSUE_NUTRIENTS = {  # log-uniform, from beside a necrotic core to beside a vessel
     "oxygen": (0.5, 60.0),
     "glucose": (0.2, 6.0),
@@ -46,13 +59,14 @@ WIDE_NUTRIENTS = {
     "glutamine": (0.005, 4.0),
     "adenosine": (0.005, 20.0),
 }
-HELD_OUT_PAIRS = (
-    ("vemurafenib", "pictilisib"),
-    ("trametinib", "capmatinib"),
-    ("cobimetinib", "palbociclib"),
-    ("pan_RAF_inhibitor", "erlotinib"),
-    ("doxorubicin", "galunisertib"),
-)  # never together in training
+HELD_OUT_PAIRS = (  # targets never occupied together in training; both act on one unit
+    ("TOP2", "DNA_crosslink"),
+    ("AURK_PLK", "microtubules"),
+    ("BCLXL", "MCL1"),
+    ("PD1", "PDL1"),
+    ("proteasome", "GR"),
+)
+_FIRST = len(SURROUNDINGS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +85,13 @@ def draw_courses(
     """Conditions of `n` cells; with `held_out` every cell meets one of HELD_OUT_PAIRS."""
     cell_type = rng.choice(len(CELL_TYPES), n, p=TYPE_SHARE).astype(np.int8)
     kind = rng.choice(len(KIND_SHARE), n, p=KIND_SHARE).astype(np.int8)
-    drugs = _drug_panel(rng, kind, held_out=held_out)
-    inputs = np.stack([_segment(rng, kind, drugs) for _ in range(n_segments)])
+    genotype = draw_genotypes(rng, cell_type, kind)
+    given = _agents(rng, kind, genotype, held_out=held_out)
+    inputs = np.stack([_segment(rng, kind, given) for _ in range(n_segments)])
     _hold(rng, inputs)
-    return Courses(cell_type, draw_genotypes(rng, cell_type, kind), kind, inputs)
+    if not held_out:
+        _keep_apart(inputs)
+    return Courses(cell_type, genotype, kind, inputs)
 
 
 def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray, kind: np.ndarray) -> np.ndarray:
@@ -90,32 +107,59 @@ def draw_genotypes(rng: np.random.Generator, cell_type: np.ndarray, kind: np.nda
     return np.where(normal, 0, bits).astype(np.int32)
 
 
-def _drug_panel(rng: np.random.Generator, kind: np.ndarray, *, held_out: bool) -> np.ndarray:
-    """Which drugs a cell may meet in its course, bool (n, n_drugs)."""
+@dataclass(frozen=True, eq=False)
+class Agents:
+    """What a cell may be given in its course, bool; drugs act on targets by the genotype."""
+
+    drugs: np.ndarray  # (n, n_drugs)
+    targets: np.ndarray  # (n, n_targets), occupied by themselves
+    genotype: np.ndarray  # int32 (n,)
+
+
+def _agents(
+    rng: np.random.Generator, kind: np.ndarray, genotype: np.ndarray, *, held_out: bool
+) -> Agents:
     n = len(kind)
-    panel = np.zeros((n, len(DRUGS)), bool)
-    pairs = np.array([[DRUGS.index(a), DRUGS.index(b)] for a, b in HELD_OUT_PAIRS])
+    drugs, targets = np.zeros((n, len(DRUGS)), bool), np.zeros((n, len(TARGETS)), bool)
     if held_out:
+        pairs = np.array([[TARGETS.index(name) for name in pair] for pair in HELD_OUT_PAIRS])
         chosen = pairs[rng.integers(len(pairs), size=n)]
-        panel[np.arange(n)[:, None], chosen] = True
-        return panel
+        targets[np.arange(n)[:, None], chosen] = True
+        return Agents(drugs, targets, genotype)
     count = (rng.random(n)[:, None] > DRUG_COUNT[kind].cumsum(axis=1)).sum(axis=1)
-    favour = np.isin(DRUGS, CLINIC_DRUGS) * 2.0 + (np.array(DRUGS) == "vemurafenib") * 0.5
-    lot = rng.random(panel.shape) - np.where(kind[:, None] == CLINIC, favour, 0.0)
-    order = lot.argsort(axis=1).argsort(axis=1)
-    panel[:] = order < count[:, None]
-    for a, b in pairs:
-        panel[panel[:, a] & panel[:, b], b] = False
-    return panel
+    favour = np.isin(DRUGS, CLINIC_DRUGS) * 0.6 + (np.array(DRUGS) == "vemurafenib") * 0.3
+    drugs[:] = _lots(rng, drugs.shape, np.where(kind[:, None] == CLINIC, favour, 0.0), count)
+    targets[:] = _lots(rng, targets.shape, 0.0, count)
+    drugs[kind == WIDE], targets[kind != WIDE] = False, False
+    return Agents(drugs, targets, genotype)
 
 
-def _segment(rng: np.random.Generator, kind: np.ndarray, drugs: np.ndarray) -> np.ndarray:
+def _lots(
+    rng: np.random.Generator, shape: tuple[int, ...], favour: np.ndarray | float, count: np.ndarray
+) -> np.ndarray:
+    """`count` of the columns of every row, those that are favoured rather."""
+    order = (rng.random(shape) - favour).argsort(axis=1).argsort(axis=1)
+    chosen: np.ndarray = order < count[:, None]
+    return chosen
+
+
+def _keep_apart(inputs: np.ndarray) -> None:
+    """Where both targets of a held-out pair are occupied, free one of them, now this, now that."""
+    for a, b in HELD_OUT_PAIRS:
+        first, second = (inputs[..., _FIRST + TARGETS.index(name)] for name in (a, b))
+        both = (first > 0.0) & (second > 0.0)
+        stronger = first > second
+        second[both & stronger] = 0.0
+        first[both & ~stronger] = 0.0
+
+
+def _segment(rng: np.random.Generator, kind: np.ndarray, given: Agents) -> np.ndarray:
     """One set of inputs per cell."""
     n = len(kind)
     inputs = np.tile(np.array([c.basal for c in INPUT_CHANNELS]), (n, 1))
     _ligands(rng, kind, inputs)
     _nutrients(rng, kind, inputs)
-    _doses(rng, drugs, inputs)
+    _doses(rng, given, inputs)
     _contacts(rng, kind, inputs)
     _body(rng, inputs)
     low, high = (np.array([getattr(c, side) for c in INPUT_CHANNELS]) for side in ("low", "high"))
@@ -147,13 +191,23 @@ def _nutrients(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -
     ph[:] = np.where(rng.random(n) < 0.4, rng.uniform(6.2, 7.6, n), ph)
 
 
-def _doses(rng: np.random.Generator, drugs: np.ndarray, inputs: np.ndarray) -> None:
-    n = len(drugs)
-    for k, name in enumerate(DRUGS):
-        channel = INPUT_CHANNELS[INPUTS.index(name)]
-        dose = _log_uniform(rng, n, channel.high * 10 ** -(DECADES + 1.0), channel.high)
-        present = drugs[:, k] & (rng.random(n) < 0.8)  # absent at times: wash-in and wash-out
-        inputs[:, INPUTS.index(name)] = np.where(present, dose, 0.0)
+def _doses(rng: np.random.Generator, given: Agents, inputs: np.ndarray) -> None:
+    """Occupancies; what is given is absent at times: wash-in and wash-out."""
+    present = given.targets & (rng.random(given.targets.shape) < 0.8)
+    dose = np.exp(rng.uniform(math.log(AT_TARGET[0]), math.log(AT_TARGET[1]), present.shape))
+    inputs[:, _FIRST:] = np.where(present, dose / (1.0 + dose), 0.0)
+    present = given.drugs & (rng.random(given.drugs.shape) < 0.8)
+    concentration = np.where(present, draw_doses(rng, len(present)), 0.0)
+    inputs[:, _FIRST:] += SHIPPED_TABLE.occupancy(concentration, given.genotype)
+
+
+def draw_doses(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Concentrations (n, n_drugs) of all drugs, log-uniform over DOSES of the lowest K of each."""
+    lowest = SHIPPED_TABLE.lowest_halves
+    doses: np.ndarray = lowest * np.exp(
+        rng.uniform(math.log(DOSES[0]), math.log(DOSES[1]), (n, len(lowest)))
+    )
+    return doses
 
 
 def _contacts(rng: np.random.Generator, kind: np.ndarray, inputs: np.ndarray) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from surrogates.channels import NODES
-from surrogates.contract import CellModel
 from surrogates.data.assay import MEDIUM, Condition, follow
+from surrogates.trajectory import Surrogate
 
 FOLDER, FILE = "breast_cytof", "Median_allsamples.csv.gz"
 MARKERS = {  # marker -> node
@@ -102,7 +102,7 @@ def _nearest(minutes: np.ndarray) -> np.ndarray:
     return nearest
 
 
-def readings(model: CellModel) -> np.ndarray:
+def readings(model: Surrogate) -> np.ndarray:
     """Change of each marker's node (n_treatments, n_times, n_markers) since EGF, by a cell model.
 
     Cells were starved, then treated 15 min before EGF.

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogates.contract import CellModel
 from surrogates.data.assay import DAY, Condition, follow
 from surrogates.phenotype import net_growth_rate
+from surrogates.trajectory import Surrogate
 
 FOLDER, FILE = "harris2016_dip", "mel_plx_time_course.csv"
 FROM_HOUR, TO_HOUR = 24.0, 112.0
@@ -54,7 +54,7 @@ def rates(folder: Path, line: str) -> Rates:
     return Rates(doses, np.array(slopes))
 
 
-def predict(model: CellModel, line: str, doses: np.ndarray) -> np.ndarray:
+def predict(model: Surrogate, line: str, doses: np.ndarray) -> np.ndarray:
     """The model's mean growth rate [doublings/day] over the measured time."""
     conditions = [
         Condition(

@@ -9,8 +9,7 @@ CRISPR lines with more or less EGFR (Gerosa 2020 Cell Syst 11:478, Froehlich 202
 Training is the authors' training file with the ligand courses of the same experiments (D1: dose of
 EGF, D5: HGF), and one set of their prediction file: pan-RAF inhibitors alone with EGF, without
 which nothing says how they act on RAF dimers. The rest of the prediction files is held out; rows
-that repeat a training condition, or another held-out row, are dropped. Drugs without a channel act
-through the channel of their class at a dose scaled by relative potency (`prior/potency.tsv`); the
+that repeat a training condition, or another held-out row, are dropped. The
 EGFR of a line is a fold f of the parental level with competence f / (f + 1 / c - 1), c that of the
 parental line.
 """
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogates.channels import NODES, cell_type_code, genotype_bits, genotype_names, read_table
+from surrogates.channels import NODES, cell_type_code, genotype_bits, genotype_names
 from surrogates.data.assay import MEDIUM, Condition, follow
 from surrogates.prior.graph import UNITS
 from surrogates.variants import NetworkModel, with_abundance
@@ -41,6 +40,7 @@ DRUGS = (
     "Binimetinib",
     "PD0325901",
 )
+NAMES = tuple(name if any(map(str.isdigit, name)) else name.lower() for name in DRUGS)  # ours
 PAN_RAF = ("LY3009120", "AZ_628")
 LIGAND_NM = {"EGF": 1.0 / 6.2, "HGF": 1.0 / 83.0}  # [nM per ng/ml]: 6.2 kDa and 83 kDa
 SINGLE, COMBINATION = "_singleprediction", "_comboprediction"
@@ -239,20 +239,6 @@ def _cells(path: Path) -> list[list[str]]:
         return [line for line in csv.reader(lines) if line]
 
 
-def potencies() -> dict[str, tuple[str, float]]:
-    """Drug -> (channel, dose of the channel's drug that one dose of it amounts to)."""
-    return {row["drug"]: (row["channel"], float(row["potency"])) for row in read_table("potency")}
-
-
-def nominal_doses(doses: np.ndarray, table: dict[str, tuple[str, float]]) -> dict[str, np.ndarray]:
-    """Doses (n, n_drugs) as concentrations [uM] of the model's channels."""
-    channels: dict[str, np.ndarray] = {}
-    for k, drug in enumerate(DRUGS):
-        channel, potency = table[drug]
-        channels[channel] = channels.get(channel, 0.0) + potency * doses[:, k]
-    return channels
-
-
 def egfr_competence(fold: float, parental: float) -> float:
     """Competence of EGFR in a line with `fold` times the receptors of the parental line."""
     return fold / (fold + 1.0 / parental - 1.0)
@@ -260,13 +246,11 @@ def egfr_competence(fold: float, parental: float) -> float:
 
 def treatments(rows: Conditions) -> list[Condition]:
     """What was done, minute 0 being the ligand; the medium holds no EGF before."""
-    table = potencies()
-    before, now = nominal_doses(rows.before, table), nominal_doses(rows.now, table)
     return [
         Condition(
             steps=(
-                (MEDIUM - rows.adapted[k], {"EGF": 0.0} | {c: d[k] for c, d in before.items()}),
-                (-rows.adapted[k], {c: d[k] for c, d in now.items()}),
+                (MEDIUM - rows.adapted[k], {"EGF": 0.0} | _doses(rows.before[k])),
+                (-rows.adapted[k], _doses(rows.now[k])),
                 (
                     0.0,
                     {"EGF": rows.EGF[k] * LIGAND_NM["EGF"], "HGF": rows.HGF[k] * LIGAND_NM["HGF"]},
@@ -276,6 +260,10 @@ def treatments(rows: Conditions) -> list[Condition]:
         )
         for k in range(len(rows))
     ]
+
+
+def _doses(row: np.ndarray) -> dict[str, float]:
+    return dict(zip(NAMES, row.tolist(), strict=True))
 
 
 def predict(model: NetworkModel, rows: Conditions, tick: float = TICK) -> np.ndarray:

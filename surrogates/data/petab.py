@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 
 from surrogates.channels import NODES
-from surrogates.contract import CellModel
 from surrogates.data.assay import MEDIUM, Condition, follow
+from surrogates.trajectory import Surrogate
 
 FOLDER = "petab_benchmark"
 EGF_NM = 0.161  # [nM] in 1 ng/ml EGF, 6.2 kDa
@@ -114,7 +114,7 @@ def _standardised(y: np.ndarray, plate: np.ndarray) -> np.ndarray:
     return standardised
 
 
-def predict(model: CellModel, study: Study, table: Table) -> np.ndarray:
+def predict(model: Surrogate, study: Study, table: Table) -> np.ndarray:
     """The node behind every measurement (n,), by a cell model."""
     if study.dish is None:
         msg = f"study {study.name} has no input of the cell models"
@@ -146,7 +146,7 @@ def _prefix(**nodes: str) -> Callable[[str], tuple[str, float] | None]:
 
 def _fiedler(row: Mapping[str, float]) -> Condition:
     """HeLa cells released from arrest into fresh medium; inhibitors [uM] from then on."""
-    drugs = {"pan_RAF_inhibitor": row["Sorafenib"] / 10.0, "trametinib": row["UO126"] / 300.0}
+    drugs = {"LY3009120": row["Sorafenib"] / 10.0, "trametinib": row["UO126"] / 300.0}
     return Condition(((MEDIUM, STARVED), (0.0, SERUM | drugs)))
 
 

@@ -34,14 +34,14 @@ FILES = (
     "CVtest.tsv",
     "cellLineRKPMZscored_subset.tsv",
 )
-CHANNELS = {  # drug -> input with the same main target
+CHANNELS = {  # drug -> itself among ours, or one with the same main targets
     "Erlotinib": "erlotinib",
-    "Lapatinib": "erlotinib",
+    "Lapatinib": "lapatinib",
     "Vandetanib": "erlotinib",
-    "PD0325901": "trametinib",
-    "Selumetinib": "cobimetinib",
-    "PLX_{4720}": "vemurafenib",
-    "CHIR_{265}": "pan_RAF_inhibitor",
+    "PD0325901": "PD0325901",
+    "Selumetinib": "selumetinib",
+    "PLX_{4720}": "PLX4720",
+    "CHIR_{265}": "LY3009120",
 }
 GENOTYPES = (  # alteration, genes, amino acid changes that count (empty: all of the table)
     ("BRAF_V600E", ("BRAF",), "V600"),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogates.channels import INPUTS
+from surrogates.channels import SURROUNDINGS, TARGETS
 from surrogates.contract import CellModel
-from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
+from surrogates.data.conditions import HELD_OUT_PAIRS, Courses, draw_courses
 from surrogates.evaluation.card import Entries
 from surrogates.evaluation.free_runs import Course, follow
 from surrogates.intervals import LEVELS, NAMES, Intervals
@@ -67,10 +67,10 @@ def held_out_errors(
 
 def pair_of(courses: Courses) -> np.ndarray:
     """Number of the held-out pair that each cell meets; NO_PAIR where no drug came."""
-    met = courses.inputs[..., [INPUTS.index(name) for name in DRUGS]].max(axis=0) > 0.0
+    met = courses.inputs[..., len(SURROUNDINGS) :].max(axis=0) > 0.0
     pair = np.full(len(met), NO_PAIR)
     for number, names in enumerate(HELD_OUT_PAIRS):
-        pair[met[:, [DRUGS.index(name) for name in names]].any(axis=1)] = number
+        pair[met[:, [TARGETS.index(name) for name in names]].any(axis=1)] = number
     return pair
 
 

@@ -8,19 +8,26 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import rankdata
 
-from surrogates.channels import GENOTYPES, INPUT_CHANNELS, INPUTS
-from surrogates.data.conditions import DRUGS, LIGANDS, Courses, draw_courses
+from surrogates.channels import GENOTYPES, INPUT_CHANNELS, INPUTS, SURROUNDINGS
+from surrogates.data.conditions import DRUGS, LIGANDS, Courses, draw_courses, draw_doses
+from surrogates.occupancy import SHIPPED_TABLE
 
-DOSE_DECADES, LIGAND_DECADES = 4.0, 2.0  # below the upper end of a range
+LIGAND_DECADES = 2.0  # below the upper end of a range
 Situations = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, genotype, cell type
 
 
 def _many_drugs(rng: np.random.Generator, courses: Courses, count: int) -> None:
-    """`count` drugs at once; training has three at most."""
+    """`count` drugs at once; training has three at most, or four targets."""
     inputs = courses.inputs[0]
-    chosen = rng.random((len(inputs), len(DRUGS))).argsort(axis=1).argsort(axis=1) < count
-    for k, name in enumerate(DRUGS):
-        _put(rng, inputs, name, chosen[:, k], DOSE_DECADES)
+    inputs[:, len(SURROUNDINGS) :] = many_drugs(rng, courses.genotype, count)
+
+
+def many_drugs(rng: np.random.Generator, genotype: np.ndarray, count: int) -> np.ndarray:
+    """Occupancies (n, n_targets) under `count` drugs at once, each from K to a thousand of it."""
+    n = len(genotype)
+    chosen = rng.random((n, len(DRUGS))).argsort(axis=1).argsort(axis=1) < count
+    doses = np.maximum(draw_doses(rng, n), SHIPPED_TABLE.lowest_halves)
+    return SHIPPED_TABLE.occupancy(np.where(chosen, doses, 0.0), genotype)
 
 
 def _all_ligands(rng: np.random.Generator, courses: Courses) -> None:
@@ -46,7 +53,7 @@ def _put(
 
 CHANGES: dict[str, Callable[[np.random.Generator, Courses], None]] = {
     "eight drugs": lambda rng, courses: _many_drugs(rng, courses, 8),
-    "four drugs": lambda rng, courses: _many_drugs(rng, courses, 4),
+    "six drugs": lambda rng, courses: _many_drugs(rng, courses, 6),
     "all ligands": _all_ligands,
     "eight alterations": _eight_alterations,
 }
@@ -58,7 +65,7 @@ def outside_situations(rng: np.random.Generator, n: int) -> dict[str, Situations
     for name, change in CHANGES.items():
         courses = draw_courses(rng, n, 1)
         change(rng, courses)
-        for channel in (INPUTS.index(n) for n in (*LIGANDS, *DRUGS)):  # clear of the border
+        for channel in (INPUTS.index(n) for n in LIGANDS):  # clear of the border
             column = courses.inputs[0][:, channel]
             np.minimum(column, 0.95 * INPUT_CHANNELS[channel].high, out=column)
         found[name] = (courses.inputs[0], courses.genotype, courses.cell_type)
@@ -71,4 +78,4 @@ def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
     return float((ranks.mean() - 0.5 * (len(outside) + 1)) / len(inside))
 
 
-__all__ = ["CHANGES", "auroc", "outside_situations"]
+__all__ = ["CHANGES", "auroc", "many_drugs", "outside_situations"]

@@ -14,19 +14,19 @@ from scipy.stats import spearmanr
 
 from surrogates.channels import (
     CELL_TYPES,
-    INPUT_CHANNELS,
     INPUTS,
     NODES,
     OUTPUT_CHANNELS,
+    SURROUNDINGS,
     basal_inputs,
 )
 from surrogates.contract import CellModel, Cells
-from surrogates.data.conditions import DRUGS, HELD_OUT_PAIRS, Courses, draw_courses
+from surrogates.data.conditions import HELD_OUT_PAIRS, Courses, draw_courses
 from surrogates.data.sampling import Rows, Sampling, sample
 from surrogates.evaluation.baselines import baseline_scores
 from surrogates.evaluation.calibration import calibrate, coverage_scores, held_out_errors
 from surrogates.evaluation.card import Entries, render
-from surrogates.evaluation.domain_detection import auroc, outside_situations
+from surrogates.evaluation.domain_detection import auroc, many_drugs, outside_situations
 from surrogates.evaluation.edge_recovery import drive_ratio
 from surrogates.evaluation.fidelity import drive_of, drive_scores
 from surrogates.evaluation.folds import Models
@@ -278,11 +278,7 @@ def _outlyingness_of(
 def crowded_inputs(rng: np.random.Generator, n: int) -> np.ndarray:
     """Situations never trained on whose single inputs are all in range: eight drugs at once."""
     inputs = basal_inputs(n)
-    order = rng.random((n, len(DRUGS))).argsort(axis=1).argsort(axis=1)
-    for k, name in enumerate(DRUGS):
-        channel = INPUTS.index(name)
-        top = 0.3 * INPUT_CHANNELS[channel].high
-        inputs[:, channel] = np.where(order[:, k] < 8, top * rng.random(n), 0.0)
+    inputs[:, len(SURROUNDINGS) :] = many_drugs(rng, np.zeros(n, np.int32), 8)
     return inputs
 
 

@@ -2,8 +2,8 @@
 
 A cell is in the domain when
     every raw input lies in the training box,
-    no more ligands, drugs or alterations are present at once than any training situation had
-        (present: a transformed value above PRESENT),
+    no more ligands, occupied drug targets or alterations are present at once than but one in a
+        thousand training situations had (present: a transformed value above PRESENT),
     its transformed inputs and genotype x are no further from the training cloud than
         |L (x - mean)|^2 <= limit,   L'L the inverse covariance,
     and no output's spread over members exceeds a share of its range.
@@ -20,18 +20,19 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from surrogates.channels import GENOTYPES, INPUTS
+from surrogates.channels import GENOTYPES, INPUTS, SURROUNDINGS
 from surrogates.network.kernels.arrays import DomainLimits
 from surrogates.transform import transform_inputs
 
 COVERAGE = 0.995
+COMMON = 0.999  # share of training situations that have no more present than counts as known
 RIDGE = 1e-3  # added to the variances: a nearly constant input must not decide alone
 N_FEATURES = len(INPUTS) + len(GENOTYPES)
-PRESENT = np.float32(0.05)  # transformed: a twentieth of the receptors; vemurafenib 6 nM
+PRESENT = np.float32(0.05)  # transformed: a twentieth of the receptors, 7 % of a drug's target
 COUNTED = np.array(
     [  # first and last + 1 of the features that are counted together
         (0, INPUTS.index("oxygen")),
-        (INPUTS.index("vemurafenib"), INPUTS.index("pembrolizumab") + 1),
+        (len(SURROUNDINGS), len(INPUTS)),
         (len(INPUTS), N_FEATURES),
     ]
 )
@@ -47,7 +48,7 @@ class Domain:
     mean: np.ndarray  # (N_FEATURES,)
     whiten: np.ndarray  # (N_FEATURES, N_FEATURES), lower triangular
     limits: np.ndarray  # (2,): squared distance, disagreement
-    most: np.ndarray  # (n_groups,): ligands, drugs, alterations present at once
+    most: np.ndarray  # (n_groups,): ligands, drug targets, alterations present at once
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Arrays by name, as the weight file stores them."""
@@ -94,7 +95,7 @@ def fit_domain(inputs: np.ndarray, genotype: np.ndarray) -> Domain:
     whiten = np.linalg.inv(np.linalg.cholesky(covariance))
     low, high = inputs.min(axis=0), inputs.max(axis=0)
     slack = BOX_SLACK * (high - low)
-    most = present(x).max(axis=0)
+    most = np.quantile(present(x), COMMON, axis=0, method="higher")
     arrays = (low - slack, high + slack, x.mean(axis=0), whiten, np.full(2, np.inf), most)
     return Domain(*(np.ascontiguousarray(a, np.float32) for a in arrays))
 
@@ -107,7 +108,7 @@ def calibrate(domain: Domain, distance: np.ndarray, disagreement: np.ndarray) ->
 
 
 def present(x: np.ndarray) -> np.ndarray:
-    """How many ligands, drugs and alterations are present in features (n, N_FEATURES)."""
+    """How many ligands, drug targets and alterations are present in features (n, N_FEATURES)."""
     return np.stack([(x[:, first:end] > PRESENT).sum(axis=1) for first, end in COUNTED], axis=1)
 
 

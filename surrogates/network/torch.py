@@ -17,7 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogates.channels import GENOTYPES, LOG, RAMP, TRANSFORM_A, TRANSFORM_B, TRANSFORM_KIND
+from surrogates.channels import (
+    FULL,
+    GENOTYPES,
+    OCCUPANCY,
+    RAMP,
+    TRANSFORM_A,
+    TRANSFORM_B,
+    TRANSFORM_KIND,
+)
 from surrogates.contract import Cells, Decision
 from surrogates.metabolism import (
     BIOMASS_PYRUVATE,
@@ -208,7 +216,7 @@ def add_residual(drive: Tensor, rho: Tensor) -> Tensor:
 class Sources(nn.Module):
     """Put state, transformed inputs and genotype bits side by side (see `channels`)."""
 
-    is_log: Tensor  # buffers
+    is_occupancy: Tensor  # buffers
     is_ramp: Tensor
     a: Tensor
     scale: Tensor
@@ -217,9 +225,10 @@ class Sources(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         kind, a, b = TRANSFORM_KIND, TRANSFORM_A, TRANSFORM_B
-        scale = np.where(kind == LOG, np.log1p(b / np.where(a > 0, a, 1.0)), b - a)
-        scale = np.where(kind == RAMP, b - a, np.where(kind == LOG, scale, 1.0))
-        tables = {"is_log": kind == LOG, "is_ramp": kind == RAMP, "a": a, "scale": scale}
+        occupied, ramp = kind == OCCUPANCY, kind == RAMP
+        scale = np.where(occupied, np.log1p(b / np.where(a > 0, a, 1.0)), b - a)
+        scale = np.where(ramp | occupied, scale, 1.0)
+        tables = {"is_occupancy": occupied, "is_ramp": ramp, "a": a, "scale": scale}
         for name, table in tables.items():
             tensor = torch.from_numpy(np.asarray(table))
             dtype = torch.bool if tensor.dtype == torch.bool else torch.float32
@@ -234,10 +243,12 @@ class Sources(nn.Module):
     def transform(self, raw: Tensor) -> Tensor:
         """Raw inputs to [0, 1], as `transform.transform_inputs`."""
         positive = raw.clamp(min=0.0)
-        log = (torch.log(1.0 + positive / self.a.clamp(min=1e-30)) / self.scale).clamp(max=1.0)
+        within = positive.clamp(max=FULL)
+        dose = within / (1.0 - within)
+        occupied = (torch.log(1.0 + dose / self.a.clamp(min=1e-30)) / self.scale).clamp(max=1.0)
         ramp = ((raw - self.a) / self.scale).clamp(0.0, 1.0)
         saturating = positive / (positive + torch.where(self.is_ramp, 1.0, self.a))
-        return torch.where(self.is_log, log, torch.where(self.is_ramp, ramp, saturating))
+        return torch.where(self.is_occupancy, occupied, torch.where(self.is_ramp, ramp, saturating))
 
 
 def relax(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from surrogates.channels import transform_value
+from surrogates.channels import dose_of_occupancy, transform_value
 from surrogates.disk_cache import cached
 from surrogates.phenotype import outputs_from_fractions
 
@@ -25,6 +25,7 @@ ACTIVATES, REQUIRES, INHIBITS = 0, 1, 2
 _ONE = np.float32(1.0)
 
 _transform = njit(error_model="numpy")(transform_value)
+_dose = njit(error_model="numpy")(dose_of_occupancy)
 
 
 class _Rows(NamedTuple):
@@ -49,14 +50,17 @@ def fold_inputs(edges, n_nodes, sources, raw, silent, factor):
     """Fold the edges that inputs and genotype decide into two factors per unit of one cell.
 
     `silent` gathers prod(1 - s hill), the part left unactivated; `factor` gathers requirements and
-    inhibitions. Doses act at their concentration, times the gate if there is one; unitless values
-    as transformed and gated.
+    inhibitions. Doses act at their concentration, those at drug targets in units of the one of
+    half effect, times the gate if there is one; unitless values as transformed and gated.
     """
     for e in range(edges.source.size):
         source, gate, target = edges.source[e], edges.gate[e], edges.target[e]
         opened = sources[gate] if gate >= 0 else _ONE
         if edges.is_dose[e]:
             act = opened * hill(raw[source - n_nodes], edges.half[e], edges.exponent[e])
+        elif edges.is_occupancy[e]:
+            dose = _dose(np.float64(raw[source - n_nodes]))
+            act = opened * hill(dose, edges.half[e], edges.exponent[e])
         else:
             act = hill(opened * sources[source], edges.half[e], edges.exponent[e])
         share = edges.strength[e] * act

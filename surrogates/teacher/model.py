@@ -7,7 +7,7 @@
 
 F is monotone in every parent with the edge's sign. v is the source times its gate; for an input
 that is not gated by a node, act = gate c^n / (K^n + c^n) at its concentration c and K carries its
-unit.
+unit; at a drug target c is the dose in units of the one of half effect.
 Strength s, K, n of every edge and the basal activities are rows of `prior/teacher.tsv`, with
 literature magnitudes; time constants and competences are the network's own (`prior/nodes.tsv`,
 `prior/competence.tsv`). The equations are integrated by `teacher.kernels`.

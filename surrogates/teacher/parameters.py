@@ -13,8 +13,8 @@ import numpy as np
 from surrogates.channels import (
     GENOTYPES,
     INPUTS,
-    LOG,
     NODES,
+    OCCUPANCY,
     SATURATING,
     TRANSFORM_A,
     TRANSFORM_B,
@@ -38,9 +38,10 @@ class StaticEdges(NamedTuple):
     target: np.ndarray  # int32, unit
     role: np.ndarray  # int8
     strength: np.ndarray  # float64
-    half: np.ndarray  # float64, in the unit of a dose
+    half: np.ndarray  # float64, in the unit of a concentration, 1 for a dose at a target
     exponent: np.ndarray  # float64
     is_dose: np.ndarray  # bool, acts at its raw concentration
+    is_occupancy: np.ndarray  # bool, acts at the dose that its occupancy stands for
 
 
 class DynamicEdges(NamedTuple):
@@ -168,7 +169,8 @@ def _static_edges(rows: list[_Row]) -> StaticEdges:
         strength,
         half,
         exponent.astype(np.float64),
-        is_dose=np.isin(kind[source], (SATURATING, LOG)),
+        is_dose=kind[source] == SATURATING,
+        is_occupancy=kind[source] == OCCUPANCY,
     )
 
 

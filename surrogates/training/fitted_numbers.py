@@ -14,7 +14,7 @@ FIELDS = ("strength", "half", "exponent")
 
 @dataclass(frozen=True)
 class Number:
-    """One fitted number: a field of an edge, a `tau`, a drug's `potency` or EGFR's `competence`."""
+    """One fitted number: a field of an edge, a `tau`, `K` of a drug or EGFR's `competence`."""
 
     field: str
     source: str
@@ -51,7 +51,7 @@ KEYS: dict[str, tuple[str, ...]] = {  # table -> columns that name a row
     "teacher": ("source", "target", "gate"),
     "nodes": ("name",),
     "competence": ("unit",),
-    "potency": ("drug",),
+    "affinity": ("drug", "target"),
 }
 FITTED = "fitted to the training split of the A375 pERK measurements"
 
@@ -62,7 +62,7 @@ def write(values: Mapping[str, float]) -> None:
         "teacher": {},
         "nodes": {},
         "competence": {},
-        "potency": {},
+        "affinity": {},
     }
     for number in numbers():
         value = f"{values[number.name]:.4g}"
@@ -74,14 +74,17 @@ def write(values: Mapping[str, float]) -> None:
         elif number.field == "competence":
             by_table["competence"][number.target,] = {"tumor": value}
         else:
-            by_table["potency"][number.source,] = {"potency": value}
-    marks = {"evidence": "fitted", "source_of_value": FITTED}
+            by_table["affinity"][number.source, number.target] = {"K": value}
+    marks = {
+        "teacher": {"evidence": "fitted", "source_of_value": FITTED},
+        "affinity": {"evidence": "fitted", "source": FITTED},
+    }
     for table, names in KEYS.items():
         rows = read_table(table)
         for row in rows:
             changed = by_table[table].get(tuple(row[name] for name in names))
             if changed:
-                row |= changed | ({} if table in ("nodes", "competence") else marks)
+                row |= changed | marks.get(table, {})
         _store(PRIOR / f"{table}.tsv", rows)
 
 

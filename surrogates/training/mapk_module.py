@@ -21,6 +21,7 @@ from surrogates.channels import (
 )
 from surrogates.data import marm
 from surrogates.data.assay import DAY
+from surrogates.occupancy import SHIPPED_TABLE, DrugTable
 from surrogates.phenotype import HEAD_COMPETENCE, RANGES
 from surrogates.prior.graph import load_network
 from surrogates.teacher import kernels as teacher_kernels
@@ -55,7 +56,6 @@ MODULE = (
     "SPRY2",
     "SRC_FAK",
     "PERSISTER",
-    "erlotinib_affinity",
     "VEGFR",
     "TCR",
     "LCK",
@@ -65,7 +65,6 @@ STEPS = ((20.0, 0.5), (60.0, 1.0), (1440.0, 3.0))  # [min] after ligand: until, 
 SLOW_STEPS = ((120.0, 4.0), (1e9, 10.0))  # without ligand
 
 
-Potencies = dict[str, tuple[str, float]]  # drug -> channel and dose of its drug
 Key = tuple[str, str, str]  # source, target, gate
 Kind = tuple[np.ndarray, np.ndarray]  # cell types, genotypes
 
@@ -97,7 +96,7 @@ class Module:
         self, rows: marm.Conditions, anchors: Sequence[Anchor], fitted: Sequence[Number]
     ) -> None:
         self._network, self._parameters = load_network(), teacher_parameters()
-        self._potencies, self._numbers = marm.potencies(), fitted
+        self._numbers = fitted
         self._moves = np.isin(NODES, MODULE)
         self._rows, self._anchors = rows, anchors
         self._folds, line = np.unique(rows.EGFR, return_inverse=True)
@@ -122,7 +121,7 @@ class Module:
 
     def run(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ERK (n_rows,) at the end of every condition and (n_anchors,) of the anchors."""
-        model, potencies = self._tables(values)
+        model, drugs = self._tables(values)
         steady = self._rest.copy()
         hurried = model._replace(tau=np.minimum(model.tau, 240.0))
         self._advance(hurried, steady, basal_inputs(len(steady)), self._pairs, 2400.0, 8.0)
@@ -130,18 +129,18 @@ class Module:
         n = len(self._rows)
         erk = NODES.index("ERK")
         return (
-            self._conditions(model, potencies, state[:n])[:, erk].astype(float),
-            self._levels(model, state[n:])[:, erk].astype(float),
+            self._conditions(model, drugs.only(marm.NAMES), state[:n])[:, erk].astype(float),
+            self._levels(model, drugs, state[n:])[:, erk].astype(float),
         )
 
-    def _conditions(self, model: Fitted, potencies: Potencies, state: np.ndarray) -> np.ndarray:
+    def _conditions(self, model: Fitted, drugs: DrugTable, state: np.ndarray) -> np.ndarray:
         rows, kind = self._rows, (self._type[: len(state)], self._genotype[: len(state)])
         first = self._first
         before = np.ascontiguousarray(state[first])
-        medium = self._inputs(rows.before[first], potencies)
+        medium = _medium(rows.before[first], kind[1][first], drugs)
         self._advance(model, before, medium, _part(kind, first), DAY)
         state = before[self._same.ravel()]
-        medium = self._inputs(rows.now, potencies)
+        medium = _medium(rows.now, kind[1], drugs)
         for length in np.unique(rows.adapted[rows.adapted > 0.0]):
             here = np.flatnonzero(rows.adapted == length)
             part = np.ascontiguousarray(state[here])
@@ -159,13 +158,15 @@ class Module:
             state[here], clock = part, moment
         return state
 
-    def _levels(self, model: Fitted, state: np.ndarray) -> np.ndarray:
-        inputs = basal_inputs(len(state))
-        for row, anchor in zip(inputs, self._anchors, strict=True):
+    def _levels(self, model: Fitted, drugs: DrugTable, state: np.ndarray) -> np.ndarray:
+        names = [channel.name for channel in drugs.inputs]
+        medium = basal_inputs(len(state), drugs.inputs)
+        for row, anchor in zip(medium, self._anchors, strict=True):
             for name, value in anchor.inputs.items():
-                row[INPUTS.index(name)] = value
+                row[names.index(name)] = value
         hours = np.array([anchor.hours for anchor in self._anchors])
         kind = (self._type[-len(state) :], self._genotype[-len(state) :])
+        inputs = drugs.at_targets(medium, kind[1])
         for length in np.unique(hours):
             here = np.flatnonzero(hours == length)
             part = np.ascontiguousarray(state[here])
@@ -173,29 +174,22 @@ class Module:
             state[here] = part
         return state
 
-    def _inputs(self, doses: np.ndarray, potencies: Potencies) -> np.ndarray:
-        inputs = basal_inputs(len(doses))
-        inputs[:, INPUTS.index("EGF")] = 0.0
-        for channel, dose in marm.nominal_doses(doses, potencies).items():
-            inputs[:, INPUTS.index(channel)] = dose
-        return inputs
-
-    def _tables(self, values: np.ndarray) -> tuple[Fitted, Potencies]:
-        """Edges of the module, taus, competences with one row per line; potencies."""
-        parameters, potencies = dict(self._parameters), dict(self._potencies)
+    def _tables(self, values: np.ndarray) -> tuple[Fitted, DrugTable]:
+        """Edges of the module, taus, competences with one row per line; drugs."""
+        parameters, halves = dict(self._parameters), {}
         tau, competence = self._network.tau.copy(), self._network.competence.copy()
         for number, value in zip(self._numbers, values, strict=True):
             if number.field == "tau":
                 tau[NODES.index(number.target)] = value
             elif number.field == "competence":
                 competence[cell_type_code("tumor"), NODES.index(number.target)] = value
-            elif number.field == "potency":
-                potencies[number.source] = (potencies[number.source][0], value)
+            elif number.field == "K":
+                halves[number.source, number.target] = value
             else:
                 key = (number.source, number.target, number.gate)
                 numbers = dict(zip(FIELDS, parameters[key], strict=True)) | {number.field: value}
                 parameters[key] = (numbers["strength"], numbers["half"], numbers["exponent"])
-        return self._equations(parameters, tau, competence), potencies
+        return self._equations(parameters, tau, competence), SHIPPED_TABLE.with_halves(halves)
 
     def _equations(
         self,
@@ -245,6 +239,14 @@ class Module:
             n_steps,
             Results(state, fractions, np.empty_like(fractions)),
         )
+
+
+def _medium(doses: np.ndarray, genotype: np.ndarray, drugs: DrugTable) -> np.ndarray:
+    """Inputs of the teacher without EGF, at doses of these drugs."""
+    medium = basal_inputs(len(doses), drugs.inputs)
+    medium[:, INPUTS.index("EGF")] = 0.0
+    medium[:, -doses.shape[1] :] = doses
+    return drugs.at_targets(medium, genotype)
 
 
 def _step_at(clock: float) -> float:

@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from surrogates.channels import INPUTS, NODES, basal_inputs, cell_type_code
+from surrogates.channels import NODES, basal_inputs, cell_type_code
 from surrogates.data import marm, observation
 from surrogates.network.domain import everywhere
 from surrogates.network.ensemble import TmeCell
 from surrogates.network.parameters import SWEEP
 from surrogates.network.torch import MonotoneUnits
+from surrogates.occupancy import SHIPPED_TABLE
 from surrogates.prior.graph import UNITS, Network
 from surrogates.training.rollouts import Course, Roller
 from surrogates.variants import with_abundance
@@ -140,11 +141,13 @@ def plan(rows: marm.Conditions, chosen: np.ndarray) -> Dishes:
     dish = dish.reshape(-1)
     steps = [treatment.steps for treatment in marm.treatments(part.take(first))]
     switches = np.unique([minute for dish_steps in steps for minute, _ in dish_steps])
-    inputs = np.stack([basal_inputs(len(first))] * len(switches))
+    names = [channel.name for channel in SHIPPED_TABLE.inputs]
+    medium = np.stack([basal_inputs(len(first), SHIPPED_TABLE.inputs)] * len(switches))
     for k, dish_steps in enumerate(steps):
         for minute, values in dish_steps:
             for name, value in values.items():
-                inputs[switches >= minute, k, INPUTS.index(name)] = value
+                medium[switches >= minute, k, names.index(name)] = value
+    inputs = np.stack([SHIPPED_TABLE.at_targets(now, part.genotype[first]) for now in medium])
     times = np.unique(part.time)
     ends = sweep_ends(np.unique(np.concatenate([switches, times])))
     begin = np.concatenate([[switches[0]], ends[:-1]])

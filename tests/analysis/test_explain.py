@@ -5,8 +5,9 @@ import pytest
 
 import surrogates
 import tme_sim
-from surrogates.channels import GENOTYPES, INPUTS, basal_inputs, genotype_bits
+from surrogates.channels import GENOTYPES, basal_inputs, genotype_bits
 from surrogates.contract import Cells
+from surrogates.dosed import Dosed
 from surrogates.trajectory import simulate
 from tests.model.small import small
 from tme_sim import cli
@@ -18,7 +19,7 @@ from tme_sim.output.explanation import COMBINED, DYING, FATES, UNEXPLAINED
 from tme_sim.output.run import open_run
 from tme_sim.replay.frames import NO_VALUE, Frames
 
-BATH = {"vemurafenib": 11.0, "doxorubicin": 0.03}  # [uM] kills a naive cell, slowly
+BATH = {"vemurafenib": 11.0, "doxorubicin": 0.02}  # [uM] kills a naive cell, slowly
 NRAS = 1 << GENOTYPES.index("NRAS_Q61")
 MELANOMA = genotype_bits(["BRAF_V600E"])
 DAYS_10 = 600  # steps
@@ -84,11 +85,15 @@ def mutate(model, time):
     model.population["nodes"][tumor] = model.cell_model.initial_state(kinds, bits)
 
 
+def names_of(network):
+    return [channel.name for channel in network.inputs]
+
+
 def after_ten_days_of(network, bath):
     code, bits = np.zeros(1, np.int8), np.full(1, MELANOMA, np.int32)
-    inputs = basal_inputs(1)
+    inputs = basal_inputs(1, network.inputs)
     for name, level in bath.items():
-        inputs[0, INPUTS.index(name)] = level
+        inputs[0, names_of(network).index(name)] = level
     state, out = network.initial_state(code, bits), network.allocate(1)
     for _ in range(DAYS_10):
         network.step(Cells(state, inputs, bits, code), STEP, out=out)
@@ -204,13 +209,13 @@ def crowd(dish):
 def test_a_batch_equals_single_cells_that_are_simulated(dish, network):
     found = situation(crowd(dish))
     batch = grow(network, found.cells).net
-    alone = network.member(0)
+    alone = Dosed(network.model.member(0), network.table)
 
     for k in (0, 7, 15):
         one = found.cells.take(np.array([k]))
         course = simulate(
             network, minutes=72 * 60, dt=STEP, state=one.state[0],
-            inputs=dict(zip(INPUTS, one.inputs[0].tolist(), strict=True)),
+            inputs=dict(zip(names_of(network), one.inputs[0].tolist(), strict=True)),
             genotype=[g for b, g in enumerate(GENOTYPES) if one.genotype[0] >> b & 1],
         )  # fmt: skip
         expected = 1440.0 * course["growth_rate_net"][1:].mean()

@@ -8,6 +8,8 @@ import pytest
 import surrogates
 from surrogates.channels import INPUTS, basal_inputs, cell_type_code, genotype_bits
 from surrogates.constant import Constant
+from surrogates.dosed import dosed
+from surrogates.occupancy import DrugTable
 from tme_sim.analysis.implications import implications
 from tme_sim.scenario import ScenarioError, load_scenario
 from tme_sim.scenario.memory import available_bytes, in_words, refuse_if_too_large
@@ -35,7 +37,11 @@ class Recording(Constant):
 @pytest.fixture
 def model(monkeypatch):
     model = Recording()
-    monkeypatch.setattr(surrogates, "load", lambda **_options: model)
+    monkeypatch.setattr(
+        surrogates,
+        "load",
+        lambda *, drugs, **_options: dosed(model, DrugTable(list(drugs.values()))),
+    )
     monkeypatch.setattr(
         "tme_sim.analysis.implications.net_growth_rate",
         lambda outputs: np.full(len(outputs), DOUBLINGS),
@@ -87,7 +93,7 @@ def test_the_cell_model_is_asked_in_the_surroundings_at_the_start(model):
     asked = model.asked[0]
     assert asked.genotype.tolist() == [genotype_bits(["BRAF_V600E"], model.genotypes), 0]
     assert asked.cell_type.tolist() == [cell_type_code("tumor"), cell_type_code("endothelial")]
-    assert model.inputs_of(0, "oxygen", "HGF", "vemurafenib") == pytest.approx([38.0, 0.02, 0.0])
+    assert model.inputs_of(0, "oxygen", "HGF", "MEK_occupancy") == pytest.approx([38.0, 0.02, 0.0])
     assert model.inputs_of(0, "EGF") == pytest.approx(basal_inputs()[0, INPUTS.index("EGF")])
     assert found.growth[0].doublings_per_day == pytest.approx(1.0)
     assert "tumor: double in 24 h at the start" in found.text()

@@ -34,7 +34,6 @@ def coupling(n_types=1, *, types=None, **changes):
         "domain": domain(1e3, 1e3, 1e3),
         "basal": {},
         "sensed": {},
-        "potency": {},
         "ports": (),
         "vessel_walls": {},
         "output_names": OUTPUTS,

@@ -51,9 +51,7 @@ def test_every_input_comes_from_where_it_should(cells):
     env["gas"][:] = np.random.default_rng(1).random(GRID.shape)
     reference = np.array([2.0, 4.0])
     growth = GROWTH._replace(volume=reference)
-    coupled = coupling(
-        types={"growth": growth}, basal=BASAL, sensed={"oxygen": "gas"}, potency={"gas": 1.0}
-    )
+    coupled = coupling(types={"growth": growth}, basal=BASAL, sensed={"oxygen": "gas"})
     run(sensing, cells, env=env, coupled=coupled, at=clock(dt=12.0))
     expected = {
         "oxygen": env["gas"].ravel()[GRID.voxel_of(cells["position"])],

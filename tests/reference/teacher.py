@@ -8,8 +8,8 @@ from scipy.integrate import solve_ivp
 from surrogates.channels import (
     GENOTYPES,
     INPUTS,
-    LOG,
     NODES,
+    OCCUPANCY,
     SATURATING,
     TRANSFORM_A,
     TRANSFORM_B,
@@ -27,8 +27,9 @@ def transformed(name, value):
     a, b = TRANSFORM_A[k], TRANSFORM_B[k]
     if TRANSFORM_KIND[k] == SATURATING:
         return value / (value + a)
-    if TRANSFORM_KIND[k] == LOG:
-        return min(math.log(1 + value / a) / math.log(1 + b / a), 1.0)
+    if TRANSFORM_KIND[k] == OCCUPANCY:
+        dose = value / (1 - value) if value < 1 else math.inf
+        return min(math.log(1 + dose / a) / math.log(1 + b / a), 1.0)
     return min(max((value - a) / (b - a), 0.0), 1.0)
 
 
@@ -43,12 +44,11 @@ def act(edge, raw, table):
     strength, half, n = PARAMETERS[edge.source, edge.target, edge.gate]
     gate = table[edge.gate] if edge.gate else 1.0
     touches_node = edge.source in NODES or edge.gate in NODES
-    is_dose = edge.source in INPUTS and TRANSFORM_KIND[INPUTS.index(edge.source)] in (
-        SATURATING,
-        LOG,
-    )
-    if is_dose and not touches_node:
+    kind = TRANSFORM_KIND[INPUTS.index(edge.source)] if edge.source in INPUTS else None
+    if kind in (SATURATING, OCCUPANCY) and not touches_node:
         dose = raw[edge.source]
+        if kind == OCCUPANCY:
+            dose = dose / (1.0 - dose)
         return strength, gate * dose**n / (half**n + dose**n) if dose > 0.0 else 0.0
     value = table[edge.source] * gate
     if value <= 0.0:

@@ -10,7 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from surrogates.channels import TARGETS
 from surrogates.constant import Constant
+from surrogates.dosed import Dosed
+from surrogates.occupancy import DrugTable
 from tme_sim import TumorModel, simulate
 from tme_sim.continuation import checkpoint_folder
 from tme_sim.errors import InputError
@@ -53,7 +56,7 @@ BASE = {
     "drugs": {
         "novel": {
             "unit": "uM",
-            "input": "vemurafenib",
+            "acts_as": "vemurafenib",
             "molar_mass": "500 g/mol",
             "free_fraction": 0.1,
             "route": "oral",
@@ -94,7 +97,7 @@ BASE = {
     },
 }
 FILES = {  # in a folder that {folder} stands for
-    "drugs.yaml": "trametinib: {preset: vemurafenib, input: trametinib}",
+    "drugs.yaml": "trametinib: {preset: vemurafenib, acts_as: trametinib}",
     "substrates.yaml": "HGF: {preset: EGF}",
     "cell_types.yaml": "tumor: {preset: macrophage, network_type: tumor}",
     "mutations.yaml": "NRAS_Q61: {rate: 0.9 per division}",
@@ -305,8 +308,8 @@ EXAMPLES = {
         therapy__0__drug="named",
     ),
     "drugs.*.unit": "nM",
-    "drugs.*.input": "trametinib",
-    "drugs.*.potency": 2,
+    "drugs.*.acts_as": "trametinib",
+    "drugs.*.targets.*": Change("20 nM", "drugs.novel.targets.MEK"),
     "drugs.*.kind": "antibody",
     "drugs.*.molar_mass": "400 g/mol",
     "drugs.*.free_fraction": 0.2,
@@ -339,16 +342,21 @@ for _key, _value in {"bath": "1 nM", "rate": "1e-2 per um"}.items():
 REFUSED = {  # keys whose change is refused, with words of the message
     "format": "it should be 1",
     "substrates.*.unit": "the cell model reads glucose in mM",
-    "drugs.*.unit": "the cell model reads vemurafenib in uM",
+    "drugs.*.unit": "the cell model reads novel in uM",
     "surrogate.path": "no-weights",
 }
 
 
 class Levelled(Constant):
-    """Fixed rates of cells whose state is not zero, so that what is inherited is seen."""
+    """Fixed rates of cells whose state is not zero, and tells what drugs are at their targets."""
 
     def initial_state(self, cell_type, genotype):
         return super().initial_state(cell_type, genotype) + np.float32(0.5)
+
+    def step(self, cells, dt, *, out):
+        super().step(cells, dt, out=out)
+        n = len(TARGETS)
+        out.state[:, :n] = 0.5 + 0.5 * cells.inputs[:, -n:]
 
 
 def keys(node, path=()):
@@ -400,7 +408,10 @@ def filled_in(value, folder):
 def trace(scenario):
     """Hash of the state of a few ticks."""
     surrogate = scenario.surrogate
-    levelled = Levelled(surrogate.rates) if surrogate.name == "constant" else None
+    levelled = None
+    if surrogate.name == "constant":
+        table = DrugTable(tuple(scenario.sensed_drugs.values()))
+        levelled = Dosed(Levelled(surrogate.rates), table)
     model = TumorModel(scenario, cell_model=levelled)
     found = hashlib.sha256()
     for _ in range(N_TICKS):

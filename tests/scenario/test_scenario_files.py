@@ -194,7 +194,7 @@ def test_every_number_of_the_catalogue_has_a_source_and_an_evidence(section):
         "cell_types": CellTypeSpec,
         "mutations": MutationSpec,
     }[section]
-    plain = ("preset", "unit", "input", "kind", "route", "network_type", "motile")
+    plain = ("preset", "unit", "input", "acts_as", "kind", "route", "network_type", "motile")
     presets = builtin()
     for name in presets.names(section):
         sources = presets.sources(section, name)
@@ -239,10 +239,13 @@ def test_the_cell_model_knows_every_preset():
     channels = pytest.importorskip("surrogates.channels")
     presets = builtin()
     units = {channel.name: channel.unit for channel in channels.INPUT_CHANNELS}
-    for section in ("substrates", "drugs"):
-        for name in presets.names(section):
-            preset = presets.preset(section, name)
-            assert units[preset["input"]] == preset["unit"]
+    for name in presets.names("substrates"):
+        preset = presets.preset("substrates", name)
+        assert units[preset["input"]] == preset["unit"]
+    drugs = pytest.importorskip("surrogates.drugs").SHIPPED
+    for name in presets.names("drugs"):
+        preset = presets.preset("drugs", name)
+        assert drugs[preset["acts_as"]].unit == preset["unit"]
     types = set(presets.names("cell_types")) - {"generic"}
     assert types == set(channels.CELL_TYPES)
 

@@ -1,16 +1,18 @@
 import pytest
 
 from surrogates import channels
-from surrogates.channels import INPUTS, NODES, OUTPUTS
+from surrogates.channels import INPUTS, NODES, OCCUPANCIES, OUTPUTS, SURROUNDINGS, TARGETS
 
 
 def test_released_names_keep_their_order():
     assert INPUTS[:3] == ("EGF", "HGF", "IGF1")
-    assert INPUTS[-4:] == ("volume_ratio", "phase_S", "phase_G2M", "phase_age")
+    assert SURROUNDINGS[-4:] == ("volume_ratio", "phase_S", "phase_G2M", "phase_age")
+    assert OCCUPANCIES[:3] == tuple(f"{name}_occupancy" for name in TARGETS[:3])
     assert OUTPUTS[:3] == ("growth_rate", "g1s_rate", "g2m_rate")
     assert OUTPUTS[-3:] == ("PDL1", "MHC1", "antigen")
-    assert (len(INPUTS), len(OUTPUTS)) == (45, 46)
-    assert len(set(NODES)) == len(NODES) == 100
+    assert INPUTS == SURROUNDINGS + OCCUPANCIES
+    assert (len(SURROUNDINGS), len(OUTPUTS)) == (34, 46)
+    assert len(set(NODES)) == len(NODES) == 99
 
 
 def test_every_channel_has_unit_range_meaning_and_a_basal_value_in_range():

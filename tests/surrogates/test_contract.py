@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 
 import surrogates
-from surrogates.channels import GENOTYPES, INPUTS, NODES, OUTPUTS, basal_inputs, genotype_bits
+from surrogates.channels import (
+    GENOTYPES,
+    INPUTS,
+    NODES,
+    OUTPUTS,
+    SURROUNDINGS,
+    basal_inputs,
+    genotype_bits,
+)
 from surrogates.contract import CellModel, Cells, Decision, Key
+from surrogates.drugs import SHIPPED as SHIPPED_DRUGS
 from surrogates.prior.graph import UNITS
 from surrogates.trajectory import Surrogate
 from surrogates.variants import MOST, with_abundance
@@ -44,7 +53,7 @@ def cells_of(model, n=6):
     """Tumor cells and fibroblasts under EGF, half of them mutated."""
     code = np.arange(n, dtype=np.int8) % 2
     bits = np.where(np.arange(n) < n // 2, 0, genotype_bits(["BRAF_V600E"])).astype(np.int32)
-    inputs = basal_inputs(n)
+    inputs = basal_inputs(n, model.inputs)
     inputs[:, INPUTS.index("EGF")] = 0.5
     key = Key(np.arange(n), tick=3, seed=1)
     return Cells(model.initial_state(code, bits), inputs, bits, code, key=key)
@@ -61,7 +70,7 @@ def decided(model, cells, dt=12.0):
 def test_every_shipped_model_keeps_the_contract(model):
     assert isinstance(model, CellModel)
     assert isinstance(model, Surrogate)
-    assert [c.name for c in model.inputs] == list(INPUTS)
+    assert [c.name for c in model.inputs] == [*SURROUNDINGS, *SHIPPED_DRUGS]
     assert [c.name for c in model.nodes] == list(NODES)
     assert [c.name for c in model.outputs] == list(OUTPUTS)
     assert model.genotypes[: len(GENOTYPES)] == GENOTYPES
@@ -148,7 +157,7 @@ def test_many_abundances_do_not_fill_the_memory():
     abundance = np.ones((len(cells), len(UNITS)), np.float32)
     abundance[:, 0] = np.linspace(0.1, 0.9, len(cells))
     decided(model, replace(cells, abundance=abundance))
-    assert len(model._by_abundance._variants) == MOST
+    assert len(model.model._by_abundance._variants) == MOST
 
 
 @pytest.mark.parametrize("name", ["tme-cell", "teacher"])

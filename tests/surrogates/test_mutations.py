@@ -23,7 +23,7 @@ PLAIN = genotype_bits(MELANOMA)
 
 @pytest.fixture(scope="module", params=["tme-cell", "teacher"])
 def models(request):
-    return surrogates.load(request.param), surrogates.load(request.param, mutations=OWN)
+    return surrogates.load(request.param).model, surrogates.load(request.param, mutations=OWN).model
 
 
 def stepped(model, genotype, *, dt=12.0, kind=0):
@@ -99,8 +99,8 @@ def test_simulate_takes_the_names_and_equals_steps(models):
 
 
 def test_a_guard_treats_mutants_as_cells_out_of_the_domain():
-    teacher = surrogates.load("teacher", mutations=OWN)
-    swapped = surrogates.load(mutations=OWN, out_of_domain="teacher")
+    teacher = surrogates.load("teacher", mutations=OWN).model
+    swapped = surrogates.load(mutations=OWN, out_of_domain="teacher").model
     assert isinstance(swapped.model, Mutants)
     bits, kinds = np.array([BITS["ERK_on"], PLAIN], np.int32), np.zeros(2, np.int8)
     start = teacher.initial_state(kinds, bits)
@@ -111,14 +111,14 @@ def test_a_guard_treats_mutants_as_cells_out_of_the_domain():
     assert not np.array_equal(given.outputs[1], expected.outputs[1])
 
     with pytest.raises(OutOfDomain, match="1 of 2 cells"):
-        stepped(surrogates.load(mutations=OWN, out_of_domain="stop"), [PLAIN, BITS["same"]])
+        stepped(surrogates.load(mutations=OWN, out_of_domain="stop").model, [PLAIN, BITS["same"]])
 
 
 def test_torch_agrees_with_numba_about_mutants():
     pytest.importorskip("torch")
     from surrogates.network.torch import TorchNetwork
 
-    own = surrogates.load(mutations=OWN)
+    own = surrogates.load(mutations=OWN).model
     found = own._variant(1)
     variant = found.model
     kinds, bits = np.zeros(2, np.int8), np.full(2, PLAIN, np.int32)

@@ -5,20 +5,20 @@ import pytest
 
 import surrogates
 import tme_sim
-from surrogates.channels import INPUT_CHANNELS, read_table
+from surrogates.drugs import SHIPPED
 from tests.model.small import small
 from tme_sim import simulation
-from tme_sim.scenario import catalogue, load_scenario
+from tme_sim.scenario import ScenarioError, catalogue, load_scenario
 from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.state.columns import APOPTOTIC
 from tme_sim.therapy.balance import TISSUE, body_balance, gap
 from tme_sim.therapy.pharmacokinetics import catalogue_drug
 
 DRUGS = catalogue.builtin().names("drugs")
-NOT_NUMBERS = ("unit", "input", "kind", "route")
-CLASSES = {  # what a user must be able to give -> an input of the cell model
+NOT_NUMBERS = ("unit", "acts_as", "kind", "route")
+CLASSES = {  # what a user must be able to give -> a drug of the cell model
     "BRAF": "vemurafenib",
-    "pan-RAF": "pan_RAF_inhibitor",
+    "pan-RAF": "LY3009120",
     "MEK": "trametinib",
     "EGFR": "erlotinib",
     "MET": "capmatinib",
@@ -31,10 +31,9 @@ CLASSES = {  # what a user must be able to give -> an input of the cell model
 
 
 @pytest.mark.parametrize("name", DRUGS)
-def test_the_cell_model_senses_every_drug_in_its_unit(name):
+def test_the_cell_model_knows_every_drug_in_its_unit(name):
     drug = catalogue_drug(name)
-    channels = {channel.name: channel for channel in INPUT_CHANNELS}
-    assert channels[drug.input].unit == drug.unit
+    assert SHIPPED[drug.acts_as].unit == drug.unit
 
 
 @pytest.mark.parametrize("name", DRUGS)
@@ -49,18 +48,8 @@ def test_every_number_of_a_drug_has_a_source(name):
     assert set(values) <= set(DrugSpec.model_fields)
 
 
-def test_there_is_a_drug_of_every_class_and_every_drug_input_has_one():
-    inputs = {catalogue_drug(name).input for name in DRUGS}
-    assert inputs >= set(CLASSES.values())
-    drug_edges = {row["source"] for row in read_table("edges") if row["kind"] == "drug"}
-    assert inputs == drug_edges | {"pembrolizumab"}
-
-
-def test_potencies_are_those_that_the_cell_model_was_fitted_with():
-    fitted = {row["drug"].lower(): float(row["potency"]) for row in read_table("potency")}
-    assert catalogue_drug("dabrafenib").potency == fitted["dabrafenib"]
-    for name in ("vemurafenib", "trametinib", "cobimetinib"):
-        assert catalogue_drug(name).potency == fitted[name] == 1.0
+def test_there_is_a_drug_of_every_class():
+    assert set(CLASSES.values()) <= {catalogue_drug(name).acts_as for name in DRUGS}
 
 
 CELLS = {
@@ -196,16 +185,51 @@ def test_a_controlled_run_has_one_digest_resumed_or_branched(rule, tmp_path):
     assert resumed.digest() == branched.digest() == whole.digest()
 
 
-def test_a_drug_of_a_class_is_sensed_as_its_potency_says():
+def test_a_drug_is_sensed_at_its_concentration_and_acts_on_its_own_targets():
     therapy = [{"drug": "dabrafenib", "dose": "150 mg", "every": "12 h"}]
     model = tme_sim.TumorModel(small({"output.fields": "all"}, therapy=therapy, cells=CELLS))
     model.run_for("2 h")
-    column = [channel.name for channel in model.cell_model.inputs].index("vemurafenib")
-    before = model.env["dabrafenib"].copy()
+    column = [channel.name for channel in model.cell_model.inputs].index("dabrafenib")
     model.step()
     sensed = model.population["inputs"][:, column].max()
-    assert before.max() > 0.0
-    assert sensed == pytest.approx(20.51 * model.env["dabrafenib"].max(), rel=0.5)
+    assert sensed == pytest.approx(model.env["dabrafenib"].max(), rel=0.5)
+    assert sensed > 0.0
+    assert model.cell_model.table.drugs == {"dabrafenib": SHIPPED["dabrafenib"]}
+
+
+OWN = {"preset": "vemurafenib", "targets": {"MEK": "2 nM", "AKT": "1 uM"}}
+ALL = {"output.fields": "all"}
+
+
+def with_own(**changes):
+    """A scenario that gives a drug of the user's."""
+    therapy = [{"drug": "mine", "dose": "960 mg", "every": "12 h"}]
+    return small(ALL, therapy=therapy, drugs={"mine": OWN | changes}, cells=CELLS)
+
+
+def test_a_drug_of_the_users_is_its_targets():
+    scenario = with_own()
+    drug = scenario.sensed_drugs["mine"]
+    assert {b.target: b.half for b in drug.bindings} == {"MEK": pytest.approx(0.002), "AKT": 1.0}
+    assert load_scenario(scenario.resolved()).sensed_drugs == scenario.sensed_drugs
+    with pytest.raises(ScenarioError, match=r"'MEKK' is unknown to the cell model.*MEK"):
+        with_own(targets={"MEKK": "1 uM"})
+    with pytest.raises(ScenarioError, match=r"acts_as: 'dabrafenip' is unknown.*dabrafenib"):
+        with_own(acts_as="dabrafenip")
+
+
+def test_half_of_a_drug_twice_is_the_whole():
+    named = {name: {"preset": "vemurafenib"} for name in ("one", "other")}
+
+    def after_three_hours(dose, *names):
+        therapy = [{"drug": name, "dose": dose, "every": "12 h"} for name in names]
+        model = tme_sim.TumorModel(small(ALL, therapy=therapy, drugs=named, cells=CELLS))
+        model.run_for("3 h")
+        return model.population["nodes"][:, [c.name for c in model.cell_model.nodes].index("ERK")]
+
+    once, twice = after_three_hours("960 mg", "one"), after_three_hours("480 mg", *named)
+    np.testing.assert_allclose(once, twice, atol=1e-3)
+    assert once.max() > 1.2 * once.min()
 
 
 @pytest.mark.parametrize("model", ["tme-cell", "teacher"])

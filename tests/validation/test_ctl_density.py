@@ -54,7 +54,11 @@ def dead_within_a_day(hits_per_hour, n=300):
     """Share of the network's tumor cells that die of random hits."""
     cell, rng = surrogates.load("tme-cell"), np.random.default_rng(1)
     code, bits = np.zeros(n, np.int8), np.full(n, genotype_bits(["BRAF_V600E"]), np.int32)
-    state, out, inputs = cell.initial_state(code, bits), cell.allocate(n), basal_inputs(n)
+    state, out, inputs = (
+        cell.initial_state(code, bits),
+        cell.allocate(n),
+        basal_inputs(n, cell.inputs),
+    )
     hazard = np.zeros(n)
     for _ in range(240):
         inputs[:, INPUTS.index("granzyme_hits")] = rng.poisson(hits_per_hour / 10.0, n)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from surrogates.channels import (
-    INPUTS,
     OUTPUTS,
     basal_inputs,
     cell_type_code,
@@ -156,10 +155,11 @@ def _settled_outputs(scenario: Scenario) -> dict[str, dict[str, float]]:
     except (OSError, ValueError, KeyError) as err:
         raise scenario.error(("surrogate",), str(err)) from err
     groups = scenario.cells.values()
-    inputs = basal_inputs(len(groups))
+    inputs = basal_inputs(len(groups), model.inputs)
+    names = [channel.name for channel in model.inputs]
     for spec in scenario.substrates.values():
         if spec.input is not None:
-            inputs[:, INPUTS.index(spec.input)] = spec.initial
+            inputs[:, names.index(spec.input)] = spec.initial
     kinds = [scenario.cell_types[group.type].network_type for group in groups]
     codes = np.array([cell_type_code(kind) for kind in kinds], np.int8)
     bits = np.array([genotype_bits(group.genotype, model.genotypes) for group in groups], np.int32)

@@ -60,7 +60,6 @@ class Coupling:
         domain: box that holds the cells.
         basal: every input of the cell model in its order, with the value where nothing is sensed.
         sensed: input -> substrate that stands for it.
-        potency: substrate -> how much of its input one of it stands for; 1 where it is absent.
         ports: how substrates meet outputs, in the order of the scenario.
         vessel_walls: by substrate, of those that vessels let through.
         output_names: of the cell model, in the order of the column ``outputs``.
@@ -77,7 +76,6 @@ class Coupling:
     domain: Domain
     basal: Mapping[str, float]
     sensed: Mapping[str, str]
-    potency: Mapping[str, float]
     ports: tuple[Port, ...]
     vessel_walls: Mapping[str, VesselWall]
     output_names: tuple[str, ...]
@@ -99,7 +97,6 @@ class Coupling:
             domain=scenario.domain,
             basal={channel.name: channel.basal for channel in cell_model.inputs},
             sensed={s.input: name for name, s in scenario.substrates.items() if s.input},
-            potency={name: drug.potency for name, drug in scenario.drugs.items()},
             ports=tuple(_port(name, s, names) for name, s in scenario.substrates.items()),
             vessel_walls=_vessel_walls(scenario),
             output_names=names,

@@ -58,7 +58,7 @@ class TumorModel(PopulationModel):
     ) -> None:
         refuse_if_too_large(scenario)
         device = resolve_device(device)
-        cell_model = cell_model or _load_cell_model(scenario, device)
+        cell_model = cell_model or load_cell_model(scenario, device)
         _check_genotypes(scenario, cell_model)
         coupling = Coupling.of(scenario, cell_model)
         super().__init__(
@@ -182,6 +182,7 @@ class TumorModel(PopulationModel):
         """Everything the future depends on, as nested dicts of arrays and plain values."""
         return {
             "tick_index": self.tick_index,
+            "inputs": list(self.coupling.basal),
             "population": self.population.state(),
             "env": self.env.state(),
             "therapy": self.therapy.state(),
@@ -198,7 +199,7 @@ class TumorModel(PopulationModel):
         """
         try:
             self._set_clock(int(state["tick_index"]))
-            self.population.restore(state["population"])
+            self.population.restore(self._with_own_inputs(state["population"], state["inputs"]))
             self.env.restore(state["env"])
             self.therapy.restore(state["therapy"])
             self.drug_balance.restore(state["drug_balance"])
@@ -208,6 +209,19 @@ class TumorModel(PopulationModel):
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             msg = f"the state saved is not that of this scenario, or is damaged ({error})"
             raise InputError(msg) from error
+
+    def _with_own_inputs(
+        self, columns: dict[str, np.ndarray], names: list[str]
+    ) -> dict[str, np.ndarray]:
+        """The columns with this model's inputs: a branch may give other drugs than its run."""
+        basal = self.coupling.basal
+        if names == list(basal):
+            return columns
+        inputs = np.tile(np.array(list(basal.values()), np.float32), (len(columns["id"]), 1))
+        for column, name in enumerate(basal):
+            if name in names:
+                inputs[:, column] = columns["inputs"][:, names.index(name)]
+        return columns | {"inputs": inputs}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the state, not the objects: buffers of the solver do not survive a plain copy."""
@@ -234,9 +248,14 @@ def _rebuild(
     return TumorModel(scenario, cell_model=cell_model, device=device, state=state)
 
 
-def _load_cell_model(scenario: Scenario, device: str) -> CellModel:
+def load_cell_model(scenario: Scenario, device: str) -> CellModel:
+    """The cell model that a scenario names, with its drugs and mutations.
+
+    Raises:
+        InputError: there is none such.
+    """
     try:
-        return surrogates.load(**scenario.cell_model_options(), device=device)
+        return surrogates.load(**scenario.cell_model_options(), device=resolve_device(device))
     except (ValueError, KeyError, OSError) as error:
         msg = f"surrogate: {error}"
         raise InputError(msg) from error

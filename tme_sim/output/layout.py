@@ -1,6 +1,6 @@
 """The run file: what a file written by tme-sim holds, and how a reader must understand it.
 
-Run file format, version 2
+Run file format, version 3
 ==========================
 One HDF5 file per run. MUST and MAY are meant as in RFC 2119. All text is UTF-8. A data set of
 numbers MUST have the attribute ``units`` ("1" where it has no dimension).
@@ -19,7 +19,8 @@ Root attributes
 
 ``/scenario`` (group)
     ``source`` text: the scenario file as given. ``resolved`` text: JSON of every value in force,
-    in internal units. ``past`` text: JSON of what a branch's past was made under, a list of
+    in internal units. (Before version 3 a drug named the input that sensed it, and a potency.)
+    ``past`` text: JSON of what a branch's past was made under, a list of
     {"until": min, "resolved": as above}; MAY be absent. Attributes ``name``, ``seed``, ``size``
     (float64[2 or 3] um, x y z), ``voxel`` (um), ``shape`` (int64[3], voxels in z y x).
 ``/provenance`` (attributes, text or integers)
@@ -74,7 +75,7 @@ from typing import Any, NamedTuple
 from tme_sim.errors import InputError
 
 FORMAT = "tme-sim run"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SEALED_SINCE = 2  # version of the format
 
 REQUIRED_COLUMNS = ("id", "type", "group", "clone", "position", "radius", "status", "phase")

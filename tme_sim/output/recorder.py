@@ -292,7 +292,11 @@ class Recorder:
         for name in self._fields:
             unit = model.scenario.substrates[name].unit
             _require_field(file, name, model.grid.shape, rows=self._extent.frames, units=unit)
-        situations.lay_out(file, model, self._extent.frames)
+        if situations.lay_out(file, model, self._extent.frames):
+            self._sums.pop(f"{situations.GROUP}/inputs", None)
+        self._lay_out_tables(file, model)
+
+    def _lay_out_tables(self, file: h5py.File, model: "TumorModel") -> None:
         for table, columns in TABLES.items():
             for c in columns:
                 dtype = h5py.string_dtype() if c.dtype == "text" else c.dtype

@@ -30,27 +30,51 @@ class Situations(NamedTuple):
     type: np.ndarray  # int8 (n,), codes of the cell model
 
 
-def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> None:
+def lay_out(file: h5py.File, model: "TumorModel", n_frames: int) -> bool:
     """Make the group where the file has none; frames that are there hold nobody.
+
+    Cells of a branch may sense other drugs than those of its past: inputs are put in the present
+    order then, 0 where there was none, and True is returned.
 
     A chunk per frame: a compressed one is written anew, elsewhere, with every change in it.
     """
-    if GROUP in file:
-        return
-    group = file.create_group(GROUP)
     channels = [channel.name for channel in model.cell_model.inputs]
-    for name, dtype, shape in (
-        ("inputs", "f4", (SAMPLE, len(channels))),
-        ("genotype", "i4", (SAMPLE,)),
-        ("type", "i1", (SAMPLE,)),
-    ):
-        dataset = group.create_dataset(
-            name, (n_frames, *shape), dtype, maxshape=(None, *shape), chunks=(1, *shape),
-            compression="lzf", shuffle=True, fletcher32=True, fillvalue=FILL[name],
-        )  # fmt: skip
-        dataset.attrs["units"] = "1"
-    group["inputs"].attrs["units"] = [channel.unit for channel in model.cell_model.inputs]
-    group["inputs"].attrs["channels"] = channels
+    if GROUP not in file:
+        group = file.create_group(GROUP)
+        for name, dtype, shape in (
+            ("inputs", "f4", (SAMPLE, len(channels))),
+            ("genotype", "i4", (SAMPLE,)),
+            ("type", "i1", (SAMPLE,)),
+        ):
+            _create(group, name, dtype, (n_frames, *shape))
+        _describe_inputs(group["inputs"], model)
+        return False
+    group = file[GROUP]
+    before = [str(name) for name in group["inputs"].attrs["channels"]]
+    if before == channels:
+        return False
+    past = group["inputs"][:n_frames]
+    del group["inputs"]
+    inputs = _create(group, "inputs", "f4", (n_frames, SAMPLE, len(channels)))
+    for column, name in enumerate(channels):
+        if name in before:
+            inputs[:, :, column] = past[:, :, before.index(name)]
+    _describe_inputs(inputs, model)
+    return True
+
+
+def _create(group: h5py.Group, name: str, dtype: str, shape: tuple[int, ...]) -> h5py.Dataset:
+    dataset = group.create_dataset(
+        name, shape, dtype, maxshape=(None, *shape[1:]), chunks=(1, *shape[1:]),
+        compression="lzf", shuffle=True, fletcher32=True, fillvalue=FILL[name],
+    )  # fmt: skip
+    dataset.attrs["units"] = "1"
+    return dataset
+
+
+def _describe_inputs(dataset: h5py.Dataset, model: "TumorModel") -> None:
+    dataset.attrs["units"] = [channel.unit for channel in model.cell_model.inputs]
+    dataset.attrs["channels"] = [channel.name for channel in model.cell_model.inputs]
 
 
 def sampled(model: "TumorModel") -> dict[str, np.ndarray]:

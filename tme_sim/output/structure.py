@@ -88,7 +88,33 @@ def resolved(text: str) -> dict[str, Any]:
     if not isinstance(groups, dict) or not all(_is_group(g) for g in groups.values()):
         msg = "/scenario/resolved is no scenario"
         raise ValueError(msg)
-    return dict(found)
+    return _in_todays_words(dict(found))
+
+
+def _in_todays_words(found: dict[str, Any]) -> dict[str, Any]:
+    """A scenario of format 1 or 2, whose drugs named an input and a potency, in words of today.
+
+    What a drug acts as was its own name, or the class whose input it shared.
+    """
+    from surrogates.drugs import SHIPPED
+
+    drugs, substrates = found.get("drugs"), found.get("substrates")
+    if not isinstance(drugs, dict) or not isinstance(substrates, dict):
+        return found
+    changed = {}
+    for name, drug in drugs.items():
+        known = dict(drug)
+        if "input" in known:
+            shared = known.pop("input")
+            known.pop("potency", None)
+            known["acts_as"] = next((n for n in (name, shared) if n in SHIPPED), None)
+            changed[name] = known
+    sensed = {
+        name: {**substrates[name], "input": name if drug["acts_as"] else None}
+        for name, drug in changed.items()
+        if name in substrates
+    }
+    return {**found, "drugs": {**drugs, **changed}, "substrates": {**substrates, **sensed}}
 
 
 def _is_group(group: Any) -> bool:

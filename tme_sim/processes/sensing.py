@@ -1,7 +1,6 @@
 """Gather what each cell senses into the inputs of the cell model.
 
-An input is, in this order: the local concentration of the substrate that stands for it (a drug's
-times its potency, where the input is named after another one of its class), a contact
+An input is, in this order: the local concentration of the substrate that stands for it, a contact
 column averaged over the last tick, what the body tells the cell about itself, or the documented
 basal value where the scenario has no such thing.
 """
@@ -84,10 +83,8 @@ def advance(
     voxel = env.grid.voxel_of(population["position"])
     for name, substrate in sensed.items():
         if name in names:
-            factor = np.float32(coupling.potency.get(substrate, 1.0))
             field = env[substrate].ravel()
-            place = names.index(name)
-            launch(_sample, population.n, voxel, field, factor, place, population["inputs"])
+            launch(_sample, population.n, voxel, field, names.index(name), population["inputs"])
     return pending
 
 
@@ -114,5 +111,5 @@ def _put(place, value, row):
         row[place] = value
 
 
-def _sample(i, voxel, field, factor, column, inputs):
-    inputs[i, column] = factor * field[voxel[i]]
+def _sample(i, voxel, field, column, inputs):
+    inputs[i, column] = field[voxel[i]]

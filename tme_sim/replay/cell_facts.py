@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from surrogates.channels import INPUT_CHANNELS
+from surrogates.drugs import SHIPPED
 from tme_sim.output.explanation import Explanation
 from tme_sim.output.layout import RunFileError
 from tme_sim.output.run import Run
@@ -117,7 +118,7 @@ def _senses(run: Run, frame: int, position: np.ndarray) -> list[dict[str, Any]]:
     nz, ny, nx = run.shape
     x, y, z = (int(p) for p in np.asarray(position) // run.voxel)
     voxel = min(z, nz - 1), min(y, ny - 1), min(x, nx - 1)
-    units = {c.name: c.unit for c in INPUT_CHANNELS}
+    units = {c.name: c.unit for c in INPUT_CHANNELS} | {n: d.unit for n, d in SHIPPED.items()}
     return [
         {"name": name, "units": unit, "value": _finite(run.field_voxel(name, frame, voxel)),
          "input": units.get(name) == unit}

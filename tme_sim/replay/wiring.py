@@ -8,7 +8,8 @@ them is drawn as one edge with the product of its signs, and names what it leads
 from collections.abc import Iterable
 from typing import Any
 
-from surrogates.channels import INPUT_CHANNELS, NODES, OUTPUTS, read_table
+from surrogates.channels import DOSE_A, DOSE_B, NODES, OCCUPIED, OUTPUTS, read_table
+from surrogates.drugs import SHIPPED, Drug
 from surrogates.prior.graph import shipped_edges
 from tme_sim.output.run import Run
 from tme_sim.replay.mutations import carried, direction, own_mutations
@@ -28,20 +29,21 @@ def wiring(run: Run) -> dict[str, Any] | None:
     outputs = [name for name in OUTPUTS if _column(name, "output", recorded) in run.columns]
     if str(run.provenance.get("surrogate")) not in SHIPPED_WIRING or not nodes:
         return None
-    inputs = [c for c in INPUT_CHANNELS if c.name in run.fields or f"input:{c.name}" in recorded
-              or run.columns.get(c.name, {}).get("source") == "input"]  # fmt: skip
+    rows = {row["name"]: row for row in read_table("inputs")} | _drug_rows(run)
+    inputs = [row for name, row in rows.items() if name in run.fields or f"input:{name}" in recorded
+              or run.columns.get(name, {}).get("source") == "input"]  # fmt: skip
     own = own_mutations(run)
-    outside = [*(c.name for c in inputs), *carried(run)]
+    outside = [*(row["name"] for row in inputs), *carried(run)]
     children = shipped_children()
+    children |= {name: _acts_on(drug, children) for name, drug in _drugs(run).items()}
     children |= {m: [(n, direction(c)) for n, c in changes.items()] for m, changes in own.items()}
     layers = {row["name"]: row["layer"] for row in read_table("nodes")}
-    rows = {row["name"]: row for row in read_table("inputs")}
     return {
         "nodes": [{"name": name, "layer": layers[name]} for name in nodes],
         "inputs": [
-            {"name": c.name, "transform": rows[c.name]["transform"],
-             "a": float(rows[c.name]["a"]), "b": float(rows[c.name]["b"])}
-            for c in inputs
+            {"name": row["name"], "transform": row["transform"],
+             "a": float(row["a"]), "b": float(row["b"])}
+            for row in inputs
         ],
         "outputs": [{"name": c["name"], "high": float(c["high"])}
                     for c in read_table("outputs") if c["name"] in outputs],
@@ -49,6 +51,26 @@ def wiring(run: Run) -> dict[str, Any] | None:
         "edges": paths(outside, nodes, MAX_VIA_FROM_OUTSIDE, children)
         + paths(nodes, [*nodes, *outputs], MAX_VIA, children),
     }  # fmt: skip
+
+
+def _drugs(run: Run) -> dict[str, Drug]:
+    """Shipped drugs that the run has as substrates."""
+    return {name: drug for name, drug in SHIPPED.items() if name in run.fields}
+
+
+def _drug_rows(run: Run) -> dict[str, dict[str, str]]:
+    """How a drug's concentration is drawn: on a logarithmic scale, from a tenth of its lowest K."""
+    found = {}
+    for name, drug in _drugs(run).items():
+        half = min(binding.half for binding in drug.bindings)
+        scale = {"transform": "log", "a": str(DOSE_A * half), "b": str(DOSE_B * half)}
+        found[name] = {"name": name} | scale
+    return found
+
+
+def _acts_on(drug: Drug, children: Children) -> list[tuple[str, int]]:
+    """What the targets of a drug act on."""
+    return [child for b in drug.bindings for child in children.get(b.target + OCCUPIED, ())]
 
 
 def paths(

@@ -180,7 +180,7 @@ def _input_of(name: str) -> str | None:
     """Input of the cell model of the same name, if there is one."""
     from surrogates import channels
 
-    return name if name in channels.INPUTS else None
+    return name if name in channels.SURROUNDINGS else None
 
 
 def _drug_transport(
@@ -191,8 +191,11 @@ def _drug_transport(
     With b bound per free, (1 + b) dc/dt = D lap c - (decay + uptake) c + exchange, for the free
     drug c.
     """
-    drug = data["drugs"].get(name) or presets.preset("drugs", name)
-    result = {key: drug[key] for key in ("unit", "input") if key in drug}
+    own = data["drugs"].get(name)
+    drug = own or presets.preset("drugs", name)
+    acts = drug.get("targets") or drug.get("acts_as")
+    result = {"input": None if not acts else name if own else drug.get("acts_as", name)}
+    result |= {"unit": drug["unit"]} if "unit" in drug else {}
     path: tuple[str, ...] = ("drugs", name)
     try:
         slower = 1.0 + max(parse_quantity(drug.get("bound_ratio", 0), "1"), 0.0)

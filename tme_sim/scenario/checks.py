@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from tme_sim.scenario.drugs import DrugSpec
 from tme_sim.scenario.errors import ScenarioError, nearest
 from tme_sim.scenario.names import SHOWN, fault_of
 from tme_sim.scenario.placement import check_placement, expected_count
@@ -134,9 +135,13 @@ def _check_affinities(scenario: Scenario) -> None:
 
 def _check_inputs(scenario: Scenario) -> None:
     """What cells sense of a substrate is an input of the cell model, in its unit."""
-    from surrogates import channels
+    from surrogates import channels, drugs
 
-    units = {channel.name: channel.unit for channel in channels.INPUT_CHANNELS}
+    units = {c.name: c.unit for c in channels.INPUT_CHANNELS if c.name in channels.SURROUNDINGS}
+    units |= {name: drug.unit for name, drug in drugs.SHIPPED.items()}
+    for name, drug in scenario.drugs.items():
+        _know_targets(scenario, name, drug)
+        units[name] = drugs.SHIPPED[drug.acts_as].unit if drug.acts_as else drug.unit
     for name, spec in scenario.substrates.items():
         if spec.input is None:
             continue
@@ -144,6 +149,16 @@ def _check_inputs(scenario: Scenario) -> None:
         if units[spec.input] != spec.unit:
             msg = f"found {spec.unit}, but the cell model reads {spec.input} in {units[spec.input]}"
             raise scenario.error(("substrates", name, "unit"), msg)
+
+
+def _know_targets(scenario: Scenario, name: str, spec: DrugSpec) -> None:
+    """What a drug acts as, and what it acts on, is known to the cell model."""
+    from surrogates import channels, drugs
+
+    if spec.acts_as is not None:
+        _know(scenario, ("drugs", name, "acts_as"), spec.acts_as, drugs.SHIPPED)
+    for target in spec.targets or {}:
+        _know(scenario, ("drugs", name, "targets", target), target, channels.TARGETS)
 
 
 def _know(scenario: Scenario, path: tuple[Any, ...], name: str, allowed: Iterable[str]) -> None:
@@ -293,7 +308,8 @@ def _check_output(scenario: Scenario) -> None:
     from surrogates import channels
     from tme_sim.state.columns import COLUMNS
 
-    known = (*(c.name for c in COLUMNS), *channels.NODES, *channels.OUTPUTS, *channels.INPUTS)
+    inputs = (*channels.SURROUNDINGS, *scenario.sensed_drugs)
+    known = (*(c.name for c in COLUMNS), *channels.NODES, *channels.OUTPUTS, *inputs)
     for k, name in enumerate(scenario.output.columns):
         if name not in known:
             msg = f"unknown column {name!r}; {nearest(name, known)}"

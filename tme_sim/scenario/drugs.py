@@ -30,9 +30,8 @@ class DrugSpec(Strict):
 
     Attributes:
         unit: Unit at the cells: uM or nM.
-        input: Input of the cell model that senses it.
-        potency: Concentration of the input that does what one of this drug does: 1 for the drug
-            that the input is named after, another number for one of its class.
+        acts_as: Drug of the cell model whose targets it has.
+        targets: Of a drug of the user's, instead: concentration that occupies half of each [uM].
         kind: ``small_molecule``: cells sense its nominal concentration in a medium of 10 % serum;
             ``antibody``: cells sense its free concentration, which is its total.
         molar_mass: [g/mol].
@@ -51,8 +50,8 @@ class DrugSpec(Strict):
 
     preset: str | None = Field(default=None, exclude=True)
     unit: Literal["uM", "nM"]
-    input: str | None = None
-    potency: Share = 1.0
+    acts_as: str | None = None
+    targets: dict[str, Annotated[float, Quantity("uM", above=0)]] | None = None
     kind: Literal["small_molecule", "antibody"] = "small_molecule"
     molar_mass: MolarMass
     free_fraction: Share = 1.0

@@ -1,8 +1,9 @@
 """The scenario: everything a run depends on, frozen, in internal units."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
 
@@ -23,6 +24,10 @@ from tme_sim.scenario.quantities import (
 from tme_sim.scenario.schedules import Dose
 from tme_sim.scenario.substrates import SubstrateSpec
 from tme_sim.scenario.tissue import CellGroup, CellTypeSpec
+from tme_sim.scenario.units import parse_quantity
+
+if TYPE_CHECKING:
+    from surrogates.drugs import Drug
 
 PROCESSES = (
     "therapy",
@@ -282,9 +287,30 @@ class Scenario(Strict):
         return channels.genotype_bits(names, self.genotypes)
 
     def cell_model_options(self) -> dict[str, Any]:
-        """Arguments of ``surrogates.load``: the surrogate, and the scenario's own mutations."""
+        """Arguments of ``surrogates.load``: the surrogate, drugs, the scenario's own mutations."""
         own = self.own_mutations
-        return self.surrogate.options() | ({"mutations": own} if own else {})
+        options = self.surrogate.options() | {"drugs": self.sensed_drugs}
+        return options | ({"mutations": own} if own else {})
+
+    @property
+    def sensed_drugs(self) -> "dict[str, Drug]":
+        """Drugs that cells sense, by the input that holds their concentration."""
+        from surrogates import channels, drugs
+
+        found = {}
+        for name, substrate in self.substrates.items():
+            spec, sensed = self.drugs.get(name), substrate.input
+            if sensed is None or sensed in channels.SURROUNDINGS:
+                continue
+            if spec is None or sensed != name:
+                found[sensed] = drugs.SHIPPED[sensed]
+            elif spec.targets:
+                scale = parse_quantity("1 uM", spec.unit)
+                halves = {target: half * scale for target, half in spec.targets.items()}
+                found[sensed] = drugs.own_drug(sensed, spec.unit, halves)
+            elif spec.acts_as:
+                found[sensed] = replace(drugs.SHIPPED[spec.acts_as], name=sensed)
+        return found
 
     @property
     def own_mutations(self) -> dict[str, dict[str, dict[str, float]]]:

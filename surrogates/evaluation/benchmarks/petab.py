@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogates.contract import CellModel
 from surrogates.data import observation, petab
 from surrogates.data.petab import FOLDER, STUDIES, Study, Table, load, predict
 from surrogates.evaluation import baselines
 from surrogates.evaluation.folds import FoldCache, Models, Progress, code_of
 from surrogates.evaluation.metrics import rmse
 from surrogates.evaluation.table import Row
+from surrogates.trajectory import Surrogate
 
 N_FOLDS = 5  # of conditions, fewer where there are fewer
 LOG_FLOOR = 1e-6  # added to doses before their logarithm
@@ -55,7 +55,7 @@ def folds(group: np.ndarray) -> np.ndarray:
     return group % min(N_FOLDS, int(group.max()) + 1)
 
 
-def _all_folds(model: CellModel, study: Study, table: Table) -> np.ndarray:
+def _all_folds(model: Surrogate, study: Study, table: Table) -> np.ndarray:
     """Expected measurements, offset and scale of each plate from the other folds."""
     node = (table.sign * predict(model, study, table))[:, None]
     fold, out = folds(table.group), np.empty(len(node))

@@ -13,7 +13,7 @@ described in `network.kernels.arrays`.
 
 import numpy as np
 
-from surrogates.channels import LOG, RAMP, SATURATING, transform_value
+from surrogates.channels import OCCUPANCY, RAMP, SATURATING, transform_value
 from surrogates.disk_cache import cached
 from surrogates.network.kernels.arithmetic import fma, inner
 from surrogates.network.kernels.arrays import Lanes, LiveParents, Marks, Rows, Terms
@@ -192,7 +192,7 @@ def _transform_row(raw, kind, a, b, out):
         for j in range(out.size):
             out[j] = _ZERO
             if raw[j] != _ZERO:
-                out[j] = _transform(np.float64(raw[j]), LOG, a, b)
+                out[j] = _transform(np.float64(raw[j]), OCCUPANCY, a, b)
 
 
 @inner

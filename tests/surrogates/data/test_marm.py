@@ -131,16 +131,6 @@ def test_shared_conditions_carry_what_training_measured(folder):
     np.testing.assert_array_equal(trained, [1.6])
 
 
-def test_drugs_act_through_the_channel_of_their_class():
-    doses = np.zeros((1, len(marm.DRUGS)))
-    doses[0, marm.DRUGS.index("Dabrafenib")] = 0.01
-    doses[0, marm.DRUGS.index("Vemurafenib")] = 0.5
-    table = marm.potencies()
-    found = marm.nominal_doses(doses, table)
-    assert found["vemurafenib"][0] == pytest.approx(0.5 + 0.01 * table["Dabrafenib"][1])
-    assert found["trametinib"][0] == 0.0
-
-
 def test_competence_of_a_line_is_that_of_the_parent_at_one_fold_and_saturates():
     assert marm.egfr_competence(1.0, 0.4) == pytest.approx(0.4)
     assert 0.8 < marm.egfr_competence(9.2, 0.4) < 1.0

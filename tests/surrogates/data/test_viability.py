@@ -37,6 +37,6 @@ def test_the_models_know_that_brafi_spares_lines_without_braf_v600(name, monkeyp
     monkeypatch.setattr(viability, "VARIED", ("ERK",))
     monkeypatch.setattr(viability, "DOSES", np.array([1e-3, 1.0]))
     ratio = viability.response(surrogates.load(name), [(), ("BRAF_V600E",)]).log_ratio
-    vemurafenib = sorted(set(viability.CHANNELS.values())).index("vemurafenib")
+    vemurafenib = sorted(set(viability.CHANNELS.values())).index("PLX4720")
     assert ratio[1, vemurafenib, 1] < -1.0
     assert ratio[0, vemurafenib, 1] > -0.3

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import surrogates
+from surrogates.dosed import dosed
 from surrogates.out_of_domain import Guarded
 
 MELANOMA = ("BRAF_V600E",)
@@ -85,7 +86,7 @@ BANDS = (vemurafenib_potency, vemurafenib_growth, hgf_rescue, hypoxia, interfero
 
 def without_members(model):
     """The same ensemble, without the members' free runs that `simulate` adds for `std`."""
-    return Guarded(model, lambda *_: None)
+    return dosed(Guarded(model.model, lambda *_: None))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import surrogates
 from surrogates.channels import INPUTS, NODES, OUTPUTS, basal_inputs, genotype_bits
 from surrogates.contract import Cells
 from surrogates.data.conditions import draw_courses
+from surrogates.dosed import dosed
 from surrogates.network.cpu import PARALLEL_FROM, TILE
 from surrogates.network.domain import everywhere
 from surrogates.network.ensemble import TmeCell
@@ -17,11 +18,12 @@ from surrogates.network.parameters import random_raw
 from surrogates.network.torch import TorchNetwork
 from surrogates.phenotype import HIGH, LOW
 from surrogates.prior.graph import load_network
+from tests.surrogates.doses import inputs_at
 
 
 @pytest.fixture(scope="module")
 def model():
-    return surrogates.load("tme-cell")
+    return surrogates.load("tme-cell").model
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +91,11 @@ def test_a_cell_does_not_depend_on_its_batch_to_the_bit(model, cells):
 def test_what_a_tile_leaves_out_changes_no_bit(model):
     """Cells whose neighbours in the batch lack what they meet, or meet what the last tile met."""
     n, rng = 3 * TILE, np.random.default_rng(8)
-    code, bits, inputs = np.zeros(n, np.int8), np.ones(n, np.int32), basal_inputs(n)
+    doses = [{"vemurafenib": 0.3} if k >= n // 2 else {} for k in range(n)]
+    doses[0] = {"trametinib": 0.01}
+    code, bits = np.zeros(n, np.int8), np.ones(n, np.int32)
+    inputs = inputs_at(*doses, genotype=["BRAF_V600E"])
     inputs[:, INPUTS.index("oxygen")] = rng.uniform(1, 60, n)
-    inputs[n // 2 :, INPUTS.index("vemurafenib")] = 0.3
-    inputs[0, INPUTS.index("trametinib")] = 0.01
     bits[-5:] = genotype_bits(["BRAF_V600E", "PTEN_loss"])
     cells = model.initial_state(code, bits), inputs, bits, code
     whole = step(model, cells)
@@ -149,7 +152,9 @@ def test_the_trajectory_is_that_of_6_minute_ticks(model, cells, dt):
 def test_a_tick_of_another_length_follows_nearly_the_same_trajectory(model):
     """5 min: two sweeps of 2.5 min; from the steady state into the drug."""
     ends = [
-        model.simulate(genotype=["BRAF_V600E"], minutes=180, dt=dt, inputs={"vemurafenib": 0.1})
+        dosed(model).simulate(
+            genotype=["BRAF_V600E"], minutes=180, dt=dt, inputs={"vemurafenib": 0.1}
+        )
         for dt in (5.0, 6.0)
     ]
     assert np.abs(ends[0].state - ends[1].state).max() < 0.02

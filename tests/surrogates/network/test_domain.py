@@ -5,20 +5,21 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import surrogates
-from surrogates.channels import INPUT_CHANNELS, INPUTS, TRANSFORM_A, TRANSFORM_B, basal_inputs
+from surrogates.channels import INPUT_CHANNELS, INPUTS, OCCUPANCIES, SURROUNDINGS, basal_inputs
 from surrogates.contract import Cells
-from surrogates.data.conditions import DRUGS, LIGANDS, draw_courses
-from surrogates.evaluation.domain_detection import CHANGES, auroc, outside_situations
-from surrogates.evaluation.evaluate import crowded_inputs
+from surrogates.data.conditions import LIGANDS, draw_courses
+from surrogates.evaluation.domain_detection import CHANGES, auroc, many_drugs, outside_situations
 from surrogates.network.domain import COVERAGE, clamp, outlyingness
 from surrogates.out_of_domain import OutOfDomain
 from surrogates.phenotype import HIGH, LOW
 from surrogates.registry import WEIGHT_FILE, Weights, find_weights, load_card, save_weights
 
+HALF = {"BRAF_V600_occupancy": 0.8}
+
 
 @pytest.fixture(scope="module")
 def model():
-    return surrogates.load("tme-cell")
+    return surrogates.load("tme-cell").model
 
 
 def marks(model, inputs, cell_type=0, genotype=1):
@@ -37,7 +38,7 @@ def test_situations_like_those_of_training_are_inside(model):
     assert out.in_domain.mean() > COVERAGE - 0.01
 
 
-@pytest.mark.parametrize("name", ["vemurafenib", "oxygen", "HGF", "crowding"])
+@pytest.mark.parametrize("name", ["oxygen", "HGF", "crowding"])
 def test_a_value_beyond_its_range_is_outside(model, name):
     inputs = basal_inputs(2)
     inputs[1, INPUTS.index(name)] = 3.0 * INPUT_CHANNELS[INPUTS.index(name)].high
@@ -51,28 +52,30 @@ def test_not_a_number_is_outside(model):
 
 
 def test_a_new_combination_of_known_values_is_outside(model):
-    inputs = crowded_inputs(np.random.default_rng(0), 500)
+    inputs, rng = basal_inputs(500), np.random.default_rng(0)
+    inputs[:, len(SURROUNDINGS) :] = many_drugs(rng, np.zeros(500, np.int32), 10)
     assert (inputs >= model.domain.low).all()
     assert (inputs <= model.domain.high).all()
     assert marks(model, inputs).mean() < 0.02
 
 
-def some_drugs(n, share):
-    """Cells with 0, 1, ... n - 1 drugs at a share of the transformed range."""
+def some_targets(n, occupancy):
+    """Cells with 0, 1, ... n - 1 drug targets occupied so far."""
     inputs = basal_inputs(n)
-    for k, name in enumerate(DRUGS[: n - 1]):
-        column = INPUTS.index(name)
-        level = TRANSFORM_A[column] * ((1 + TRANSFORM_B[column] / TRANSFORM_A[column]) ** share - 1)
-        inputs[k + 1 :, column] = level
+    for k, name in enumerate(OCCUPANCIES[: n - 1]):
+        inputs[k + 1 :, INPUTS.index(name)] = occupancy
     return inputs
 
 
-def test_four_drugs_are_one_more_than_training_had(model):
-    assert marks(model, some_drugs(6, 0.3)).tolist() == [True] * 4 + [False] * 2
+def test_more_targets_at_once_than_training_had_are_outside(model):
+    most = int(model.domain.most[1])
+    found = marks(model, some_targets(most + 3, 0.5))
+    assert found[:4].all()
+    assert not found[most + 1 :].any()
 
 
 def test_traces_of_many_drugs_do_not_count(model):
-    assert marks(model, some_drugs(9, 0.02)).all()
+    assert marks(model, some_targets(len(OCCUPANCIES), 0.01)).all()
 
 
 def test_five_alterations_are_one_more_than_training_had(model):
@@ -110,7 +113,7 @@ def test_the_kernel_judges_as_numpy_does(known, strange):
 
 
 def test_what_makes_a_combination_strange_is_in_range_one_by_one(model):
-    columns = [INPUTS.index(name) for name in (*LIGANDS, *DRUGS)]
+    columns = [INPUTS.index(name) for name in (*LIGANDS, *OCCUPANCIES)]
     for inputs, _, _ in outside_situations(np.random.default_rng(4), 1000).values():
         assert (inputs >= model.domain.low)[:, columns].all()
         assert (inputs <= model.domain.high)[:, columns].all()
@@ -126,9 +129,9 @@ def test_weights_of_version_0_1_load_without_counts(tmp_path, model):
     tensors = load_file(tmp_path / WEIGHT_FILE)
     del tensors["domain.most"]
     save_file(tensors, tmp_path / WEIGHT_FILE)
-    old = surrogates.load(path=tmp_path)
+    old = surrogates.load(path=tmp_path).model
     assert not np.isfinite(old.domain.most).any()
-    assert marks(old, some_drugs(6, 0.3)).tolist() == [True] * 6
+    assert marks(old, some_targets(6, 0.5)).tolist() == [True] * 6
 
 
 def test_sigma_and_the_error_go_together():
@@ -142,7 +145,7 @@ def test_sigma_and_the_error_go_together():
 @pytest.fixture
 def cells():
     inputs = basal_inputs(3)
-    inputs[1, INPUTS.index("vemurafenib")] = 300.0
+    inputs[1, INPUTS.index("oxygen")] = 500.0
     code, bits = np.zeros(3, np.int8), np.ones(3, np.int32)
     return inputs, bits, code
 
@@ -155,20 +158,20 @@ def run(model, cells):
 
 
 def test_warn_only_marks_the_cell(cells):
-    assert run(surrogates.load("tme-cell"), cells).in_domain.tolist() == [True, False, True]
+    assert run(surrogates.load("tme-cell").model, cells).in_domain.tolist() == [True, False, True]
 
 
 def test_clamp_decides_as_if_inputs_were_at_the_border(model, cells):
     inputs, bits, code = cells
-    clamped = run(surrogates.load("tme-cell", out_of_domain="clamp"), cells)
+    clamped = run(surrogates.load("tme-cell", out_of_domain="clamp").model, cells)
     border = run(model, (clamp(model.domain, inputs), bits, code))
     np.testing.assert_array_equal(clamped.outputs, border.outputs)
     assert clamped.in_domain.tolist() == [True, False, True]
 
 
 def test_teacher_swaps_single_cells(model, cells):
-    swapped = run(surrogates.load("tme-cell", out_of_domain="teacher"), cells)
-    teacher, inputs = surrogates.load("teacher"), cells[0]
+    swapped = run(surrogates.load("tme-cell", out_of_domain="teacher").model, cells)
+    teacher, inputs = surrogates.load("teacher").model, cells[0]
     alone = teacher.allocate(3)
     state = model.initial_state(cells[2], cells[1])
     teacher.step(Cells(state, inputs, cells[1], cells[2]), 6.0, out=alone)
@@ -177,8 +180,8 @@ def test_teacher_swaps_single_cells(model, cells):
 
 
 def test_stop_names_the_input_that_left_its_range(cells):
-    with pytest.raises(OutOfDomain, match="vemurafenib"):
-        run(surrogates.load("tme-cell", out_of_domain="stop"), cells)
+    with pytest.raises(OutOfDomain, match="oxygen"):
+        run(surrogates.load("tme-cell", out_of_domain="stop").model, cells)
 
 
 def test_an_unknown_policy_is_refused():
@@ -187,21 +190,25 @@ def test_an_unknown_policy_is_refused():
 
 
 def test_members_disagree_and_their_free_runs_spread(model):
-    course = model.simulate(genotype=["BRAF_V600E"], minutes=60, inputs={"vemurafenib": 0.03})
+    course = model.simulate(
+        genotype=["BRAF_V600E"], minutes=60, inputs={"BRAF_V600_occupancy": 0.8}
+    )
     assert course.std("ERK")[-1] > 0.0
 
 
 def test_a_member_alone_has_no_spread_and_is_judged_by_its_inputs(cells):
-    alone = surrogates.load("tme-cell", member=2)
+    alone = surrogates.load("tme-cell", member=2).model
     found = run(alone, cells)
     assert found.in_domain.tolist() == [True, False, True]
     assert (found.sigma == 0.0).all()
-    course = alone.simulate(genotype=["BRAF_V600E"], minutes=60, inputs={"vemurafenib": 0.03})
+    course = alone.simulate(
+        genotype=["BRAF_V600E"], minutes=60, inputs={"BRAF_V600_occupancy": 0.8}
+    )
     assert course.std("ERK").max() == 0.0
 
 
 def test_members_differ_and_a_member_that_is_not_there_is_refused(cells):
-    first, second = (run(surrogates.load("tme-cell", member=m), cells) for m in (0, 1))
+    first, second = (run(surrogates.load("tme-cell", member=m).model, cells) for m in (0, 1))
     assert np.abs(first.outputs - second.outputs).max() > 0.0
     with pytest.raises(ValueError, match="counted from 0"):
         surrogates.load("tme-cell", member=5)

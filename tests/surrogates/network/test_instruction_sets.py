@@ -40,7 +40,7 @@ def test_a_processor_of_2008_decides_the_same_bits(tmp_path):
 
 def decide():
     """Hash of decisions about all types and genotypes, with and without a residual, in batches."""
-    plain, digest = surrogates.load("tme-cell"), hashlib.sha256()
+    plain, digest = surrogates.load("tme-cell").model, hashlib.sha256()
     with_residual = TmeCell(
         plain.network,
         replace(plain.raw, residual=open_gates(plain)),

@@ -12,9 +12,9 @@ import pytest
 
 import surrogates
 from surrogates.channels import (
-    INPUTS,
     NODES,
     OUTPUTS,
+    SURROUNDINGS,
     basal_inputs,
     cell_type_code,
     genotype_bits,
@@ -51,7 +51,7 @@ TUMOR = [  # in a BRAF-V600E tumor cell
             "antigen": 1,
         },
     ),
-    ("pan_RAF_inhibitor", 0, 1, {}, {"ERK": -1, "growth_rate_net": -1}),
+    ("LY3009120", 0, 1, {}, {"ERK": -1, "growth_rate_net": -1}),
     ("trametinib", 0, 0.01, {}, {"ERK": -1, "growth_rate_net": -1, "lactate_secretion": -1}),
     ("cobimetinib", 0, 0.1, {}, {"ERK": -1, "growth_rate_net": -1}),
     (
@@ -401,11 +401,12 @@ def label(name, background, cell_type, genotype, output):
 def answers():
     """Before and after every change, (2 times, n_changes, 2, n_names): means over three hours."""
     model = surrogates.load("tme-cell")
-    inputs = basal_inputs(2 * len(CHANGES)).reshape(len(CHANGES), 2, -1)
+    inputs = basal_inputs(2 * len(CHANGES), model.inputs).reshape(len(CHANGES), 2, -1)
+    columns = [channel.name for channel in model.inputs]
     for k, (name, before, after, background, *_) in enumerate(CHANGES):
         for other, level in background.items():
-            inputs[k, :, INPUTS.index(other)] = level
-        inputs[k, :, INPUTS.index(name)] = before, after
+            inputs[k, :, columns.index(other)] = level
+        inputs[k, :, columns.index(name)] = before, after
     inputs = inputs.reshape(2 * len(CHANGES), -1)
     code = np.repeat([cell_type_code(row[4]) for row in CHANGES], 2).astype(np.int8)
     bits = np.repeat([genotype_bits(row[5]) for row in CHANGES], 2).astype(np.int32)
@@ -459,7 +460,7 @@ def test_a_path_that_is_cut_carries_little(answers, number, name):
 def test_every_input_and_every_output_has_a_path():
     moved = {row[0] for _, row, _, _ in PATHS}
     answered = {name for _, _, name, _ in PATHS}
-    assert set(INPUTS) - moved == {"phase_S"}  # moves little by itself, gates doxorubicin
+    assert set(SURROUNDINGS) - moved == {"phase_S"}  # moves little by itself, gates doxorubicin
     unread = {
         "chemotaxis_oxygen",
         "glutamine_uptake",

@@ -28,7 +28,7 @@ RESULTS = ("state", "outputs", "sigma", "in_domain")
 
 @pytest.fixture(scope="module")
 def plain():
-    model = surrogates.load("tme-cell")
+    model = surrogates.load("tme-cell").model
     return TmeCell(
         model.network, replace(model.raw, residual=None), model.domain, name="plain", hash=""
     )

@@ -15,9 +15,11 @@ from surrogates.channels import (
     genotype_bits,
 )
 from surrogates.contract import Cells
+from surrogates.dosed import dosed
 from surrogates.network.parameters import SWEEP
 from surrogates.teacher.model import PARALLEL_FROM, Teacher
 from tests.reference import teacher as slow
+from tests.surrogates.doses import inputs_at
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +62,10 @@ def test_drive_is_that_of_the_slow_twin(teacher):
     ],
 )
 def test_steps_follow_lsoda(teacher, minutes, dt, genotype, cell_type, doses):
-    run = teacher.simulate(
+    run = dosed(teacher).simulate(
         cell_type=cell_type, genotype=genotype, minutes=minutes, dt=dt, inputs=doses
     )
-    inputs = basal_inputs()[0].astype(float)
-    for name, dose in doses.items():
-        inputs[INPUTS.index(name)] = dose
+    inputs = inputs_at(doses, genotype=genotype)[0].astype(float)
     exact = slow.integrate(
         run.nodes[0], inputs, genotype_bits(genotype), CELL_TYPES.index(cell_type), minutes
     )
@@ -89,9 +89,9 @@ def test_integration_converges_at_second_order(teacher):
 
 def test_ticks_of_3_6_and_12_minutes_give_the_same_course(teacher):
     courses = [
-        teacher.simulate(genotype=["BRAF_V600E"], minutes=720, dt=dt, inputs={"vemurafenib": 1.0})[
-            "ERK"
-        ][:: round(12 / dt)]
+        dosed(teacher).simulate(
+            genotype=["BRAF_V600E"], minutes=720, dt=dt, inputs={"vemurafenib": 1.0}
+        )["ERK"][:: round(12 / dt)]
         for dt in (3, 6, 12)
     ]
     assert np.abs(courses[0] - courses[1]).max() < 3e-3  # internal steps of 1.5 min in all
@@ -112,10 +112,10 @@ def test_ticks_of_3_6_and_12_minutes_give_the_same_course(teacher):
 )
 def test_sweeps_at_frozen_drives_settle_where_the_equations_do(teacher, cell_type, genotype, doses):
     """The network is stepped so; strong prompt feedback of fast nodes would make it oscillate."""
-    run = teacher.simulate(cell_type=cell_type, genotype=genotype, minutes=1440, dt=6, inputs=doses)
-    inputs = basal_inputs()
-    for name, dose in doses.items():
-        inputs[0, INPUTS.index(name)] = dose
+    run = dosed(teacher).simulate(
+        cell_type=cell_type, genotype=genotype, minutes=1440, dt=6, inputs=doses
+    )
+    inputs = inputs_at(doses, genotype=genotype)
     bits = np.array([genotype_bits(genotype)], np.int32)
     code = np.array([CELL_TYPES.index(cell_type)], np.int8)
     state, gain = run.nodes[:1].copy(), -np.expm1(-SWEEP / teacher.network.tau)
@@ -200,14 +200,15 @@ def test_every_edge_acts_with_its_sign(teacher):
 
 def test_unknown_names_are_refused_with_the_nearest(teacher):
     with pytest.raises(UnknownName, match=r"'vemurafenip'.*'vemurafenib'"):
-        teacher.simulate(inputs={"vemurafenip": 1.0}, minutes=6)
+        dosed(teacher).simulate(inputs={"vemurafenip": 1.0}, minutes=6)
     with pytest.raises(UnknownName, match="node or output"):
         teacher.simulate(minutes=6)["ERKK"]
 
 
 def test_inputs_may_change_in_mid_course(teacher):
-    run = teacher.simulate(
-        genotype=["BRAF_V600E"], minutes=240, dt=6, inputs={"vemurafenib": [(0, 0.0), (120, 1.0)]}
+    steps = [(0, 0.0), (120, 1.0)]
+    run = dosed(teacher).simulate(
+        genotype=["BRAF_V600E"], minutes=240, dt=6, inputs={"vemurafenib": steps}
     )
     assert run.time[0] == 0.0
     assert run.time[-1] == 240.0

@@ -67,7 +67,7 @@ def test_what_was_not_measured_changes_nothing():
 def test_dishes_are_treated_as_the_evaluation_treats_them(rows):
     model = surrogates.load("tme-cell")
     likelihood = PlateLikelihood(load_network(), rows)
-    found = likelihood.erk(MonotoneUnits(model.network, model.raw)).detach().numpy()
+    found = likelihood.erk(MonotoneUnits(model.network, model.model.raw)).detach().numpy()
     np.testing.assert_allclose(found, marm.predict(model, rows), atol=0.02)
     assert np.ptp(found) > 0.1
 
@@ -83,7 +83,7 @@ def test_rows_without_a_value_have_no_part_in_the_likelihood(rows):
 def test_a_step_down_the_gradient_makes_measurements_likelier(rows):
     model = surrogates.load("tme-cell")
     units, likelihood = (
-        MonotoneUnits(model.network, model.raw),
+        MonotoneUnits(model.network, model.model.raw),
         PlateLikelihood(model.network, rows.take(rows.adapted == 0.0)),
     )
     before = likelihood(units)

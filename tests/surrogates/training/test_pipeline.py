@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from surrogates.channels import INPUT_CHANNELS, INPUTS, UnknownName
+from surrogates.channels import INPUT_CHANNELS, INPUTS, OCCUPIED, UnknownName
 from surrogates.contract import Cells
 from surrogates.data.conditions import HELD_OUT_PAIRS, draw_courses
 from surrogates.data.sampling import Sampling, join, sample, split
@@ -217,7 +217,7 @@ def test_a_course_is_whole_in_one_part_of_the_split(rows):
 
 
 def test_held_out_pairs_are_never_together_in_training_and_always_in_the_test():
-    together = [[INPUTS.index(name) for name in pair] for pair in HELD_OUT_PAIRS]
+    together = [[INPUTS.index(name + OCCUPIED) for name in pair] for pair in HELD_OUT_PAIRS]
     seen = draw_courses(np.random.default_rng(0), 4000, 2).inputs
     held = draw_courses(np.random.default_rng(0), 400, 6, held_out=True).inputs
     assert not any(((seen[..., a] > 0) & (seen[..., b] > 0)).any() for a, b in together)

@@ -87,7 +87,7 @@ def test_the_gradient_is_what_a_small_change_makes(network):
 
 
 def test_a_rollout_is_what_inference_does(network):
-    model = surrogates.load("tme-cell")
+    model = surrogates.load("tme-cell").model  # at targets, as the courses are
     course, courses = course_of(network, n=40, n_sweeps=8)
     course = Course(
         course.start,

@@ -28,8 +28,6 @@ import numpy as np
 
 from surrogates.channels import (
     INPUTS,
-    LOG,
-    TRANSFORM_KIND,
     read_table,
 )
 from surrogates.contract import CellModel, Cells, Key
@@ -50,7 +48,6 @@ STROMA, MEMORY, LOW_DRUG, PDL1 = "stromal ligand", "memory", "low drug", "PD-L1"
 ACQUIRED, STANDING = "acquired", "pre-existing"
 BODY = ("volume_ratio", "phase_S", "phase_G2M", "phase_age")
 NOT_STROMA = ("tumor", "cd8_t")
-DRUGS = tuple(name for name, kind in zip(INPUTS, TRANSFORM_KIND, strict=True) if kind == LOG)
 SLOW = np.array([row["layer"] == "memory" for row in read_table("nodes")])
 _HITS, _PDL1_SEEN = INPUTS.index("granzyme_hits"), INPUTS.index("PDL1_contact")
 
@@ -111,7 +108,8 @@ def situation(model: TumorModel, rows: np.ndarray | None = None) -> Situation:
     for name in BODY:
         cells.inputs[:, INPUTS.index(name)] = model.coupling.basal[name]
     cells.inputs[:, _HITS] = now[rows]
-    drugs = {s: supplied(model, s) for i, s in model.coupling.sensed.items() if i in DRUGS}
+    sensed, known = model.coupling.sensed, model.scenario.sensed_drugs
+    drugs = {substrate: supplied(model, substrate) for i, substrate in sensed.items() if i in known}
     ligands = stromal_ligands(model)
     unfed = {name: _supply(model, name) for name in ligands}
     put_back = [PutBack(STROMA, _levels(unfed, model, np.minimum))]
@@ -252,7 +250,8 @@ def _cells(model: TumorModel, rows: np.ndarray) -> Cells:
 
 
 def _levels(levels: dict[str, float], model: TumorModel, limit: Limit) -> Change:
-    columns = {INPUTS.index(model.scenario.substrates[s].input): v for s, v in levels.items()}
+    names, substrates = list(model.coupling.basal), model.scenario.substrates
+    columns = {names.index(str(substrates[s].input)): level for s, level in levels.items()}
 
     def change(cells: Cells, _rows: np.ndarray) -> Cells:
         inputs = cells.inputs.copy()

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 
 import surrogates
-from surrogates.channels import INPUTS
+from surrogates.channels import SURROUNDINGS
 from surrogates.contract import CellModel, Cells, Key
 from surrogates.registry import count_members
 from tme_sim.analysis.explain.counterfactual import (
-    DRUGS,
     N_STEPS,
     STEP,
     Growth,
@@ -33,7 +32,12 @@ from tme_sim.analysis.explain.counterfactual import (
     tumor_rows,
 )
 from tme_sim.compute.random import Stream, uniforms
-from tme_sim.continuation import checkpoint_folder, refuse_without_checkpoint, saved_state
+from tme_sim.continuation import (
+    checkpoint_folder,
+    refuse_other_weights,
+    refuse_without_checkpoint,
+    saved_state,
+)
 from tme_sim.errors import InputError
 from tme_sim.model.tumor_model import TumorModel
 from tme_sim.output.explanation import COMBINED, DYING, FATES, UNEXPLAINED, Explanation
@@ -100,6 +104,7 @@ def explain(
     """
     ticks, found = choose(run, at), []
     cell_model, members = _cell_model(run), _members(run)
+    refuse_other_weights(run, cell_model)
     for tick in ticks:
         own = saved_state(run, at_most=tick)
         _, state = own or refuse_without_checkpoint(run, tick * run.tick)
@@ -322,10 +327,11 @@ def _last_before(run: Run, times: np.ndarray, time: float) -> int:
 
 def _therapy_begins(run: Run) -> float:
     """Time of the first dose [min]; before the start where a drug is in the medium."""
+    drugs = run.scenario.sensed_drugs
     for spec in run.scenario.substrates.values():
         walls = [w for w in (spec.boundary or {}).values() if not isinstance(w, str)]
         levels = [w["bath"] if isinstance(w, dict) else w for w in walls]
-        if spec.input in DRUGS and max([spec.initial, spec.plasma, *levels]) > 0.0:
+        if spec.input in drugs and max([spec.initial, spec.plasma, *levels]) > 0.0:
             return -1.0
     doses = dose_times(run)
     return float(doses.min()) if len(doses) else np.inf
@@ -338,8 +344,7 @@ def _start_text(first: float) -> str:
 
 
 def _treated(found: Situation) -> bool:
-    columns = [INPUTS.index(name) for name in DRUGS]
-    inside = found.cells.inputs[:, columns].max(initial=0.0)
+    inside = found.cells.inputs[:, len(SURROUNDINGS) :].max(initial=0.0)
     return bool(inside > 0.0 or max(found.drugs.values(), default=0.0) > 0.0)
 
 

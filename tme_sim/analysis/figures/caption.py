@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from surrogates.channels import INPUTS
+from surrogates.channels import SURROUNDINGS
 from surrogates.evaluation.two_sample import two_sample
+from surrogates.occupancy import DrugTable
 from tme_sim.analysis.metrics import treatments
 from tme_sim.output.run import Run
 from tme_sim.output.summary import DOSE, share_outside
@@ -46,9 +47,12 @@ def therapy_lines(run: Run) -> list[str]:
 def inputs_line(run: Run) -> str:
     """How the situations that the cells met compare with those of training, in words."""
     met, names = run.situations()
-    if names != INPUTS or len(met.type) < LEAST_SITUATIONS:
+    n = len(SURROUNDINGS)
+    if names[:n] != SURROUNDINGS or len(met.type) < LEAST_SITUATIONS:
         return "Inputs: too few are kept to compare them with training."
-    found = two_sample(met.inputs, met.genotype, met.type)
+    drugs = run.scenario.sensed_drugs if names[n:] else {}
+    table = DrugTable([drugs[name] for name in names[n:]])
+    found = two_sample(table.at_targets(met.inputs, met.genotype), met.genotype, met.type)
     outside = share_outside(run)
     return (
         f"Inputs: {found}. A run fills a part of what training covers, so a difference is the "
