@@ -240,6 +240,29 @@ def test_palbociclib_accumulates_as_its_label_says():
     assert daily[-1] / daily[0] == pytest.approx(2.4, rel=0.2)
 
 
+def test_osimertinib_accumulates_and_stays_flat():
+    """Three-fold (US label); peak over trough 1.6 (Planchard 2016)."""
+    times = np.arange(0, 30 * DAY, 6.0)
+    c = plasma_concentration("osimertinib", repeated("80 mg", 24, 30), times)
+    daily = c.reshape(30, -1)
+    assert daily[-1].mean() / daily[0].mean() == pytest.approx(3.0, rel=0.25)
+    assert daily[-1].max() / daily[-1].min() == pytest.approx(1.6, rel=0.25)
+
+
+def test_temozolomide_meets_its_label():
+    """150 mg/m2 by mouth: peak 7.5 mg/L, area 23.4 mg h/L, half-life 1.8 h."""
+    times = np.arange(0.0, DAY, 1.0)
+    c = plasma_concentration("temozolomide", [{"time": "0 h", "dose": "150 mg/m2"}], times)
+    assert c.max() == pytest.approx(7.5, rel=0.25)
+    assert c.sum() / HOUR == pytest.approx(23.4, rel=0.1)
+    assert half_life_h("temozolomide") == pytest.approx(1.8, rel=0.1)
+
+
+def test_gemcitabine_and_binimetinib_go_as_fast_as_their_labels_say():
+    assert 42 / 60 / 3 < half_life_h("gemcitabine") < 94 / 60  # 42 to 94 min after short infusions
+    assert half_life_h("binimetinib") == pytest.approx(3.5, rel=0.15)
+
+
 @pytest.mark.parametrize("duration", [1e-3, 12.0, 1440.0, 30240.0])
 def test_the_exponential_of_a_course_is_scipys(duration):
     matrix = Compartments(0.01, 3.0, ((0.02, 5.0), (0.001, 40.0)), 0.02, 0.8).matrix * duration

@@ -61,6 +61,10 @@ DRUG_COLORS = {  # of the catalogue; the ones first that are given together most
     "galunisertib": "#F655A6",
     "atezolizumab": "#9B5F4B",
     "LY3009120": "#A60BDA",
+    "osimertinib": "#F2F20C",
+    "binimetinib": "#320560",
+    "gemcitabine": "#9EF9CC",
+    "temozolomide": "#3DF47A",
 }
 OTHER_COLORS = (  # of a user's own cell types: far from those above in every kind of vision
     *("#8C25F4", "#5C1966", "#091DAA", "#82B464", "#BA55F6"),
