@@ -52,9 +52,9 @@ class DrugTable:
 
     def occupancy(self, concentration: np.ndarray, genotype: np.ndarray) -> np.ndarray:
         """Occupancies float32 (n, n_targets) at concentrations (n, n_drugs), by genotype bits."""
-        out = np.zeros((len(concentration), len(TARGETS)), np.float32)
-        self.write_occupancy(concentration, genotype, out)
-        return out
+        inputs = np.zeros((len(concentration), len(self.inputs)), np.float32)
+        inputs[:, _N:] = concentration
+        return self.at_targets(inputs, genotype)[:, _N:]
 
     def at_targets(self, inputs: np.ndarray, genotype: np.ndarray) -> np.ndarray:
         """Inputs of the network, float32 (n, n_inputs), of surroundings and concentrations.
@@ -65,7 +65,9 @@ class DrugTable:
         """
         out = np.zeros((len(inputs), len(INPUTS)), np.float32)
         out[:, :_N] = inputs[:, :_N]
-        self.write_occupancy(inputs[:, _N:], genotype, out[:, _N:])
+        if self.names:
+            bits = np.asarray(genotype, np.int32)
+            _occupy(self._rows, inputs[:, _N:], bits, FULL, out[:, _N:])
         return out
 
     def with_halves(self, halves: Mapping[tuple[str, str], float]) -> Self:
@@ -78,13 +80,6 @@ class DrugTable:
             return replace(drug, bindings=tuple(found))
 
         return type(self)([changed(drug) for drug in self.drugs.values()])
-
-    def write_occupancy(
-        self, concentration: np.ndarray, genotype: np.ndarray, out: np.ndarray
-    ) -> None:
-        """The same, into `out`."""
-        if self.names:
-            _occupy(self._rows, concentration, np.asarray(genotype, np.int32), FULL, out)
 
 
 def _rows(drugs: Sequence[Drug]) -> Rows:

@@ -130,12 +130,14 @@ def _worker(part: str, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
 
 
 def _network() -> None:
-    """Bring a cell to its steady state; transform inputs, as a figure's caption does."""
+    """Bring a cell to its steady state; bind drugs; transform inputs, as a caption does."""
     import surrogates
     from surrogates.channels import basal_inputs
+    from surrogates.occupancy import SHIPPED_TABLE
     from surrogates.transform import transform_inputs
 
     surrogates.load().initial_state([0], [0])
+    SHIPPED_TABLE.occupancy(np.ones((2, len(SHIPPED_TABLE.names))), np.zeros(2))
     transform_inputs(basal_inputs())
 
 
