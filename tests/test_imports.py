@@ -57,7 +57,7 @@ MAY_ASK_THE_CELL_MODEL = {  # `surrogates` stands apart: the model calls it, oth
     ),
     "processes": ("contract", "phenotype"),
     "scan": ("", "registry"),  # the hash of code and weights
-    "warm_up": ("", "channels", "transform"),
+    "warm_up": ("", "channels", "occupancy", "transform"),
     "replay": ("channels", "drugs", "prior"),
 }
 FILES = source_files(ROOT)
