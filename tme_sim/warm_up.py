@@ -137,7 +137,8 @@ def _network() -> None:
     from surrogates.transform import transform_inputs
 
     surrogates.load().initial_state([0], [0])
-    SHIPPED_TABLE.occupancy(np.ones((2, len(SHIPPED_TABLE.names))), np.zeros(2))
+    two = np.ones((2, len(SHIPPED_TABLE.names)))  # a single row has a layout of its own
+    SHIPPED_TABLE.occupancy(two, np.zeros(2))
     transform_inputs(basal_inputs())
 
 
